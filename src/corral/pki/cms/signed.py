@@ -1,0 +1,329 @@
+"""SignedData (RFC 5652 5) with exactly one signer: reading, checking and writing it.
+
+A signature that holds says which certificate's key signed the content, and nothing about whether anybody
+trusts that certificate: see `corral.pki.identity`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from corral.pki import ber
+from corral.pki.cms import algorithms
+from corral.pki.cms.algorithms import CmsError
+from corral.pki.cms.certificate import Parts, public_key, read_certificates, read_parts, signed_data_fields
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature that holds.
+
+    `certificate` and `certificates` are DER as sent, the signer's own among them; `digest` is a name such as
+    "sha256"; `signing_time` is what the signer says; `attributes` are the signed ones, DER values by the
+    content of their OID.
+    """
+
+    certificate: bytes
+    certificates: tuple[bytes, ...]
+    signing_time: datetime | None
+    digest: str
+    attributes: Mapping[bytes, bytes]
+
+
+class Signed(NamedTuple):
+    """A SignedData that was read and not yet checked: nothing in it is to be believed."""
+
+    content: bytes | None
+    content_type: bytes
+    certificates: tuple[bytes, ...]
+    signer: bytes
+    digest: str
+    covered: bytes | None
+    attributes: Mapping[bytes, bytes]
+    algorithm: bytes
+    parameters: bytes
+    value: bytes
+
+
+def verify_detached(signature: bytes, content: bytes) -> Signature:
+    """Check a signature over `content`, which it does not carry; raises `CmsError`."""
+    signed = read_signed(signature)
+    if signed.content and signed.content != content:
+        raise CmsError("the signature carries other content than what it came with")
+    return verify(signed, content)
+
+
+def verify_attached(data: bytes, limit: int = ber.MAX_BYTES) -> tuple[bytes, Signature]:
+    """Check a message that carries what it signs, and return both; raises `CmsError`."""
+    signed = read_signed(data, limit)
+    if signed.content is None:
+        raise CmsError("the message carries no content")
+    return signed.content, verify(signed, signed.content)
+
+
+def read_signed(data: bytes, limit: int = ber.MAX_BYTES) -> Signed:
+    """Take a SignedData with one signer apart, and check nothing; raises `CmsError`."""
+    try:
+        return _read_signed(ber.Reader(data, limit))
+    except ber.BerError as error:
+        raise CmsError(f"unreadable SignedData: {error}") from None
+
+
+def _read_signed(reader: ber.Reader) -> Signed:
+    fields = signed_data_fields(reader)
+    encapsulated = reader.children(fields[2], ber.OID)
+    content = None
+    if len(encapsulated) > 1:
+        content = reader.string(_octets(reader, encapsulated[1]))
+    if fields[-1].tag != ber.SET or len(fields) < 4:
+        raise CmsError("a SignedData without signers")
+    signers = reader.children(fields[-1])
+    if len(signers) != 1:
+        raise CmsError(f"{len(signers)} signers where exactly one is expected")
+
+    info = reader.children(signers[0], ber.INTEGER)
+    covered = None
+    attributes: Mapping[bytes, bytes] = {}
+    if len(info) > 3 and info[3].tag == 0xA0:
+        attributes = _read_attributes(reader, info[3])
+        covered = _covered(reader, info.pop(3))
+    if len(info) < 5 or [one.tag & ~ber.CONSTRUCTED for one in info[2:5]] != [0x10, 0x10, ber.OCTET_STRING]:
+        raise CmsError("a signer without digest, algorithm or signature")
+    digest = algorithms.DIGESTS.get(_algorithm(reader.raw(info[2]))[0])
+    if digest is None:
+        raise CmsError("digest algorithm that is not accepted: use SHA-256")
+    algorithm, parameters = _algorithm(reader.raw(info[3]))
+    return Signed(
+        content,
+        reader.value(encapsulated[0]),
+        read_certificates(reader, fields),
+        _definite(reader, info[1]),
+        digest,
+        covered,
+        attributes,
+        algorithm,
+        parameters,
+        reader.string(info[4]),
+    )
+
+
+@lru_cache(maxsize=64)
+def _algorithm(identifier: bytes) -> tuple[bytes, bytes]:
+    """Object identifier and parameters of an AlgorithmIdentifier; devices send the same few all the time."""
+    reader = ber.Reader(identifier, 256)
+    fields = reader.children(reader.root(), ber.OID)
+    return reader.value(fields[0]), reader.raw(fields[1]) if len(fields) > 1 else b""
+
+
+def _octets(reader: ber.Reader, wrapper: ber.Element) -> ber.Element:
+    inner = reader.only(wrapper)
+    if inner.tag & ~ber.CONSTRUCTED != ber.OCTET_STRING:
+        raise CmsError("content that is no OCTET STRING")
+    return inner
+
+
+def _names(signer: bytes, parts: Parts) -> bool:
+    """Whether a SignerIdentifier (issuer and serial number, or key identifier) means this certificate."""
+    if signer[0] == 0x80:
+        return parts.key_identifier is not None and signer == ber.encode(0x80, parts.key_identifier)
+    return signer == parts.reference
+
+
+def _read_attributes(reader: ber.Reader, element: ber.Element) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for attribute in reader.children(element):
+        name, values = reader.children(attribute, ber.OID, ber.SET)[:2]
+        key = reader.value(name)
+        if key in found:
+            raise CmsError(f"signed attribute {ber.dotted(key)} comes twice")
+        found[key] = _definite(reader, reader.only(values))
+    return found
+
+
+def _definite(reader: ber.Reader, element: ber.Element) -> bytes:
+    return reader.der(element) if reader.data[element.start + 1] == 0x80 else reader.raw(element)
+
+
+def _covered(reader: ber.Reader, element: ber.Element) -> bytes:
+    """The signed attributes as the signature covers them: a SET, not the [0] that they were sent as (RFC 5652
+    5.4).
+    """
+    if reader.data[element.start + 1] == 0x80:
+        return reader.der(element._replace(tag=ber.SET))
+    return b"\x31" + reader.data[element.start + 1 : element.stop]
+
+
+def verify(signed: Signed, content: bytes) -> Signature:
+    """Check what was read against `content`; raises `CmsError`."""
+    certificate = _certificate(signed)
+    attributes = signed.attributes
+    signing_time = None
+    covered = content
+    if signed.covered is not None:
+        expected = ber.octet_string(algorithms.digest(signed.digest, content))
+        if attributes.get(algorithms.MESSAGE_DIGEST) != expected:
+            raise CmsError("the content is not the one that was signed: its digest differs")
+        if attributes.get(algorithms.CONTENT_TYPE) != ber.encode(ber.OID, signed.content_type):
+            raise CmsError("the signed content type differs from the content's")
+        covered = signed.covered
+        moment = attributes.get(algorithms.SIGNING_TIME)
+        if moment is not None:
+            signing_time = _signing_time(moment)
+    elif signed.content_type != algorithms.DATA:
+        raise CmsError("content of another type than data needs signed attributes")
+    try:
+        _check(certificate, signed, covered)
+    except InvalidSignature:
+        raise CmsError("the signature does not fit the content and the signer's key") from None
+    except (UnsupportedAlgorithm, ValueError) as error:
+        raise CmsError(f"the signature cannot be checked: {error}") from None
+    return Signature(certificate, signed.certificates, signing_time, signed.digest, attributes)
+
+
+def _signing_time(value: bytes) -> datetime | None:
+    # It is what the device's clock says and decides nothing, so one in a strange calendar is passed over.
+    try:
+        reader = ber.Reader(value)
+        return reader.time(reader.root())
+    except ber.BerError:
+        return None
+
+
+def _certificate(signed: Signed) -> bytes:
+    for certificate in signed.certificates:
+        try:
+            if _names(signed.signer, read_parts(certificate)):
+                return certificate
+        except CmsError:
+            continue  # an oddity in the chain that came along is no reason to refuse the signer's own
+    raise CmsError("the signer's certificate did not come along")
+
+
+def _check(certificate: bytes, signed: Signed, covered: bytes) -> None:
+    key = public_key(certificate)
+    algorithm = signed.algorithm
+    if isinstance(key, rsa.RSAPublicKey):
+        if algorithm == algorithms.RSA_PSS:
+            name, salt = _read_pss(signed.parameters)
+            hashing = algorithms.HASHES[name]
+            key.verify(signed.value, covered, padding.PSS(padding.MGF1(hashing), salt), hashing)
+            return
+        if algorithm == algorithms.RSA_ENCRYPTION:
+            name = signed.digest
+        else:
+            name = algorithms.RSA_SIGNATURES.get(algorithm)
+        if name is not None:
+            key.verify(signed.value, covered, algorithms.PKCS1, algorithms.HASHES[name])
+            return
+    else:
+        name = algorithms.EC_SIGNATURES.get(algorithm)
+        if algorithm == algorithms.EC_PUBLIC_KEY:
+            name = signed.digest
+        if name is not None:
+            key.verify(signed.value, covered, algorithms.ECDSA[name])
+            return
+    raise CmsError(f"signature algorithm {ber.dotted(algorithm)} is not accepted with this key")
+
+
+def _read_pss(parameters: bytes) -> tuple[str, int]:
+    """Digest and salt length of RSASSA-PSS-params (RFC 8017 A.2.3), with MGF1 over the same digest."""
+    try:
+        reader = ber.Reader(parameters)
+        fields = {field.tag: reader.only(field) for field in reader.children(reader.root())}
+        name = mask = "sha1"
+        if 0xA0 in fields:
+            name = algorithms.DIGESTS.get(reader.value(reader.children(fields[0xA0], ber.OID)[0]))
+        if 0xA1 in fields:
+            generator = reader.children(fields[0xA1], ber.OID, ber.SEQUENCE)
+            mask = algorithms.DIGESTS.get(reader.value(reader.children(generator[1], ber.OID)[0]))
+            if reader.value(generator[0]) != algorithms.MGF1:
+                mask = None
+        salt = reader.integer(fields[0xA2]) if 0xA2 in fields else 20
+    except ber.BerError as error:
+        raise CmsError(f"unreadable PSS parameters: {error}") from None
+    if name is None or name != mask or not 0 <= salt <= 512:
+        raise CmsError("PSS parameters that are not accepted: use one SHA-2 digest for message and mask")
+    return name, salt
+
+
+def sign(
+    content: bytes,
+    certificate: x509.Certificate,
+    key: PrivateKey,
+    *,
+    chain: Sequence[x509.Certificate] = (),
+    detached: bool = False,
+    signing_time: datetime | None = None,
+    attributes: Sequence[tuple[str, bytes]] = (),
+    digest: str = "sha256",
+    with_attributes: bool = True,
+    indefinite: bool = False,
+) -> bytes:
+    """Sign `content` as DER, or with its outer layers in indefinite lengths as Apple's devices send it.
+
+    `attributes` are further signed ones: dotted OID and the DER of the value. `signing_time` is left out when
+    None. Raises `CmsError` for a digest that is not known here.
+    """
+    if digest not in algorithms.DIGEST_OIDS:
+        raise CmsError(f"digest {digest!r} is not known")
+    if not with_attributes and (attributes or signing_time):
+        raise CmsError("attributes are given that with_attributes=False leaves out")
+    own = certificate.public_bytes(Encoding.DER)
+    digest_algorithm = ber.sequence(ber.oid(algorithms.DIGEST_OIDS[digest]), ber.null())
+    covered = content
+    signed_attributes = b""
+    if with_attributes:
+        values = [
+            _attribute(algorithms.CONTENT_TYPE, ber.encode(ber.OID, algorithms.DATA)),
+            _attribute(algorithms.MESSAGE_DIGEST, ber.octet_string(algorithms.digest(digest, content))),
+            *(_attribute(ber.oid(name)[2:], value) for name, value in attributes),
+        ]
+        if signing_time is not None:
+            values.append(_attribute(algorithms.SIGNING_TIME, ber.time(signing_time)))
+        covered = ber.set_of(values)
+        signed_attributes = b"\xa0" + covered[1:]
+    hashing = algorithms.HASHES[digest]
+    if isinstance(key, rsa.RSAPrivateKey):
+        signature_algorithm = ber.sequence(ber.encode(ber.OID, algorithms.RSA_ENCRYPTION), ber.null())
+        value = key.sign(covered, algorithms.PKCS1, hashing)
+    else:
+        signature_algorithm = ber.sequence(ber.oid(algorithms.EC_SIGNATURE_OIDS[digest]))
+        value = key.sign(covered, algorithms.ECDSA[digest])
+    signer = ber.sequence(
+        ber.integer(1),
+        read_parts(own).reference,
+        digest_algorithm,
+        signed_attributes,
+        signature_algorithm,
+        ber.octet_string(value),
+    )
+    outer = ber.encode_indefinite if indefinite else ber.encode
+    encapsulated = () if detached else (outer(0xA0, ber.octet_string(content)),)
+    return outer(
+        ber.SEQUENCE,
+        ber.encode(ber.OID, algorithms.SIGNED_DATA),
+        outer(
+            0xA0,
+            outer(
+                ber.SEQUENCE,
+                ber.integer(1),
+                ber.set_of([digest_algorithm]),
+                outer(ber.SEQUENCE, ber.encode(ber.OID, algorithms.DATA), *encapsulated),
+                ber.encode(0xA0, own, *(one.public_bytes(Encoding.DER) for one in chain)),
+                ber.set_of([signer]),
+            ),
+        ),
+    )
+
+
+def _attribute(name: bytes, value: bytes) -> bytes:
+    return ber.sequence(ber.encode(ber.OID, name), ber.encode(ber.SET, value))
