@@ -1,0 +1,27 @@
+"""Who is speaking, as far as it is proven, and at what moment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from corral.lifecycle.state import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A certificate whose holder has proven its key, under an authority that is trusted."""
+
+    fingerprint: bytes
+    authority: str = ""
+    """Empty for our own; else the name of a foreign authority."""
+    connection_id: str | None = None
+    """The life that a certificate of our own names in its subject alternative name."""
+    not_after: Instant
+    der: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The time of a decision, and a source of fresh identifiers (UUIDs) for what it creates."""
+
+    now: Instant
+    fresh_id: Callable[[], str]

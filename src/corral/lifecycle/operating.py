@@ -1,0 +1,163 @@
+"""What a person decides about a device: end, block, unblock, renew. Each is a transition like any message."""
+
+from dataclasses import replace
+
+from corral.apple import command
+from corral.lifecycle.change import Change, Enqueue, Event, Work
+from corral.lifecycle.connecting import PUSH
+from corral.lifecycle.evidence import Moment
+from corral.lifecycle.leaving import end
+from corral.lifecycle.policy import Policy
+from corral.lifecycle.settle import settle
+from corral.lifecycle.state import (
+    Connection,
+    Consequence,
+    Device,
+    EndReason,
+    EndRequest,
+    Grant,
+    Instant,
+    Phase,
+    Purpose,
+    Renewal,
+    Snapshot,
+)
+from corral.lifecycle.unenroll import would_trip
+
+FIRST = 1000
+"""The priority of RemoveProfile and of a renewal: before everything that people queue."""
+
+
+class OperationRefused(ValueError):
+    """The state of the device does not allow this; the message says why and what to do."""
+
+
+def end_connection(
+    snapshot: Snapshot, by: str, profile_identifier: str, deadline: Instant, policy: Policy, moment: Moment
+) -> Change:
+    """Ask the device to leave: RemoveProfile first in its queue, and past the deadline an unenrolling answer.
+
+    An `authenticating` life gets no command, so it is over at once. Without a known profile identifier (an
+    imported connection) nothing can be removed by name, so the next contact is answered by unenrolling.
+    """
+    device = snapshot.device
+    if device is None:
+        raise OperationRefused("There is no such device.")
+    life = snapshot.current or snapshot.life(Phase.AUTHENTICATING)
+    if life is None:
+        raise OperationRefused(f"Device {device.id} has no connection that could be ended.")
+    if life.phase is Phase.ENDING:
+        assert life.end_request is not None
+        sooner = min(deadline, life.end_request.deadline)
+        return _put(replace(life, end_request=replace(life.end_request, deadline=sooner)), device, by, moment)
+    if snapshot.breaker.open:
+        raise OperationRefused("The breaker against mass unenrollment is open; look why, then close it.")
+    if would_trip(snapshot.breaker, life.id, policy):
+        raise OperationRefused(
+            f"This would be more than {policy.breaker_limit} devices told to leave within "
+            f"{policy.breaker_window // 60_000} minutes; raise breaker_limit or wait."
+        )
+    request = EndRequest(by=by, at=moment.now, deadline=deadline)
+    if life.phase is Phase.AUTHENTICATING:
+        return end(
+            replace(life, end_request=request), device, EndReason.REFUSED, moment, proof=f"ended by {by}"
+        )
+    if not profile_identifier:
+        request = replace(request, deadline=moment.now)
+    change = _put(replace(life, phase=Phase.ENDING, end_request=request, renewal=None), device, by, moment)
+    if not profile_identifier:
+        return replace(change, unenrolling=life.id)
+    remove = command.build(moment.fresh_id().upper(), "RemoveProfile", {"Identifier": profile_identifier})
+    queued = Enqueue(
+        channel_id=life.id,
+        command_uuid=remove.uuid,
+        request_type="RemoveProfile",
+        body=remove.body,
+        consequence=Consequence.REMOVE_PROFILE,
+        priority=FIRST,
+    )
+    return replace(
+        change,
+        unenrolling=life.id,
+        enqueue=(queued,),
+        work=(Work(kind=PUSH, key=life.id, due_at=moment.now),),
+    )
+
+
+def block(snapshot: Snapshot, by: str, reason: str, moment: Moment) -> Change:
+    """From now on every contact of this device but CheckOut is answered by unenrolling; it cannot enroll."""
+    device = snapshot.device
+    if device is None:
+        raise OperationRefused("There is no such device.")
+    blocked = replace(device, blocked_at=moment.now, blocked_reason=reason)
+    lives = tuple(settle(life, blocked) for life in snapshot.lives if not life.is_over)
+    return _device_change(blocked, lives, "device.blocked", by, moment, reason)
+
+
+def unblock(snapshot: Snapshot, by: str, moment: Moment) -> Change:
+    """The device may enroll again; a life that it still has goes on."""
+    device = snapshot.device
+    if device is None or device.blocked_at is None:
+        raise OperationRefused("This device is not blocked.")
+    free = replace(device, blocked_at=None, blocked_reason="")
+    lives = tuple(settle(life, free) for life in snapshot.lives if not life.is_over)
+    return _device_change(free, lives, "device.unblocked", by, moment, "")
+
+
+def begin_renewal(
+    snapshot: Snapshot, grant: Grant, command_uuid: str, body: bytes, by: str, moment: Moment
+) -> Change:
+    """Send the enrollment profile again with a new challenge: the device gets a new key and checks in anew."""
+    device, life = snapshot.device, snapshot.life(Phase.CONNECTED)
+    if device is None or life is None:
+        raise OperationRefused("Only a connected device can renew its identity.")
+    if grant.purpose is not Purpose.RENEW or grant.connection_id != life.id:
+        raise OperationRefused("This grant is not one to renew that connection.")
+    after = replace(life, renewal=Renewal(grant_id=grant.id, asked_at=moment.now))
+    change = _device_change(device, (settle(after, device),), "connection.renewal-asked", by, moment, "")
+    queued = Enqueue(
+        channel_id=life.id,
+        command_uuid=command_uuid,
+        request_type="InstallProfile",
+        body=body,
+        consequence=Consequence.RENEWAL,
+        priority=FIRST,
+    )
+    return replace(
+        change,
+        grant=grant,
+        enqueue=(queued,),
+        work=(Work(kind=PUSH, key=life.id, due_at=moment.now),),
+    )
+
+
+def renewal_by_request(snapshot: Snapshot, grant: Grant, moment: Moment) -> Change:
+    """A client renews by SCEP RenewalReq on its own: its grant becomes the open renewal of the life."""
+    device, life = snapshot.device, snapshot.life(Phase.CONNECTED)
+    if device is None or life is None:
+        raise OperationRefused("Only a connected device can renew its identity.")
+    after = replace(life, renewal=Renewal(grant_id=grant.id, asked_at=moment.now))
+    return _device_change(device, (settle(after, device),), "connection.renewal-asked", "device", moment, "")
+
+
+def _put(life: Connection, device: Device, by: str, moment: Moment) -> Change:
+    return _device_change(device, (settle(life, device),), "connection.ending", by, moment, "")
+
+
+def _device_change(
+    device: Device, lives: tuple[Connection, ...], kind: str, by: str, moment: Moment, reason: str
+) -> Change:
+    data = {"by": by, "reason": reason} if reason else {"by": by}
+    events = tuple(
+        Event(type=kind, at=moment.now, device_id=device.id, connection_id=life.id, data=data)
+        for life in (lives or (None,))
+        if life is not None
+    ) or (Event(type=kind, at=moment.now, device_id=device.id, data=data),)
+    return Change(
+        device_id=device.id,
+        expects=device.version,
+        device=device,
+        connections=lives,
+        events=events,
+        at=moment.now,
+    )

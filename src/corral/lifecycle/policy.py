@@ -1,0 +1,56 @@
+"""What the operator has decided for the uncertain cases. Every default keeps a device connected."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, Instant
+
+
+class OnRestore(StrEnum):
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+
+
+class OnLostBinding(StrEnum):
+    REBIND = "rebind"
+    REFUSE = "refuse"
+
+
+class OnExpiredIdentity(StrEnum):
+    REPAIR = "repair"
+    """Deliver only the renewing InstallProfile and RemoveProfile."""
+    REFUSE = "refuse"
+
+
+class Admission(StrEnum):
+    GRANT = "grant"
+    TRUSTED_IDENTITY = "trusted-identity"
+    """Any device with a certificate of a trusted foreign authority may enroll too."""
+
+
+class UserAuthentication(StrEnum):
+    REFUSE = "refuse"
+    EMPTY_CHALLENGE = "empty-challenge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    on_restore: OnRestore = OnRestore.ACCEPT
+    on_lost_binding: OnLostBinding = OnLostBinding.REBIND
+    on_expired_identity: OnExpiredIdentity = OnExpiredIdentity.REPAIR
+    admission: Admission = Admission.GRANT
+    user_authentication: UserAuthentication = UserAuthentication.REFUSE
+    manage_users: bool = True
+    ending_deadline: Instant = 7 * DAY
+    """How long a device has to obey RemoveProfile before a contact is answered by unenrolling."""
+    breaker_limit: int = 25
+    """So many distinct connections may be told to leave within the window; the next one opens the breaker."""
+    breaker_window: Instant = HOUR
+    setup_time: Instant = 20 * SECOND
+    """How long DeviceConfigured waits after the TokenUpdate, so that setup commands can be queued before it."""
+    configured_retry: Instant = 5 * MINUTE
+    """How long a device may wait in Setup Assistant before DeviceConfigured is sent again."""
+    not_now_push: Instant = 10 * MINUTE
+    """When a channel that said NotNow is pushed again."""
+    keys_per_grant: int = 4
+    """The first key and three more: a device that retries a cached profile may come with a new one."""

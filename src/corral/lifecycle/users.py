@@ -1,0 +1,110 @@
+"""User channels: children of a connection. Whatever happens on one, it never unenrolls its device."""
+
+from dataclasses import replace
+
+from corral.apple import plist
+from corral.apple.checkin import (
+    CheckOut,
+    DeclarativeManagement,
+    GetToken,
+    TokenUpdate,
+    UserAuthenticate,
+)
+from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, Work
+from corral.lifecycle.configuring import await_user_configuration
+from corral.lifecycle.connecting import PUSH
+from corral.lifecycle.evidence import Identity, Moment
+from corral.lifecycle.message import Message, Reported
+from corral.lifecycle.policy import Policy, UserAuthentication
+from corral.lifecycle.reporting import decide_report
+from corral.lifecycle.serving import PLIST, serve_declarations
+from corral.lifecycle.state import Channel, Connection, Snapshot
+
+NOT_MANAGED = Answer(410, reason="This user is not managed.")
+NO_PARENT = Answer(400, reason="The device of this user is not enrolled.")
+
+
+def decide_user_message(
+    snapshot: Snapshot, message: Message, identity: Identity, policy: Policy, moment: Moment
+) -> Decision:
+    """Row 13: 410 for a user who is not managed, 400 without a parent, 200 for a CheckOut."""
+    life = snapshot.bound
+    if isinstance(message, CheckOut):
+        return _leave(snapshot, moment)
+    if isinstance(message, Reported):
+        known = snapshot.channel is not None or life is None or life.is_over
+        return decide_report(snapshot, message, identity, policy, moment) if known else Decision(ACCEPTED)
+    if life is None or life.is_over:
+        return Decision(NO_PARENT)
+    match message:
+        case UserAuthenticate():
+            return _authenticate(message, policy)
+        case TokenUpdate():
+            return _connect(snapshot, life, message, policy, moment)
+        case DeclarativeManagement():
+            return serve_declarations(message)
+        case GetToken():
+            return Decision(Answer(400, reason=f"No token service {message.token_service_type!r} here."))
+        case _:
+            return Decision(Answer(400, reason="This message is not expected on a user channel."))
+
+
+def _authenticate(message: UserAuthenticate, policy: Policy) -> Decision:
+    if not policy.manage_users or policy.user_authentication is UserAuthentication.REFUSE:
+        return Decision(NOT_MANAGED)
+    answer = {"AuthToken": ""} if message.digest_response else {"DigestChallenge": ""}
+    return Decision(Answer(200, plist.dump(answer), PLIST))
+
+
+def _connect(
+    snapshot: Snapshot, life: Connection, message: TokenUpdate, policy: Policy, moment: Moment
+) -> Decision:
+    if not policy.manage_users:
+        return Decision(NOT_MANAGED)
+    speaker = message.speaker
+    known = snapshot.channel or Channel(
+        connection_id=life.id, user_id=speaker.user_id, kind=speaker.kind.value
+    )
+    reachable = message.topic in snapshot.topics
+    channel = replace(
+        known,
+        short_name=speaker.user_short_name or known.short_name,
+        long_name=speaker.user_long_name or known.long_name,
+        topic=message.topic,
+        token=message.token,
+        magic=message.push_magic,
+        token_updated_at=moment.now,
+        unreachable="" if reachable else "no push certificate for its topic",
+        ended_at=None,
+    )
+    channel, queued = await_user_configuration(
+        channel, awaiting=message.awaiting_configuration, moment=moment
+    )
+    events: tuple[Event, ...] = ()
+    if snapshot.channel is None or snapshot.channel.ended_at is not None:
+        events = (_event("channel.connected", life, channel, moment),)
+    work = (Work(kind=PUSH, key=channel.id, due_at=moment.now),) if reachable else ()
+    change = Change(
+        device_id=life.device_id,
+        expects=snapshot.device.version if snapshot.device else 0,
+        channels=(channel,),
+        enqueue=queued,
+        events=events,
+        work=work,
+        at=moment.now,
+    )
+    return Decision(ACCEPTED, change)
+
+
+def _leave(snapshot: Snapshot, moment: Moment) -> Decision:
+    channel, life = snapshot.channel, snapshot.bound
+    if channel is None or life is None or channel.ended_at is not None:
+        return Decision(ACCEPTED)
+    gone = replace(channel, ended_at=moment.now)
+    event = _event("channel.ended", life, channel, moment)
+    return Decision(ACCEPTED, Change(channels=(gone,), events=(event,), at=moment.now))
+
+
+def _event(kind: str, life: Connection, channel: Channel, moment: Moment) -> Event:
+    data = {"user_id": channel.user_id, "user_short_name": channel.short_name}
+    return Event(type=kind, at=moment.now, device_id=life.device_id, connection_id=life.id, data=data)

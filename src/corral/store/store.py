@@ -1,0 +1,45 @@
+"""A whole store: one object a concern, over one database."""
+
+from typing import Protocol
+
+from corral.store.contacts import ContactStore
+from corral.store.devices import DeviceStore
+from corral.store.directory import Directory
+from corral.store.events import EventStore
+from corral.store.grants import GrantStore
+from corral.store.queue import QueueStore
+from corral.store.vault import Vault
+from corral.store.work import WorkStore
+
+
+class Store(Protocol):
+    """What a back-end offers; both are made by an async context manager that opens and closes the database."""
+
+    @property
+    def devices(self) -> DeviceStore: ...
+    @property
+    def queue(self) -> QueueStore: ...
+    @property
+    def work(self) -> WorkStore: ...
+    @property
+    def contacts(self) -> ContactStore: ...
+    @property
+    def events(self) -> EventStore: ...
+    @property
+    def grants(self) -> GrantStore: ...
+    @property
+    def directory(self) -> Directory: ...
+    @property
+    def vault(self) -> Vault: ...
+
+    async def ready(self) -> None:
+        """Returns if the database answers and can be written; else raises StoreUnavailable with the reason."""
+        ...
+
+    def on_work(self, wake: "WakeWorker") -> None:
+        """Call `wake(kind)` after every commit that has put work of that kind."""
+        ...
+
+
+class WakeWorker(Protocol):
+    def __call__(self, kind: str) -> None: ...

@@ -1,0 +1,87 @@
+"""Background work as rows: leased by a worker, finished, or put back. A worker that dies loses its lease."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from corral.lifecycle.change import Event
+from corral.lifecycle.state import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedWork:
+    kind: str
+    key: str
+    attempts: int
+    due_at: Instant
+    lease: str
+    """Names this lease: finishing and putting back do nothing once somebody else has taken the work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushTarget:
+    """What a push to a channel needs."""
+
+    channel_id: str
+    connection_id: str
+    device_id: str
+    topic: str
+    token: bytes = field(repr=False)
+    magic: str = field(repr=False)
+    token_updated_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushRecord:
+    """How a push went, for the timeline."""
+
+    channel_id: str
+    at: Instant
+    outcome: str
+    """`accepted`, or the service's reason."""
+
+
+class WorkStore(Protocol):
+    async def lease(self, kind: str, now: Instant, until: Instant, limit: int) -> tuple[LeasedWork, ...]:
+        """Take up to `limit` rows that are due and not leased (or whose lease has run out), oldest first."""
+        ...
+
+    async def finish(self, works: Sequence[LeasedWork]) -> None:
+        """Remove them. A row whose due time was set anew meanwhile stays."""
+        ...
+
+    async def put_back(self, works: Sequence[tuple[LeasedWork, Instant]]) -> None:
+        """Release with a new due time, and count the attempt."""
+        ...
+
+    async def add(self, kind: str, keys: Sequence[str], due_at: Instant) -> None:
+        """Put work; a row of the same kind and key keeps the earlier time."""
+        ...
+
+    async def next_due(self, kind: str) -> Instant | None:
+        """When the next unleased work of that kind is due, for a worker to sleep until."""
+        ...
+
+    async def push_targets(self, channel_ids: Sequence[str]) -> tuple[PushTarget, ...]:
+        """Of those channels, the ones that can be pushed: not ended, with a token and magic, reachable, of a connected or ending life."""
+        ...
+
+    async def record_pushes(self, records: Sequence[PushRecord]) -> None: ...
+
+    async def mark_unreachable(self, channel_id: str, token: bytes, why: str, event: Event) -> bool:
+        """If the channel still has this token: no more pushes until its next TokenUpdate. False if it has another."""
+        ...
+
+    async def topic_arrived(self, topic: str) -> int:
+        """A push certificate for this topic is there now: channels that waited for one become reachable, with push work."""
+        ...
+
+    async def waiting_channels(
+        self, silent_since: Instant, pushed_before: Instant, now: Instant, limit: int
+    ) -> tuple[str, ...]:
+        """Reachable channels with an eligible open delivery, not heard of since `silent_since` and last pushed before `pushed_before`."""
+        ...
+
+    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
+        """Connected lives that have waited in Setup Assistant since before then and have no open DeviceConfigured."""
+        ...
