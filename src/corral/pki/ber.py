@@ -278,8 +278,14 @@ def octet_string(value: bytes) -> bytes:
     return encode(OCTET_STRING, value)
 
 
-def printable_string(text: str) -> bytes:
-    return encode(PRINTABLE_STRING, text.encode("ascii"))
+_PRINTABLE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '()+,-./:=?")
+
+
+def text(value: str) -> bytes:
+    """A PrintableString, or a UTF8String for what its alphabet lacks."""
+    if _PRINTABLE.issuperset(value):
+        return encode(PRINTABLE_STRING, value.encode("ascii"))
+    return encode(UTF8_STRING, value.encode())
 
 
 def null() -> bytes:

@@ -227,7 +227,7 @@ def _check_leaf(certificate: x509.Certificate) -> None:
 
 
 def _check_issuer(certificate: x509.Certificate, depth: int, *, anchor: bool) -> None:
-    """Whether a certificate may issue one that has `depth` issued authorities below it; raises `_ChainError`."""
+    """Whether a certificate may stand above `depth` others and the leaf; raises `_ChainError`."""
     constraints = _extension(certificate, x509.BasicConstraints)
     # An anchor may be of X.509 version 1, which knows no extension; what it does say holds.
     if (constraints is None and not anchor) or (constraints is not None and not constraints.ca):

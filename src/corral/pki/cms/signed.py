@@ -40,13 +40,17 @@ class Signature:
 
 
 class Signed(NamedTuple):
-    """A SignedData that was read and not yet checked: nothing in it is to be believed."""
+    """A SignedData that was read and not yet checked: nothing in it is to be believed.
+
+    `digest` is None for an algorithm that is not accepted; `covered` is the signed attributes as DER, if
+    there are any.
+    """
 
     content: bytes | None
     content_type: bytes
     certificates: tuple[bytes, ...]
     signer: bytes
-    digest: str
+    digest: str | None
     covered: bytes | None
     attributes: Mapping[bytes, bytes]
     algorithm: bytes
@@ -99,8 +103,6 @@ def _read_signed(reader: ber.Reader) -> Signed:
     if len(info) < 5 or [one.tag & ~ber.CONSTRUCTED for one in info[2:5]] != [0x10, 0x10, ber.OCTET_STRING]:
         raise CmsError("a signer without digest, algorithm or signature")
     digest = algorithms.DIGESTS.get(_algorithm(reader.raw(info[2]))[0])
-    if digest is None:
-        raise CmsError("digest algorithm that is not accepted: use SHA-256")
     algorithm, parameters = _algorithm(reader.raw(info[3]))
     return Signed(
         content,
@@ -164,12 +166,15 @@ def _covered(reader: ber.Reader, element: ber.Element) -> bytes:
 
 def verify(signed: Signed, content: bytes) -> Signature:
     """Check what was read against `content`; raises `CmsError`."""
+    digest = signed.digest
+    if digest is None:
+        raise CmsError("digest algorithm that is not accepted: use SHA-256")
     certificate = _certificate(signed)
     attributes = signed.attributes
     signing_time = None
     covered = content
     if signed.covered is not None:
-        expected = ber.octet_string(algorithms.digest(signed.digest, content))
+        expected = ber.octet_string(algorithms.digest(digest, content))
         if attributes.get(algorithms.MESSAGE_DIGEST) != expected:
             raise CmsError("the content is not the one that was signed: its digest differs")
         if attributes.get(algorithms.CONTENT_TYPE) != ber.encode(ber.OID, signed.content_type):
@@ -181,12 +186,12 @@ def verify(signed: Signed, content: bytes) -> Signature:
     elif signed.content_type != algorithms.DATA:
         raise CmsError("content of another type than data needs signed attributes")
     try:
-        _check(certificate, signed, covered)
+        _check(certificate, signed, digest, covered)
     except InvalidSignature:
         raise CmsError("the signature does not fit the content and the signer's key") from None
     except (UnsupportedAlgorithm, ValueError) as error:
         raise CmsError(f"the signature cannot be checked: {error}") from None
-    return Signature(certificate, signed.certificates, signing_time, signed.digest, attributes)
+    return Signature(certificate, signed.certificates, signing_time, digest, attributes)
 
 
 def _signing_time(value: bytes) -> datetime | None:
@@ -208,7 +213,7 @@ def _certificate(signed: Signed) -> bytes:
     raise CmsError("the signer's certificate did not come along")
 
 
-def _check(certificate: bytes, signed: Signed, covered: bytes) -> None:
+def _check(certificate: bytes, signed: Signed, digest: str, covered: bytes) -> None:
     key = public_key(certificate)
     algorithm = signed.algorithm
     if isinstance(key, rsa.RSAPublicKey):
@@ -217,17 +222,16 @@ def _check(certificate: bytes, signed: Signed, covered: bytes) -> None:
             hashing = algorithms.HASHES[name]
             key.verify(signed.value, covered, padding.PSS(padding.MGF1(hashing), salt), hashing)
             return
+        name = algorithms.RSA_SIGNATURES.get(algorithm)
         if algorithm == algorithms.RSA_ENCRYPTION:
-            name = signed.digest
-        else:
-            name = algorithms.RSA_SIGNATURES.get(algorithm)
+            name = digest
         if name is not None:
             key.verify(signed.value, covered, algorithms.PKCS1, algorithms.HASHES[name])
             return
     else:
         name = algorithms.EC_SIGNATURES.get(algorithm)
         if algorithm == algorithms.EC_PUBLIC_KEY:
-            name = signed.digest
+            name = digest
         if name is not None:
             key.verify(signed.value, covered, algorithms.ECDSA[name])
             return
