@@ -151,7 +151,7 @@ def _topic(certificate: x509.Certificate) -> str:
         names = []
     if len(names) != 1 or not isinstance(names[0].value, str):
         raise PushCertificateError(
-            "the certificate names no topic (UID in its subject): it is not one from identity.apple.com/pushcert"
+            "the certificate names no topic (UID in its subject): take one from identity.apple.com/pushcert"
         )
     topic = names[0].value
     if not topic.startswith(TOPIC_PREFIX):

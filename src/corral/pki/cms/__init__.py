@@ -3,7 +3,8 @@
 from corral.pki.cms.algorithms import CmsError
 from corral.pki.cms.certificate import certificates_only, read_certificates_only
 from corral.pki.cms.enveloped import Envelope, decrypt, encrypt
-from corral.pki.cms.signed import Signature, sign, verify_attached, verify_detached
+from corral.pki.cms.signed import Signature, verify_attached, verify_detached
+from corral.pki.cms.signing import sign
 
 __all__ = [
     "CmsError",
