@@ -18,6 +18,8 @@ from corral.pki.cms import algorithms
 from corral.pki.cms.algorithms import CmsError
 from corral.pki.cms.certificate import Parts, public_key, read_certificates, read_parts, signed_data_fields
 
+_DIGEST_ATTRIBUTE = ber.encode(ber.OID, algorithms.MESSAGE_DIGEST)
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -181,6 +183,9 @@ def verify(signed: Signed, content: bytes) -> Signature:
             signing_time = _signing_time(moment)
     elif signed.content_type != algorithms.DATA:
         raise CmsError("content of another type than data needs signed attributes")
+    elif content.startswith(b"\x31") and _DIGEST_ATTRIBUTE in content:
+        # A signature over attributes would also fit these attributes as a content that nobody signed.
+        raise CmsError("content that is a set of signed attributes needs signed attributes of its own")
     try:
         _check(certificate, signed, digest, covered)
     except InvalidSignature:
