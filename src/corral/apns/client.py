@@ -19,8 +19,8 @@ __all__ = ["PRODUCTION", "PushCertificateError", "PushClient"]
 class PushClient:
     """Sends pushes for any number of topics, each over its own connection with its own certificate.
 
-    `url`: the push service, `https://host[:port]`. `trust_pem`: authorities to believe instead of the system's
-    (for a stand-in). `jitter` gives numbers in [0, 1). Connections open at a topic's first push and stay open.
+    `url`: the push service, `https://host[:port]`. `trust_pem`: authorities to believe instead of those of
+    the system, for a stand-in. `jitter` gives numbers in [0, 1). A topic's first push opens its connection.
     """
 
     def __init__(

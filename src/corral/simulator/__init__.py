@@ -1,0 +1,1 @@
+"""Simulated devices and stand-ins for Apple's services, as strict as the real ones."""
