@@ -10,8 +10,8 @@ from corral.apple import command
 from corral.lifecycle.change import Change, Enqueue, Event, Work
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import Channel, Connection, Consequence, Device
 from corral.lifecycle.settle import settle
+from corral.lifecycle.state import Channel, Connection, Consequence, Device
 
 LOWEST = -1000
 
@@ -29,9 +29,7 @@ def await_configuration(
     waiting = settle(replace(life, awaiting_since=moment.now), device)
     change = _with_life(change, waiting)
     due = moment.now + policy.setup_time
-    event = Event(
-        type="configuration.awaited", at=moment.now, device_id=life.device_id, connection_id=life.id
-    )
+    event = Event(type="configuration.awaited", at=moment.now, device_id=life.device_id, connection_id=life.id)
     return replace(
         change,
         enqueue=(*change.enqueue, configured(life.id, Consequence.DEVICE_CONFIGURED, due, moment)),

@@ -38,12 +38,7 @@ def decide_authenticate(
     """Rows 5 to 7: the same life again, a renewal, or a new life; else a refusal that changes nothing."""
     certificate, bound, current = snapshot.certificate, snapshot.bound, snapshot.current
     device = _described(snapshot.device, message, moment)
-    if (
-        certificate is not None
-        and bound is not None
-        and not bound.is_over
-        and certificate.device_id is not None
-    ):
+    if certificate is not None and bound is not None and not bound.is_over and certificate.device_id is not None:
         if bound.renewal is not None and _belongs_to_renewal(certificate, bound.renewal):
             return _begin_renewal(bound, bound.renewal, device, certificate, moment)
         return _repeat_authenticate(bound, device, certificate, moment)
@@ -143,9 +138,7 @@ def _change(device: Device, *rows: Connection, moment: Moment) -> Change:
     )
 
 
-def _repeat_authenticate(
-    life: Connection, device: Device, certificate: Certificate, moment: Moment
-) -> Decision:
+def _repeat_authenticate(life: Connection, device: Device, certificate: Certificate, moment: Moment) -> Decision:
     """Row 5: the answer was lost, or the same profile was installed again; nothing is reset."""
     again = life if life.phase is Phase.AUTHENTICATING else replace(life, reauthenticated_at=moment.now)
     change = _change(device, again, moment=moment)
@@ -390,13 +383,8 @@ def _with_tokens(
     if not reachable:
         events.append(_event("push.topic-unknown", life, moment, topic=message.topic))
     escrow = change.escrow
-    if (
-        message.unlock_token is not None
-        and snapshot.escrow.get(EscrowKind.UNLOCK_TOKEN) != message.unlock_token
-    ):
-        kept = Escrow(
-            connection_id=life.id, kind=EscrowKind.UNLOCK_TOKEN, value=message.unlock_token, at=moment.now
-        )
+    if message.unlock_token is not None and snapshot.escrow.get(EscrowKind.UNLOCK_TOKEN) != message.unlock_token:
+        kept = Escrow(connection_id=life.id, kind=EscrowKind.UNLOCK_TOKEN, value=message.unlock_token, at=moment.now)
         escrow = (*escrow, kept)
     work = (*change.work, Work(kind=PUSH, key=put.id, due_at=moment.now)) if reachable else change.work
     change = replace(change, channels=(*change.channels, put), events=tuple(events), escrow=escrow, work=work)
@@ -405,9 +393,7 @@ def _with_tokens(
     )
 
 
-def _refuse_restore(
-    snapshot: Snapshot, life: Connection, device: Device, policy: Policy, moment: Moment
-) -> Decision:
+def _refuse_restore(snapshot: Snapshot, life: Connection, device: Device, policy: Policy, moment: Moment) -> Decision:
     """`on_restore` says refuse: the restored device is told to leave, through the breaker like all others."""
     decision = unenroll(
         life,
@@ -421,9 +407,7 @@ def _refuse_restore(
     if decision.change.unenrolling is None:
         return decision
     request = life.end_request or EndRequest(by="policy on_restore", at=moment.now, deadline=moment.now)
-    ended = end(
-        replace(life, end_request=request), device, EndReason.UNENROLLED, moment, proof="restore refused"
-    )
+    ended = end(replace(life, end_request=request), device, EndReason.UNENROLLED, moment, proof="restore refused")
     if life.is_over:
         ended = replace(ended, events=(_event("connection.restore-refused", life, moment),))
     return replace(decision, change=merge(decision.change, ended))

@@ -29,15 +29,11 @@ from corral.lifecycle.unenroll import unenroll
 from corral.lifecycle.users import decide_user_message
 
 UNKNOWN = Answer(400, reason="This identity belongs to no connection here; enroll the device again.")
-CLONE = Answer(
-    403, reason="This identity belongs to another device; remove the profile and enroll this device."
-)
+CLONE = Answer(403, reason="This identity belongs to another device; remove the profile and enroll this device.")
 REVOKED = Answer(403, reason="This certificate was replaced by a newer one of the same enrollment.")
 
 
-def decide(
-    snapshot: Snapshot, message: Message, identity: Identity | None, policy: Policy, moment: Moment
-) -> Decision:
+def decide(snapshot: Snapshot, message: Message, identity: Identity | None, policy: Policy, moment: Moment) -> Decision:
     """The answer to one message, and what must be committed before it is given."""
     if identity is None:
         return Decision(UNKNOWN)
@@ -52,9 +48,7 @@ def decide(
     return _decide_known(snapshot, message, identity, policy, moment)
 
 
-def _decide_known(
-    snapshot: Snapshot, message: Message, identity: Identity, policy: Policy, moment: Moment
-) -> Decision:
+def _decide_known(snapshot: Snapshot, message: Message, identity: Identity, policy: Policy, moment: Moment) -> Decision:
     certificate = snapshot.certificate
     speaker = message.report.speaker if isinstance(message, Reported) else message.speaker
     if certificate is not None:

@@ -55,10 +55,7 @@ Issuance: TypeAlias = Issue | Reissue | IssuanceRefused
 def decide_issuance(state: GrantState, request_digest: bytes, policy: Policy, now: Instant) -> Issuance:
     """Whether this request (SHA-256 of its CSR) may have a certificate under this grant."""
     for certificate in state.certificates:
-        if (
-            certificate.request_digest == request_digest
-            and certificate.status is not CertificateStatus.REVOKED
-        ):
+        if certificate.request_digest == request_digest and certificate.status is not CertificateStatus.REVOKED:
             return Reissue(certificate)
     reason = _refusal(state, now)
     if reason:
@@ -94,9 +91,7 @@ def issued(state: GrantState, certificate: Certificate, revoke: tuple[Certificat
     """The change that records an issuance. A renewal's certificate is bound at once: any message may be its first."""
     grant = state.grant
     if grant.purpose is Purpose.RENEW and state.connection is not None:
-        certificate = replace(
-            certificate, status=CertificateStatus.BOUND, device_id=state.connection.device_id
-        )
+        certificate = replace(certificate, status=CertificateStatus.BOUND, device_id=state.connection.device_id)
     data = {"purpose": grant.purpose.value, "fingerprint": certificate.fingerprint.hex(), "grant": grant.id}
     events = [
         Event(

@@ -59,9 +59,7 @@ def end_connection(
         )
     request = EndRequest(by=by, at=moment.now, deadline=deadline)
     if life.phase is Phase.AUTHENTICATING:
-        return end(
-            replace(life, end_request=request), device, EndReason.REFUSED, moment, proof=f"ended by {by}"
-        )
+        return end(replace(life, end_request=request), device, EndReason.REFUSED, moment, proof=f"ended by {by}")
     if not profile_identifier:
         request = replace(request, deadline=moment.now)
     change = _put(replace(life, phase=Phase.ENDING, end_request=request, renewal=None), device, by, moment)
@@ -104,9 +102,7 @@ def unblock(snapshot: Snapshot, by: str, moment: Moment) -> Change:
     return _device_change(free, lives, "device.unblocked", by, moment, "")
 
 
-def begin_renewal(
-    snapshot: Snapshot, grant: Grant, command_uuid: str, body: bytes, by: str, moment: Moment
-) -> Change:
+def begin_renewal(snapshot: Snapshot, grant: Grant, command_uuid: str, body: bytes, by: str, moment: Moment) -> Change:
     """Send the enrollment profile again with a new challenge: the device gets a new key and checks in anew."""
     device, life = snapshot.device, snapshot.life(Phase.CONNECTED)
     if device is None or life is None:

@@ -32,9 +32,7 @@ def decide_report(
     """Rows 11 and 12, and what RemoveProfile, EraseDevice, DeviceConfigured and a renewal bring about."""
     life, device = snapshot.bound, snapshot.device
     if life is None or device is None:
-        return Decision(
-            Answer(400, reason="No connection is known for this identity; enroll the device again.")
-        )
+        return Decision(Answer(400, reason="No connection is known for this identity; enroll the device again."))
     kept = keep(message, life, moment)
     if life.is_over:
         return Decision(ACCEPTED, merge(kept, _still_here(life, moment)))
@@ -79,9 +77,7 @@ def _still_here(life: Connection, moment: Moment) -> Change:
     return Change(events=(event,), at=moment.now)
 
 
-def _consequence(
-    snapshot: Snapshot, message: Reported, life: Connection, device: Device, moment: Moment
-) -> Change:
+def _consequence(snapshot: Snapshot, message: Reported, life: Connection, device: Device, moment: Moment) -> Change:
     delivery, status = snapshot.delivery, message.report.status
     if delivery is None or status in (Status.IDLE, Status.NOT_NOW):
         return Change()

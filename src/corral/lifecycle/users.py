@@ -56,15 +56,11 @@ def _authenticate(message: UserAuthenticate, policy: Policy) -> Decision:
     return Decision(Answer(200, plist.dump(answer), PLIST))
 
 
-def _connect(
-    snapshot: Snapshot, life: Connection, message: TokenUpdate, policy: Policy, moment: Moment
-) -> Decision:
+def _connect(snapshot: Snapshot, life: Connection, message: TokenUpdate, policy: Policy, moment: Moment) -> Decision:
     if not policy.manage_users:
         return Decision(NOT_MANAGED)
     speaker = message.speaker
-    known = snapshot.channel or Channel(
-        connection_id=life.id, user_id=speaker.user_id, kind=speaker.kind.value
-    )
+    known = snapshot.channel or Channel(connection_id=life.id, user_id=speaker.user_id, kind=speaker.kind.value)
     reachable = message.topic in snapshot.topics
     channel = replace(
         known,
@@ -77,9 +73,7 @@ def _connect(
         unreachable="" if reachable else "no push certificate for its topic",
         ended_at=None,
     )
-    channel, queued = await_user_configuration(
-        channel, awaiting=message.awaiting_configuration, moment=moment
-    )
+    channel, queued = await_user_configuration(channel, awaiting=message.awaiting_configuration, moment=moment)
     events: tuple[Event, ...] = ()
     if snapshot.channel is None or snapshot.channel.ended_at is not None:
         events = (_event("channel.connected", life, channel, moment),)

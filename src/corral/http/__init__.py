@@ -1,0 +1,1 @@
+"""Thin faces over the service: bytes in, an answer out."""

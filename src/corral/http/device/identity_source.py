@@ -1,0 +1,76 @@
+"""Where a listener takes a device's certificate from. A listener has exactly one source; trust is never mixed."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TypeAlias
+
+from corral.http.asgi import Scope
+from corral.pki.identity import IdentityError, certificate_from_header, signature_from_header
+
+
+@dataclass(frozen=True, slots=True)
+class FromSignature:
+    """`Mdm-Signature`: a detached CMS signature over the body (Apple: MDM payload, SignMessage)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromHeader:
+    """A header of a TLS-terminating proxy: RFC 9440, or URL-escaped PEM.
+
+    Believed only from the proxy's own address as the transport tells it, or over a Unix socket, and only once.
+    """
+
+    name: bytes
+    proxies: tuple[IPv4Network | IPv6Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromTls:
+    """The client certificate of the TLS connection itself."""
+
+
+IdentitySource: TypeAlias = FromSignature | FromHeader | FromTls
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A certificate (DER) whose holder has proven its key to this listener, and what came along with it."""
+
+    certificate: bytes
+    intermediates: tuple[bytes, ...] = ()
+
+
+def present(source: IdentitySource, scope: Scope, body: bytes) -> Presented:
+    """The certificate presented with a request; raises IdentityError, which says what is missing or wrong."""
+    match source:
+        case FromSignature():
+            signature = signature_from_header(_only(scope, b"mdm-signature"), body)
+            return Presented(signature.certificate, signature.certificates)
+        case FromHeader(name, proxies):
+            if not _is_proxy(scope, proxies):
+                raise IdentityError("this listener takes requests only from the proxy that it was told of")
+            return Presented(certificate_from_header(_only(scope, name)))
+        case FromTls():
+            certificate = scope.get("extensions", {}).get("corral.client_certificate")
+            if not certificate:
+                raise IdentityError("no client certificate in the TLS connection")
+            return Presented(certificate)
+
+
+def _only(scope: Scope, name: bytes) -> bytes:
+    found = [value for key, value in scope["headers"] if key == name]
+    if len(found) != 1:
+        count = "no" if not found else "more than one"
+        raise IdentityError(f"{count} {name.decode('latin-1')} header")
+    return found[0]
+
+
+def _is_proxy(scope: Scope, proxies: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    client = scope.get("client")
+    if client is None:
+        return True  # a Unix socket, which only those can open whom the file system lets
+    try:
+        address = ip_address(client[0])
+    except ValueError:
+        return False
+    return any(address in network for network in proxies)

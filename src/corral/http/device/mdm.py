@@ -1,0 +1,102 @@
+"""`/mdm` and `/checkin`: a plain ASGI callable, since every device comes here for everything that it says."""
+
+import structlog
+
+from corral.http.asgi import App, BodyTooLarge, ClientGone, Receive, Scope, Send, header, read_body
+from corral.http.device.answers import send_answer
+from corral.http.device.identity_source import IdentitySource, present
+from corral.lifecycle.change import Answer
+from corral.pki.identity import IdentityError
+from corral.service.channel import Channel
+from corral.service.checkin import CheckIn
+from corral.service.identifying import Identifying
+from corral.store.errors import StoreUnavailable
+
+_log = structlog.get_logger("corral.device")
+
+CHECKIN_TYPE = b"application/x-apple-aspen-mdm-checkin"
+
+KIND_LINE = Answer(
+    200,
+    b"This is the address that managed Apple devices report to. There is nothing to see here for a browser.\n",
+    "text/plain; charset=utf-8",
+)
+TOO_LARGE = Answer(413, reason="The message is larger than this service takes.")
+BUSY = Answer(503, reason="Corral is at its capacity; try again later.")
+UNAVAILABLE = Answer(503, reason="Corral cannot reach its database; try again later.")
+FAILED = Answer(503, reason="Corral failed at this message, and keeps nothing of it; try again later.")
+WRONG_METHOD = Answer(405, reason="Devices send PUT requests here.")
+
+
+class MdmRoute:
+    """Answers both kinds of message at one address; `/checkin` takes check-ins only."""
+
+    def __init__(
+        self,
+        checkin: CheckIn,
+        channel: Channel,
+        identifying: Identifying,
+        source: IdentitySource,
+        max_body: int,
+        max_requests: int,
+    ) -> None:
+        self._checkin = checkin
+        self._channel = channel
+        self._identifying = identifying
+        self._source = source
+        self._max_body = max_body
+        self._max_requests = max_requests
+        self._under_way = 0
+
+    def app(self, *, checkin_only: bool = False) -> App:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if self._under_way >= self._max_requests:
+                await send_answer(send, BUSY)
+                return
+            self._under_way += 1
+            try:
+                answer = await self._answer(scope, receive, checkin_only)
+            finally:
+                self._under_way -= 1
+            if answer is not None:
+                await send_answer(send, answer)
+
+        return serve
+
+    async def _answer(self, scope: Scope, receive: Receive, checkin_only: bool) -> Answer | None:
+        method = scope["method"]
+        if method in ("GET", "HEAD"):
+            return KIND_LINE
+        if method not in ("PUT", "POST"):
+            return WRONG_METHOD
+        try:
+            body = await read_body(scope, receive, self._max_body)
+            presented = present(self._source, scope, body)
+        except BodyTooLarge:
+            return TOO_LARGE
+        except ClientGone:
+            return None
+        except IdentityError as error:
+            return Answer(400, reason=f"Not identified: {error}.")
+        identity = self._identifying.identify(presented.certificate, presented.intermediates)
+        if isinstance(identity, str):
+            return Answer(400, reason=f"Not identified: {identity}.")
+        try:
+            if checkin_only or _is_checkin(scope, body):
+                return await self._checkin.answer(body, identity)
+            return await self._channel.answer(body, identity)
+        except StoreUnavailable as error:
+            _log.warning("device.store-unavailable", why=str(error))
+            return UNAVAILABLE
+        except Exception:
+            # Whatever went wrong is ours, not the device's: it keeps its message and sends it again.
+            _log.exception("device.failed", path=scope["path"])
+            return FAILED
+
+
+def _is_checkin(scope: Scope, body: bytes) -> bool:
+    """By Content-Type, and where that is absent by what only a check-in has."""
+    content_type = header(scope, b"content-type")
+    if content_type is None:
+        return b"<key>MessageType</key>" in body
+    return content_type.startswith(CHECKIN_TYPE)

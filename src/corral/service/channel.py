@@ -1,0 +1,76 @@
+"""The command channel: a device polls or reports, and gets its next command."""
+
+from corral.apple.plist import PlistError
+from corral.apple.report import Report, ReportError, Status, read_lenient, read_report
+from corral.lifecycle.change import Answer
+from corral.lifecycle.evidence import Identity
+from corral.lifecycle.message import Reported
+from corral.lifecycle.policy import Policy
+from corral.service.clock import Clock
+from corral.service.contacts import ContactBook
+from corral.service.transitions import Transitions, command_answer
+from corral.store.devices import Ask, Contact, DeviceStore, Next
+
+
+class Channel:
+    """Ordinary traffic is one shared statement (`exchange`); what it does not let pass becomes a transition."""
+
+    def __init__(
+        self,
+        devices: DeviceStore,
+        transitions: Transitions,
+        contacts: ContactBook,
+        policy: Policy,
+        clock: Clock,
+    ) -> None:
+        self._devices = devices
+        self._transitions = transitions
+        self._contacts = contacts
+        self._policy = policy
+        self._clock = clock
+
+    async def answer(self, body: bytes, identity: Identity) -> Answer:
+        """The next command, or an empty body; raises StoreUnavailable.
+
+        A report that can be attributed is kept and answered 200 however broken it is: devices send control
+        characters and bad UTF-8, and repeat for ever what is not taken.
+        """
+        unreadable = False
+        try:
+            report = read_report(body)
+        except (ReportError, PlistError) as error:
+            repaired = _read_broken(body)
+            if repaired is None:
+                return Answer(400, reason=f"Report not understood: {error}")
+            report, unreadable = repaired, True
+        now = self._clock()
+        speaker = report.speaker
+        contact = Contact(
+            fingerprint=identity.fingerprint,
+            device_id=speaker.device_id,
+            user_id=speaker.user_id,
+            named=identity.connection_id,
+            command_uuid=report.command_uuid,
+            breaker_since=now - self._policy.breaker_window,
+        )
+        ask = Ask(
+            contact=contact,
+            status=report.status,
+            body=b"" if report.status is Status.IDLE else body,
+            unreadable=unreadable,
+            now=now,
+            push_again_at=now + self._policy.not_now_push,
+        )
+        outcome = await self._devices.exchange(ask)
+        if isinstance(outcome, Next):
+            self._contacts.note(outcome.channel_id, outcome.command_uuid)
+            return command_answer(outcome.body)
+        message = Reported(report, body, unreadable)
+        return await self._transitions.answer(contact, message, identity, outcome)
+
+
+def _read_broken(body: bytes) -> Report | None:
+    try:
+        return read_lenient(body)
+    except (ReportError, PlistError):
+        return None

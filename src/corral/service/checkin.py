@@ -1,0 +1,29 @@
+"""Check-in: every message by which a device begins, describes and ends its connection."""
+
+from corral.apple.checkin import CheckinError, read_checkin
+from corral.apple.plist import PlistError
+from corral.lifecycle.change import Answer
+from corral.lifecycle.evidence import Identity
+from corral.service.transitions import Transitions
+from corral.store.devices import Contact
+
+
+class CheckIn:
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+
+    async def answer(self, body: bytes, identity: Identity) -> Answer:
+        """The answer to one check-in message; raises StoreUnavailable."""
+        try:
+            message = read_checkin(body)
+        except (CheckinError, PlistError) as error:
+            return Answer(400, reason=f"Check-in message not understood: {error}")
+        speaker = message.speaker
+        contact = Contact(
+            fingerprint=identity.fingerprint,
+            device_id=speaker.device_id,
+            user_id=speaker.user_id,
+            named=identity.connection_id,
+            breaker_since=self._transitions.contact_since(),
+        )
+        return await self._transitions.answer(contact, message, identity)

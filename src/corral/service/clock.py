@@ -1,0 +1,32 @@
+"""The time and fresh identifiers, as parameters of everything that decides."""
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from corral.lifecycle.evidence import Moment
+from corral.lifecycle.state import Instant
+
+Clock: TypeAlias = Callable[[], Instant]
+
+
+def system_clock() -> Instant:
+    return time.time_ns() // 1_000_000
+
+
+def moment(clock: Clock) -> Moment:
+    return Moment(now=clock(), fresh_id=fresh_id)
+
+
+def fresh_id() -> str:
+    return str(uuid.uuid4())
+
+
+def to_datetime(instant: Instant) -> datetime:
+    return datetime.fromtimestamp(instant / 1000, UTC)
+
+
+def to_instant(when: datetime) -> Instant:
+    return int(when.timestamp() * 1000)

@@ -1,0 +1,192 @@
+"""Commands as people send them: checked against the catalog and what is known of the target, then queued."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from corral.apple import catalog, command
+from corral.apple.catalog import Finding, Target
+from corral.apple.command import Command, CommandError
+from corral.lifecycle.change import Event
+from corral.lifecycle.state import FOREVER, Channel, Connection, Consequence, Instant, Phase
+from corral.service.clock import Clock
+from corral.service.enrolling import Enrolling
+from corral.service.errors import NotFound, RequestRefused
+from corral.store.directory import DeviceDetail, Directory
+from corral.store.queue import QueuedCommand, QueueStore
+
+LAST_COUNTS = frozenset({"DeviceLock", "EraseDevice", "DeclarativeManagement", "ClearPasscode", "EnableLostMode"})
+"""Of two of these in one queue only the later is wanted: two locks would leave nobody knowing which PIN holds."""
+
+_CONSEQUENCES = {
+    "EraseDevice": Consequence.ERASE_DEVICE,
+    "DeviceConfigured": Consequence.DEVICE_CONFIGURED,
+    "UserConfigured": Consequence.USER_CONFIGURED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What became of a command for one device."""
+
+    device: str
+    channel_id: str = ""
+    command_uuid: str
+    queued: bool
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a queued command may go out, and before what."""
+
+    priority: int = 0
+    not_before: Instant = 0
+    expires_at: Instant = FOREVER
+
+
+class Commanding:
+    def __init__(self, queue: QueueStore, directory: Directory, enrolling: Enrolling, clock: Clock) -> None:
+        self._queue = queue
+        self._directory = directory
+        self._enrolling = enrolling
+        self._clock = clock
+
+    async def send(
+        self,
+        devices: Sequence[str],
+        *,
+        request_type: str | None = None,
+        keys: Mapping[str, Any] | None = None,
+        raw: bytes | None = None,
+        user_id: str = "",
+        schedule: Schedule | None = None,
+        force: bool = False,
+        by: str = "",
+    ) -> list[Sent]:
+        """Queue one command for all of these devices; each gets its verdict.
+
+        `raw` is a whole command plist, kept byte for byte; else it is built from `request_type` and `keys`. A target
+        with findings of severity error is skipped unless `force`. Raises RequestRefused for a command that nothing
+        could be done with, such as removing the enrollment profile, which is `end`'s to do.
+        """
+        schedule = schedule or Schedule()
+        built, payload = _build(request_type, keys, raw)
+        sent: list[Sent] = []
+        queueing: dict[str, Sent] = {}
+        for name in devices:
+            verdict = await self._check(name, built, payload, user_id, force)
+            if verdict.queued:
+                queueing[verdict.channel_id] = verdict
+            else:
+                sent.append(verdict)
+        record = QueuedCommand(
+            uuid=built.uuid,
+            request_type=built.request_type,
+            body=built.body,
+            consequence=_CONSEQUENCES.get(built.request_type, Consequence.PLAIN),
+            priority=schedule.priority,
+            not_before=schedule.not_before,
+            expires_at=schedule.expires_at,
+            created_at=self._clock(),
+            created_by=by,
+            replaces_like=built.request_type in LAST_COUNTS,
+        )
+        done = set(await self._queue.enqueue(record, list(queueing))) if queueing else set[str]()
+        for channel, verdict in queueing.items():
+            if channel in done:
+                sent.append(verdict)
+            else:
+                gone = "its connection has just ended"
+                sent.append(Sent(device=verdict.device, command_uuid=built.uuid, queued=False, problem=gone))
+        return sent
+
+    async def cancel(self, command_uuid: str, device: str | None, by: str) -> int:
+        """Cancel what is still open of a command; returns how many deliveries."""
+        if await self._queue.command_body(command_uuid) is None:
+            raise NotFound(f"There is no command {command_uuid}.")
+        channel = None
+        if device is not None:
+            channel = _life(await self._detail(device), device).id
+        event = Event(type="command.cancelled", at=self._clock(), data={"by": by, "command": command_uuid})
+        return await self._queue.cancel(command_uuid, channel, event, self._clock())
+
+    async def clear(self, device: str, by: str) -> int:
+        """Cancel all plain commands of a device's queue, its user channels included."""
+        detail = await self._detail(device)
+        life = _life(detail, device)
+        event = Event(
+            type="queue.cleared",
+            at=self._clock(),
+            device_id=detail.device.id,
+            connection_id=life.id,
+            data={"by": by},
+        )
+        return await self._queue.clear(life.id, event, self._clock())
+
+    async def _check(self, name: str, built: Command, payload: Mapping[str, Any], user_id: str, force: bool) -> Sent:
+        try:
+            detail = await self._detail(name)
+            life = _life(detail, name)
+        except (NotFound, RequestRefused) as error:
+            return Sent(device=name, command_uuid=built.uuid, queued=False, problem=str(error))
+        identifier = self._enrolling.profile_identifier(life)
+        if built.request_type == "RemoveProfile" and payload.get("Identifier") == identifier:
+            problem = "this would end the connection; use `corral device end` instead"
+            return Sent(device=detail.device.id, command_uuid=built.uuid, queued=False, problem=problem)
+        channel = next(
+            (each for each in detail.channels if each.connection_id == life.id and each.user_id == user_id),
+            None,
+        )
+        if channel is None:
+            problem = f"there is no user channel {user_id!r}" if user_id else "it has not sent a token yet"
+            return Sent(device=detail.device.id, command_uuid=built.uuid, queued=False, problem=problem)
+        findings = tuple(catalog.check(built.request_type, payload, _target(detail, channel)))
+        queued = force or all(finding.severity != "error" for finding in findings)
+        return Sent(
+            device=detail.device.id,
+            channel_id=channel.id,
+            command_uuid=built.uuid,
+            queued=queued,
+            findings=findings,
+            problem="" if queued else "; ".join(f.what for f in findings if f.severity == "error"),
+        )
+
+    async def _detail(self, name: str) -> DeviceDetail:
+        device_id = await self._directory.resolve(name)
+        detail = await self._directory.device(device_id) if device_id else None
+        if detail is None:
+            raise NotFound(f"There is no device {name}, or more than one; name it by its id.")
+        return detail
+
+
+def _build(
+    request_type: str | None, keys: Mapping[str, Any] | None, raw: bytes | None
+) -> tuple[Command, Mapping[str, Any]]:
+    try:
+        if raw is not None:
+            return command.read_raw(raw), command.payload(raw)
+        if not request_type:
+            raise RequestRefused("Name a RequestType, or give a whole command as a property list.")
+        return command.build(str(uuid.uuid4()).upper(), request_type, keys or {}), keys or {}
+    except CommandError as error:
+        raise RequestRefused(str(error)) from None
+
+
+def _life(detail: DeviceDetail, name: str) -> Connection:
+    live = (Phase.CONNECTED, Phase.ENDING)
+    life = next((each for each in detail.connections if each.phase in live), None)
+    if life is None:
+        raise RequestRefused(f"Device {name} is not connected.")
+    return life
+
+
+def _target(detail: DeviceDetail, channel: Channel) -> Target:
+    return Target(
+        platform=detail.device.platform,
+        os_version=detail.device.os_version,
+        channel="user" if channel.user_id else "device",
+        user_enrollment=detail.device.user_enrollment,
+    )

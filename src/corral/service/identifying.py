@@ -1,0 +1,43 @@
+"""From a presented certificate to an Identity that decisions may rest on."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from corral.lifecycle.evidence import Identity
+from corral.pki.identity import OWN, Trust, Trusted
+from corral.service.clock import Clock, to_datetime, to_instant
+
+_CACHED = 65_536
+
+
+class Identifying:
+    """Judges certificates by the authorities that are trusted. Who a certificate belongs to, and whether it may
+    speak, is never remembered here: only what its bytes say.
+    """
+
+    def __init__(self, trust: Trust, clock: Clock) -> None:
+        self._trust = trust
+        self._clock = clock
+        self._known: OrderedDict[bytes, Identity] = OrderedDict()
+
+    def identify(self, certificate: bytes, intermediates: Sequence[bytes] = ()) -> Identity | str:
+        """The identity of a certificate (DER) whose holder has proven its key; else why it is not trusted."""
+        known = self._known.get(certificate)
+        if known is not None:
+            return known
+        verdict = self._trust.judge(certificate, intermediates, to_datetime(self._clock()))
+        if not isinstance(verdict, Trusted):
+            return verdict.reason
+        identity = Identity(
+            fingerprint=hashlib.sha256(certificate).digest(),
+            authority="" if verdict.authority == OWN else verdict.authority,
+            connection_id=verdict.connection,
+            not_after=to_instant(verdict.not_after),
+            der=certificate,
+        )
+        # Whether it has expired is decided from `not_after` at each message, so the verdict may be kept.
+        self._known[certificate] = identity
+        if len(self._known) > _CACHED:
+            self._known.popitem(last=False)
+        return identity

@@ -1,0 +1,107 @@
+"""What people do to a device: end, block, unblock, forget, renew."""
+
+from corral.apple import command
+from corral.lifecycle import operating
+from corral.lifecycle.change import Change
+from corral.lifecycle.evidence import Moment
+from corral.lifecycle.operating import OperationRefused
+from corral.lifecycle.policy import Policy
+from corral.lifecycle.state import DAY, Connection, Grant, Instant, Phase, Purpose, Snapshot
+from corral.service.clock import Clock
+from corral.service.enrolling import Enrolling
+from corral.service.errors import NotFound
+from corral.service.transitions import Transitions
+from corral.store.devices import DeviceStore
+from corral.store.directory import Directory
+
+RENEWAL_VALID = 30 * DAY
+"""How long a device may take to come for its renewed certificate."""
+
+
+class Operating:
+    """Every verb names a device by its id, serial number or connection id, and says who asks."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        devices: DeviceStore,
+        transitions: Transitions,
+        enrolling: Enrolling,
+        policy: Policy,
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._devices = devices
+        self._transitions = transitions
+        self._enrolling = enrolling
+        self._policy = policy
+        self._clock = clock
+
+    async def end(self, device: str, by: str, deadline: Instant | None = None) -> None:
+        """Ask the device to leave: RemoveProfile now, an unenrolling answer past the deadline."""
+        device_id = await self._resolve(device)
+        due = self._clock() + self._policy.ending_deadline if deadline is None else deadline
+
+        def change(snapshot: Snapshot, moment: Moment) -> Change:
+            life = snapshot.current
+            identifier = self._enrolling.profile_identifier(life) if life else ""
+            return operating.end_connection(snapshot, by, identifier, due, self._policy, moment)
+
+        await self._transitions.operate(device_id, change)
+
+    async def block(self, device: str, by: str, reason: str = "") -> None:
+        device_id = await self._resolve(device)
+        await self._transitions.operate(
+            device_id, lambda snapshot, moment: operating.block(snapshot, by, reason, moment)
+        )
+
+    async def unblock(self, device: str, by: str) -> None:
+        device_id = await self._resolve(device)
+        await self._transitions.operate(device_id, lambda snapshot, moment: operating.unblock(snapshot, by, moment))
+
+    async def forget(self, device: str, by: str) -> None:
+        """Delete all that is known of a device. Refused while it is connected: end the connection first."""
+        del by
+        device_id = await self._resolve(device)
+        snapshot = await self._transitions.look(device_id)
+        if snapshot.current is not None:
+            raise OperationRefused(f"Device {device_id} is connected; end the connection before forgetting it.")
+        if not await self._devices.forget(device_id):
+            raise NotFound(f"There is no device {device}.")
+
+    async def renew(self, device: str, by: str) -> str:
+        """Send the enrollment profile again for a new identity certificate; returns the uuid of the command."""
+        device_id = await self._resolve(device)
+        sent = ""
+
+        def change(snapshot: Snapshot, moment: Moment) -> Change:
+            nonlocal sent
+            life = snapshot.life(Phase.CONNECTED)
+            if life is None:
+                raise OperationRefused(f"Device {device_id} is not connected, so it cannot renew its identity.")
+            grant = _renewal_grant(life, moment)
+            body = self._enrolling.renewal_profile(life, grant)
+            install = command.build(moment.fresh_id().upper(), "InstallProfile", {"Payload": body})
+            sent = install.uuid
+            return operating.begin_renewal(snapshot, grant, install.uuid, install.body, by, moment)
+
+        await self._transitions.operate(device_id, change)
+        return sent
+
+    async def _resolve(self, device: str) -> str:
+        device_id = await self._directory.resolve(device)
+        if device_id is None:
+            raise NotFound(f"There is no device {device}, or more than one; name it by its id.")
+        return device_id
+
+
+def _renewal_grant(life: Connection, moment: Moment) -> Grant:
+    return Grant(
+        id=moment.fresh_id().replace("-", "")[:24],
+        purpose=Purpose.RENEW,
+        connection_id=life.id,
+        device_id=life.device_id,
+        created_at=moment.now,
+        expires_at=moment.now + RENEWAL_VALID,
+        profile=life.profile,
+    )

@@ -1,0 +1,146 @@
+"""Pushes: after the commit, coalesced a channel, with an answer for every answer of Apple's service."""
+
+import random
+import uuid
+from collections.abc import Mapping, Sequence
+
+from corral.apns.client import PushClient
+from corral.apns.push import (
+    Accepted,
+    Broken,
+    CertificateRefused,
+    Misconfigured,
+    Outcome,
+    Push,
+    RetryLater,
+    Unregistered,
+)
+from corral.lifecycle.change import Event
+from corral.lifecycle.state import DAY, MINUTE, SECOND, Instant
+from corral.service.clock import Clock, to_instant
+from corral.store.events import EventStore
+from corral.store.vault import Vault
+from corral.store.work import LeasedWork, PushRecord, PushTarget, WorkStore
+
+KEPT_FOR = 7 * DAY
+"""How long Apple keeps a push for a device that is off; it keeps the last one only."""
+
+LEASE = 2 * MINUTE
+BATCH = 2000
+
+
+class Pushing:
+    """Takes due push work and sends it. Work whose worker dies is taken again when its lease runs out."""
+
+    def __init__(self, work: WorkStore, vault: Vault, events: EventStore, client: PushClient, clock: Clock) -> None:
+        self._work = work
+        self._vault = vault
+        self._events = events
+        self._client = client
+        self._clock = clock
+        self._jitter = random.SystemRandom().random
+
+    async def load_certificates(self) -> None:
+        """Take the push certificates of the vault into the client, but for topics that Apple has refused."""
+        for certificate in await self._vault.push_certificates():
+            if not certificate.stopped:
+                self._client.load(certificate.topic, certificate.certificate_pem, certificate.key_pem)
+
+    async def push_due(self, kind: str) -> int:
+        """Send what is due of this kind of work; returns how many rows were taken."""
+        now = self._clock()
+        leased = await self._work.lease(kind, now, now + LEASE, BATCH)
+        if not leased:
+            return 0
+        targets = {each.channel_id: each for each in await self._work.push_targets([w.key for w in leased])}
+        outcomes = await self._send(list(targets.values()))
+        await self._settle(leased, targets, outcomes)
+        return len(leased)
+
+    async def _send(self, targets: Sequence[PushTarget]) -> Mapping[str, Outcome]:
+        expiration = (self._clock() + KEPT_FOR) // 1000
+        channels: dict[str, str] = {}
+        outcomes: dict[str, Outcome] = {}
+        pushes: list[Push] = []
+        for target in targets:
+            push_id = str(uuid.uuid4())
+            channels[push_id] = target.channel_id
+            pushes.append(Push(target.token, target.topic, target.magic, expiration, push_id))
+        await self._client.send_many(
+            pushes, lambda push, outcome: outcomes.__setitem__(channels[push.push_id], outcome)
+        )
+        return outcomes
+
+    async def _settle(
+        self,
+        leased: Sequence[LeasedWork],
+        targets: Mapping[str, PushTarget],
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        now = self._clock()
+        finished: list[LeasedWork] = []
+        again: list[tuple[LeasedWork, Instant]] = []
+        records: list[PushRecord] = []
+        refused: dict[str, str] = {}
+        for work in leased:
+            target, outcome = targets.get(work.key), outcomes.get(work.key)
+            if target is None or outcome is None:
+                finished.append(work)
+                continue
+            records.append(PushRecord(channel_id=work.key, at=now, outcome=_name(outcome)))
+            match outcome:
+                case Accepted():
+                    finished.append(work)
+                case Unregistered():
+                    await self._unregistered(target, outcome, now)
+                    finished.append(work)
+                case RetryLater(after_seconds=after):
+                    again.append((work, now + self._delay(work.attempts, after)))
+                case CertificateRefused(reason=reason):
+                    refused[target.topic] = reason
+                    finished.append(work)
+                case Misconfigured() | Broken():
+                    await self._alarm(target, outcome, now)
+                    finished.append(work)
+        await self._work.record_pushes(records)
+        await self._work.finish(finished)
+        await self._work.put_back(again)
+        for topic, reason in refused.items():
+            await self._stop(topic, reason, now)
+
+    async def _unregistered(self, target: PushTarget, outcome: Unregistered, now: Instant) -> None:
+        """Only a token that is older than Apple's word is dead; a newer one was sent since."""
+        if outcome.timestamp is not None and to_instant(outcome.timestamp) < target.token_updated_at:
+            return
+        event = self._event("push.unregistered", target, now, outcome.reason)
+        await self._work.mark_unreachable(target.channel_id, target.token, "Apple: unregistered", event)
+
+    async def _alarm(self, target: PushTarget, outcome: Misconfigured | Broken, now: Instant) -> None:
+        """The token stays: a wrong certificate or environment must not look like a fleet that is gone."""
+        await self._events.append((self._event("push.misconfigured", target, now, outcome.reason),))
+
+    async def _stop(self, topic: str, reason: str, now: Instant) -> None:
+        self._client.unload(topic)
+        if topic in {each.topic for each in await self._vault.push_certificates()}:
+            await self._vault.stop_topic(topic, reason)
+            stopped = Event(type="push.topic-stopped", at=now, data={"topic": topic, "reason": reason})
+            await self._events.append((stopped,))
+
+    def _event(self, kind: str, target: PushTarget, now: Instant, reason: str) -> Event:
+        return Event(
+            type=kind,
+            at=now,
+            device_id=target.device_id,
+            connection_id=target.connection_id,
+            data={"channel": target.channel_id, "reason": reason},
+        )
+
+    def _delay(self, attempts: int, after_seconds: float | None) -> Instant:
+        """Exponential from two seconds to an hour, with jitter; not before what the service asked for."""
+        backoff = min(2 * SECOND * 2 ** min(attempts, 12), 60 * MINUTE)
+        jittered = int(backoff * (0.5 + self._jitter() / 2))
+        return max(jittered, int((after_seconds or 0) * 1000))
+
+
+def _name(outcome: Outcome) -> str:
+    return "accepted" if isinstance(outcome, Accepted) else outcome.reason

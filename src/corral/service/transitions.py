@@ -1,0 +1,91 @@
+"""Load, decide, commit: and again with a fresh Snapshot where somebody else was faster."""
+
+from collections.abc import Callable
+
+from corral.lifecycle.change import Answer, Change, NextCommand
+from corral.lifecycle.decide import decide
+from corral.lifecycle.evidence import Identity, Moment
+from corral.lifecycle.message import Message
+from corral.lifecycle.policy import Policy
+from corral.lifecycle.state import Phase, Snapshot, channel_id
+from corral.service.clock import Clock, moment
+from corral.service.contacts import ContactBook
+from corral.store.devices import Committed, Contact, DeviceStore
+from corral.store.errors import StoreUnavailable
+
+ATTEMPTS = 5
+
+
+class Transitions:
+    """Carries decisions out. Raises StoreUnavailable (503 for a device) when the store cannot keep them."""
+
+    def __init__(self, devices: DeviceStore, contacts: ContactBook, policy: Policy, clock: Clock) -> None:
+        self._devices = devices
+        self._contacts = contacts
+        self._policy = policy
+        self._clock = clock
+
+    async def answer(
+        self, contact: Contact, message: Message, identity: Identity, snapshot: Snapshot | None = None
+    ) -> Answer:
+        """The answer to a message, after what it changes is durable; `snapshot` spares the first load."""
+        for _ in range(ATTEMPTS):
+            if snapshot is None:
+                snapshot = await self._devices.load(contact)
+            decision = decide(snapshot, message, identity, self._policy, moment(self._clock))
+            if decision.change.is_empty or await self._commit(decision.change):
+                self._note(snapshot, decision.change, contact.user_id)
+                return await self._render(decision.answer)
+            snapshot = None
+        raise StoreUnavailable("This device is changing faster than it can be decided; try again.")
+
+    async def operate(self, connection_or_device: str, decide_change: Callable[[Snapshot, Moment], Change]) -> Change:
+        """Carry out what a person decides about a device, named by its id or that of one of its connections."""
+        for _ in range(ATTEMPTS):
+            snapshot = await self.look(connection_or_device)
+            change = decide_change(snapshot, moment(self._clock))
+            if change.is_empty or await self._commit(change):
+                return change
+        raise StoreUnavailable("This device is changing faster than it can be decided; try again.")
+
+    async def look(self, connection_or_device: str) -> Snapshot:
+        """The Snapshot of a connection, or of a device with its current life as `bound`."""
+        since = self._breaker_since()
+        snapshot = await self._devices.load_connection(connection_or_device, since)
+        if snapshot.device is not None:
+            return snapshot
+        contact = Contact(fingerprint=b"", device_id=connection_or_device, breaker_since=since)
+        return await self._devices.load(contact)
+
+    def contact_since(self) -> int:
+        return self._breaker_since()
+
+    def _note(self, snapshot: Snapshot, change: Change, user_id: str) -> None:
+        """Heard, on the life that this message began or belongs to."""
+        begun = next((row for row in change.connections if row.phase is not Phase.ENDED), None)
+        life = begun or snapshot.bound
+        if life is not None:
+            self._contacts.note(channel_id(life.id, user_id))
+
+    async def _commit(self, change: Change) -> bool:
+        return isinstance(await self._devices.commit(change), Committed)
+
+    async def _render(self, answer: Answer | NextCommand) -> Answer:
+        if isinstance(answer, Answer):
+            return answer
+        following = await self._devices.next(
+            answer.channel_id, self._clock(), after_idle=answer.after_idle, only=answer.only
+        )
+        return command_answer(following.body)
+
+    def _breaker_since(self) -> int:
+        return self._clock() - self._policy.breaker_window
+
+
+PLIST = "application/xml; charset=UTF-8"
+_EMPTY = Answer(200)
+
+
+def command_answer(body: bytes) -> Answer:
+    """200 with the command, or with zero bytes: an empty property list would be wrong."""
+    return Answer(200, body, PLIST) if body else _EMPTY

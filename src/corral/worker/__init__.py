@@ -1,0 +1,1 @@
+"""Leases work and calls a service verb. Decides nothing itself."""

@@ -1,0 +1,89 @@
+"""The background of a process: pushes as they come due, contacts once a second, sweeps now and then."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from corral.lifecycle.state import SECOND
+from corral.service.clock import Clock
+from corral.service.contacts import ContactBook
+from corral.service.pushing import BATCH, Pushing
+from corral.service.sweeping import Sweeping
+from corral.store.errors import StoreUnavailable
+from corral.store.work import WorkStore
+
+_log = structlog.get_logger("corral.worker")
+
+PUSH_KINDS = ("push", "push-later")
+LONGEST_SLEEP = 5.0
+"""Seconds after which a worker looks again even if nobody woke it: work of another process's commit, for example."""
+
+
+class Worker:
+    """Runs until cancelled. A failure of one round is logged, and the next round comes."""
+
+    def __init__(
+        self,
+        work: WorkStore,
+        pushing: Pushing,
+        sweeping: Sweeping,
+        contacts: ContactBook,
+        clock: Clock,
+        sweep_every: float = 30.0,
+    ) -> None:
+        self._work = work
+        self._pushing = pushing
+        self._sweeping = sweeping
+        self._contacts = contacts
+        self._clock = clock
+        self._sweep_every = sweep_every
+        self._woken = {kind: asyncio.Event() for kind in PUSH_KINDS}
+
+    def wake(self, kind: str) -> None:
+        """Called after a commit that has put work of this kind."""
+        if kind in self._woken:
+            self._woken[kind].set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for kind in PUSH_KINDS:
+                group.create_task(self._push(kind))
+            group.create_task(self._every(1.0, "contacts", self._contacts.flush))
+            group.create_task(self._every(self._sweep_every, "sweep", self._sweeping.sweep))
+
+    async def _push(self, kind: str) -> None:
+        woken = self._woken[kind]
+        while True:
+            woken.clear()
+            try:
+                while await self._pushing.push_due(kind) >= BATCH:
+                    pass
+                wait = await self._until_due(kind)
+            except StoreUnavailable as error:
+                _log.warning("worker.store-unavailable", kind=kind, why=str(error))
+                wait = 1.0
+            except Exception:
+                _log.exception("worker.failed", kind=kind)
+                wait = LONGEST_SLEEP
+            try:
+                async with asyncio.timeout(wait):
+                    await woken.wait()
+            except TimeoutError:
+                pass
+
+    async def _until_due(self, kind: str) -> float:
+        due = await self._work.next_due(kind)
+        if due is None:
+            return LONGEST_SLEEP
+        return min(max((due - self._clock()) / SECOND, 0.01), LONGEST_SLEEP)
+
+    async def _every(self, seconds: float, name: str, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await act()
+            except StoreUnavailable as error:
+                _log.warning("worker.store-unavailable", kind=name, why=str(error))
+            except Exception:
+                _log.exception("worker.failed", kind=name)
