@@ -4,9 +4,12 @@ A sealed value is `0x01, key id (4 bytes), nonce (12 bytes), ciphertext and tag`
 (table, column, row), so that a value moved to another place does not open. Several keys may open; the first seals.
 """
 
+import base64
+import binascii
 import hashlib
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -49,3 +52,21 @@ class Sealer:
 
 def _key_id(key: bytes) -> bytes:
     return hashlib.sha256(b"corral sealing key" + key).digest()[:_ID]
+
+
+def make_key_file(path: Path) -> None:
+    """Write a new sealing key to a file that only its owner can read; raises FileExistsError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(os.urandom(32)) + b"\n")
+
+
+def read_keys(text: str, origin: str) -> tuple[bytes, ...]:
+    """Sealing keys in base64, one a line, the first of which seals; `origin` names the file or variable in errors."""
+    try:
+        keys = tuple(base64.b64decode(line, validate=True) for line in text.split())
+    except binascii.Error:
+        raise SealError(f"{origin} does not hold sealing keys in base64, one a line.") from None
+    if not keys or any(len(key) != 32 for key in keys):
+        raise SealError(f"{origin} must hold at least one sealing key of 32 bytes in base64.")
+    return keys

@@ -131,7 +131,7 @@ class Issuing:
                     serial_number=link.serial_number,
                     created_at=now,
                     expires_at=min(link.expires_at, now + 30 * DAY),
-                    profile=self._enrolling.facts_for_grant(grant_id),
+                    profile=await self._enrolling.facts_for_grant(),
                 )
                 return GrantState(grant=grant, link=link)
 

@@ -52,6 +52,13 @@ class Worker:
             group.create_task(self._every(1.0, "contacts", self._contacts.flush))
             group.create_task(self._every(self._sweep_every, "sweep", self._sweeping.sweep))
 
+    async def finish(self) -> None:
+        """After the last answer: write what is gathered in memory."""
+        try:
+            await self._contacts.flush()
+        except StoreUnavailable as error:
+            _log.warning("worker.contacts-lost", why=str(error))
+
     async def _push(self, kind: str) -> None:
         woken = self._woken[kind]
         while True:

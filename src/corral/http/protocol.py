@@ -1,0 +1,70 @@
+"""What uvicorn's HTTP protocol lacks for devices: the peer's certificate, and a bound on headers.
+
+The only file that reaches into uvicorn; it is pinned to a minor version, and a test holds what is used here.
+"""
+
+import os
+import socket
+import struct
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEADERS = 64 * 1024
+"""Bytes of request line and headers. A signature with a chain of certificates takes some 10 KB of it, and older
+SCEP clients put a message of 8 KB into the request line as well."""
+
+LOCAL = "corral.local"
+CLIENT_CERTIFICATE = "corral.client_certificate"
+
+
+class DeviceProtocol(HttpToolsProtocol):
+    """Puts `corral.client_certificate` (DER or None) into the scope's extensions, and answers 400 beyond the bound."""
+
+    _extensions: dict[str, Any]
+    _size = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._extensions = {CLIENT_CERTIFICATE: certificate}
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._size = 0
+        self.scope["extensions"] = self._extensions
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_HEADERS:
+            # The parser turns it into its own error, which the base class answers with 400 and hangs up.
+            raise ValueError("headers are larger than this service takes")
+
+
+class LocalProtocol(DeviceProtocol):
+    """For the Unix socket of the installation: marks requests as coming from its owner, and others as not.
+
+    The socket's mode lets nobody else open it; the peer's user id is asked of the kernel all the same.
+    """
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._extensions[LOCAL] = _peer_is_owner(transport)
+
+
+def _peer_is_owner(transport: Any) -> bool:
+    peer = transport.get_extra_info("socket")
+    if peer is None or not hasattr(socket, "SO_PEERCRED"):
+        return False
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", credentials)
+    return user in (os.geteuid(), 0)

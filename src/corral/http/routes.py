@@ -1,0 +1,40 @@
+"""The front door: the MDM routes before any framework, everything else through a router."""
+
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute
+
+from corral.http.asgi import App, Receive, Scope, Send
+
+
+def front(direct: Mapping[str, App], routes: list[BaseRoute]) -> App:
+    """One ASGI app: exact paths of `direct` first, then Starlette routes, then a kind 404."""
+    router = Starlette(
+        routes=routes,
+        exception_handlers={404: _not_found, 405: _wrong_method, 500: _failed},
+    )
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        app = direct.get(scope["path"], router)
+        await app(scope, receive, send)
+
+    return serve
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    del request, error
+    return PlainTextResponse("There is nothing at this address.\n", 404)
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    del request, error
+    return PlainTextResponse("This address does not take that method.\n", 405)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Ours to mend, so the client may try again; the log has the rest."""
+    del request, error
+    return PlainTextResponse("Corral failed at this request.\n", 503, headers={"retry-after": "30"})

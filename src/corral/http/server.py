@@ -1,0 +1,115 @@
+"""Listens: several addresses in one process, TLS that can be reloaded, and a stop that lets answers finish."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from corral.http.asgi import App
+from corral.http.protocol import DeviceProtocol, LocalProtocol
+
+GRACE = 20
+"""Seconds that requests under way get at a stop."""
+
+
+class ListenError(OSError):
+    """An address cannot be listened on; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    app: App
+    socket: socket.socket
+    tls: ssl.SSLContext | None = None
+    local: bool = False
+
+
+def open_tcp(address: str) -> socket.socket:
+    """A listening socket for `HOST:PORT` or `[IPv6]:PORT`."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((host, int(port)))
+        opened.set_inheritable(True)
+    except (OSError, ValueError, OverflowError) as error:
+        raise ListenError(f"Cannot listen on {address}: {error}.") from None
+    return opened
+
+
+def open_unix(path: Path) -> socket.socket:
+    """A listening Unix socket that only the owner of this process can open; one left over is replaced."""
+    if len(os.fsencode(path)) > 100:
+        raise ListenError(f"The path of the admin socket is too long for a Unix socket: {path}.")
+    path.unlink(missing_ok=True)
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        opened.bind(str(path))
+    except OSError as error:
+        raise ListenError(f"Cannot listen on {path}: {error}.") from None
+    finally:
+        os.umask(before)
+    return opened
+
+
+class _Server(uvicorn.Server):
+    """Signals are ours to handle, once for all listeners."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def serve(listeners: Sequence[Listener], started: Callable[[], None], reload: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP calls `reload`. Returns when requests under way are answered."""
+    servers = [_Server(_config(listener)) for listener in listeners]
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for server in servers:
+            if server.should_exit:
+                server.force_exit = True
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for server, listener in zip(servers, listeners, strict=True):
+                group.create_task(server.serve(sockets=[listener.socket]))
+            while not all(server.started or server.should_exit for server in servers):
+                await asyncio.sleep(0.005)
+            started()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _config(listener: Listener) -> uvicorn.Config:
+    config = uvicorn.Config(
+        listener.app,
+        http=LocalProtocol if listener.local else DeviceProtocol,
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE,
+        backlog=4096,
+    )
+    config.load()
+    config.ssl = listener.tls
+    return config

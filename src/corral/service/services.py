@@ -1,0 +1,31 @@
+"""Everything that the admin side can do, as one value."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from corral.service.commanding import Commanding
+from corral.service.credentials import Credentials
+from corral.service.enrolling import Enrolling
+from corral.service.operating import Operating
+from corral.service.push_certificates import PushCertificates
+from corral.store.directory import Directory
+from corral.store.events import EventStore
+from corral.store.grants import GrantStore
+from corral.store.queue import QueueStore
+from corral.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    enrolling: Enrolling
+    commanding: Commanding
+    operating: Operating
+    push_certificates: PushCertificates
+    credentials: Credentials
+    directory: Directory
+    events: EventStore
+    queue: QueueStore
+    grants: GrantStore
+    vault: Vault
+    status: Callable[[], Awaitable[Mapping[str, Any]]]

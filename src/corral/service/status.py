@@ -1,0 +1,40 @@
+"""What `corral status` and `corral doctor` ask: facts about the installation, none of them secret."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from corral import __version__
+from corral.pki.authority import Authority
+from corral.service.clock import Clock, to_datetime
+from corral.store.store import Store
+
+
+class Status:
+    def __init__(self, store: Store, authority: Authority, clock: Clock) -> None:
+        self._store = store
+        self._authority = authority
+        self._clock = clock
+
+    async def read(self) -> Mapping[str, Any]:
+        counts = await self._store.directory.counts()
+        breaker = await self._store.vault.breaker_opened_at()
+        return {
+            "version": __version__,
+            "time": to_datetime(self._clock()),
+            "connections": {name: n for name, n in counts.items() if not name.startswith("topics:")},
+            "topics": {name.removeprefix("topics:"): n for name, n in counts.items() if name.startswith("topics:")},
+            "push_certificates": [
+                {
+                    "topic": each.topic,
+                    "not_after": to_datetime(each.not_after),
+                    "apple_account": each.apple_account,
+                    "stopped": each.stopped,
+                }
+                for each in await self._store.vault.push_certificates()
+            ],
+            "authority": {
+                "subject": self._authority.certificate.subject.rfc4514_string(),
+                "not_after": self._authority.certificate.not_valid_after_utc,
+            },
+            "breaker_opened_at": to_datetime(breaker) if breaker is not None else None,
+        }
