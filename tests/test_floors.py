@@ -1,0 +1,94 @@
+"""The house: nothing imports upwards, and nothing imports in a circle."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "corral"
+
+FLOORS = ("apple", "pki", "lifecycle", "store", "apns", "service", "worker", "http", "cli", "app")
+"""Lowest first. A module may import its own floor and those below it."""
+
+PURE = {"apple", "pki", "lifecycle"}
+IMPURE_MODULES = {"asyncio", "socket", "time", "random", "secrets", "threading", "apsw", "asyncpg", "httpx"}
+
+SIMULATOR_MAY_USE = {"apple", "pki", "simulator"}
+ANYBODY_MAY_USE = {"sealing", "logs", "settings"}
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def room(module: str) -> str | None:
+    """The floor of a dotted name under corral, or None for anything else."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "corral" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_never_go_upwards(path: Path) -> None:
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    used = {name for name in map(room, imports(path)) if name is not None} - ANYBODY_MAY_USE
+    if own == "simulator":
+        assert used <= SIMULATOR_MAY_USE
+    elif own in FLOORS:
+        allowed = set(FLOORS[: FLOORS.index(own) + 1])
+        if own == "cli":
+            allowed |= {"app", "simulator"}  # init, serve, demo and simulate start what they name
+        assert used <= allowed, f"{own} must not import {sorted(used - allowed)}"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if p.relative_to(SOURCE).parts[0] in PURE], ids=str)
+def test_the_pure_floors_have_no_clock_and_no_network(path: Path) -> None:
+    assert not imports(path) & IMPURE_MODULES
+
+
+def test_services_know_no_back_end() -> None:
+    for path in modules():
+        if path.relative_to(SOURCE).parts[0] in {"service", "worker", "http", "lifecycle"}:
+            assert not any(name.startswith(("corral.store.sqlite", "corral.store.postgres")) for name in imports(path))
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    names = {
+        ".".join(("corral", *p.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__"): p
+        for p in modules()
+    }
+    graph = {name: {used for used in imports(path) if used in names and used != name} for name, path in names.items()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail, name))
+        if name not in done:
+            for used in graph[name]:
+                visit(used, (*trail, name))
+            done.add(name)
+
+    for name in names:
+        visit(name, ())
+
+
+def test_the_unenrolling_answers_are_made_in_one_place() -> None:
+    """A bare 401 or the unrecognized-device document may come from lifecycle/unenroll.py only."""
+    for path in modules():
+        relative = path.relative_to(SOURCE)
+        if relative.parts[0] in {"simulator", "cli", "apns"} or relative.parts[:2] == ("http", "admin"):
+            continue
+        if relative.parts == ("lifecycle", "unenroll.py"):
+            continue
+        tree = ast.parse(path.read_text())
+        assert not [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value == 401], relative
+        if relative.parts != ("apple", "enrollment_error.py"):
+            assert "UnrecognizedDevice" not in path.read_text(), relative
