@@ -22,13 +22,23 @@ def modules() -> list[Path]:
 
 
 def imports(path: Path) -> set[str]:
+    """Dotted names of the modules that a file imports; `from package import module` is the module's."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            submodules = {name for name in names if _is_module(name)}
+            found |= submodules
+            if submodules != names:
+                found.add(node.module)
     return found
+
+
+def _is_module(name: str) -> bool:
+    place = SOURCE.parent.joinpath(*name.split("."))
+    return place.with_suffix(".py").exists() or (place / "__init__.py").exists()
 
 
 def room(module: str) -> str | None:
