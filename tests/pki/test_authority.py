@@ -72,9 +72,7 @@ def test_openssl_accepts_the_chain_for_its_purpose_only(
 ) -> None:
     device = identity(authority, rsa_key, now).public_bytes(Encoding.PEM)
     server = x509.load_der_x509_certificate(
-        issue_server(
-            authority, rsa_key.public_key(), ["mdm.example", "127.0.0.1"], now, now + timedelta(days=90)
-        )
+        issue_server(authority, rsa_key.public_key(), ["mdm.example", "127.0.0.1"], now, now + timedelta(days=90))
     ).public_bytes(Encoding.PEM)
     moment = str(int(now.timestamp()) + 60)
     check = ("verify", "-x509_strict", "-CAfile", "ca.pem", "-attime", moment)

@@ -39,9 +39,7 @@ def test_times_keep_their_second(moment: datetime) -> None:
     assert reader.time(reader.root()) == moment
 
 
-@pytest.mark.parametrize(
-    "written", [b"\x17\x0d2613010000" + b"00Z", b"\x17\x0b2601010000Z", b"\x18\x00", b"\x04\x01a"]
-)
+@pytest.mark.parametrize("written", [b"\x17\x0d2613010000" + b"00Z", b"\x17\x0b2601010000Z", b"\x18\x00", b"\x04\x01a"])
 def test_times_of_another_form_are_refused(written: bytes) -> None:
     reader = Reader(written)
     with pytest.raises(BerError):

@@ -119,9 +119,7 @@ def check_issued(folder: Path, authority: Authority) -> None:
     assert certificate.subject.rfc4514_string() == "CN=granted"
 
 
-def test_it_enrolls_and_renews(
-    handler: tuple[type[Handler], str], authority: Authority, tmp_path: Path
-) -> None:
+def test_it_enrolls_and_renews(handler: tuple[type[Handler], str], authority: Authority, tmp_path: Path) -> None:
     server, url = handler
     done = enroll(url, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr

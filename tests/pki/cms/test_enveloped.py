@@ -66,9 +66,7 @@ def test_openssl_and_we_open_what_we_enclose(
     assert cms.decrypt(enclosed, rsa_certificate, rsa_key) == cms.Envelope(b"a certificate", cipher)
 
 
-def test_key_transport_without_null_is_read(
-    rsa_certificate: x509.Certificate, rsa_key: rsa.RSAPrivateKey
-) -> None:
+def test_key_transport_without_null_is_read(rsa_certificate: x509.Certificate, rsa_key: rsa.RSAPrivateKey) -> None:
     enclosed = cms.encrypt(b"content", rsa_certificate)
     reader = ber.Reader(enclosed)
     with_null = ber.sequence(ber.oid("1.2.840.113549.1.1.1"), ber.null())
@@ -114,9 +112,7 @@ def test_a_bad_key_transport_and_bad_content_are_told_apart_by_nothing(
     for other in (bytes(len(wrapped)), b"\x01" * len(wrapped), key.encrypt(secret[:16], PKCS1)):
         with pytest.raises(CmsError) as caught:
             # A random key opens one message in 256 to something; a fixed one makes the test repeatable.
-            cms.decrypt(
-                enclosed.replace(wrapped, other), rsa_certificate, rsa_key, random=lambda size: b"x" * size
-            )
+            cms.decrypt(enclosed.replace(wrapped, other), rsa_certificate, rsa_key, random=lambda size: b"x" * size)
         errors.add(str(caught.value))
     with pytest.raises(CmsError) as caught:
         cms.decrypt(enclosed[:-1] + bytes([enclosed[-1] ^ 1]), rsa_certificate, rsa_key)

@@ -194,13 +194,9 @@ def test_the_attributes_of_a_signature_are_no_content_of_a_message(
         cms.verify_detached(info.dump(force=True), attributes)
 
 
-def test_a_strange_signing_time_is_passed_over(
-    rsa_certificate: x509.Certificate, rsa_key: rsa.RSAPrivateKey
-) -> None:
+def test_a_strange_signing_time_is_passed_over(rsa_certificate: x509.Certificate, rsa_key: rsa.RSAPrivateKey) -> None:
     strange = ber.encode(ber.UTC_TIME, b"990230000000Z")
-    signed = cms.sign(
-        BODY, rsa_certificate, rsa_key, detached=True, attributes=[("1.2.840.113549.1.9.5", strange)]
-    )
+    signed = cms.sign(BODY, rsa_certificate, rsa_key, detached=True, attributes=[("1.2.840.113549.1.9.5", strange)])
     assert cms.verify_detached(signed, BODY).signing_time is None
 
 
@@ -213,9 +209,7 @@ def test_a_device_clock_before_the_certificate_is_no_matter_of_the_signature(
 
 
 mutation = st.lists(
-    st.tuples(
-        st.floats(0, 1, exclude_max=True), st.sampled_from(["set", "cut", "insert"]), st.binary(max_size=4)
-    ),
+    st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(["set", "cut", "insert"]), st.binary(max_size=4)),
     min_size=1,
     max_size=3,
 )
