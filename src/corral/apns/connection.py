@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._timeouts = timeouts
         self._on_end = on_end
         self.ready: asyncio.Future[Lost | Refused | None] = self._loop.create_future()
-        self.proven = False  # it has answered a request
+        self.proven = False  # it has answered a request, or promised to
         self._h2 = H2Connection(
             H2Configuration(
                 client_side=True,
@@ -83,9 +83,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[_Request] = deque()
         self._open: dict[int, _Request] = {}
-        self._blocked: dict[
-            int, _Request
-        ] = {}  # of the open ones: their body waits for the flow control window
+        self._blocked: dict[int, _Request] = {}  # of the open ones: their body waits for the flow control window
         self._draining = False
         self._why = ""
         self._writable = True
@@ -186,7 +184,9 @@ class Connection(asyncio.Protocol):
             if alert is not None:
                 self._ending = Refused(alert)
             else:
-                self._ending = Lost(describe(exc) if exc else "the server closed the connection")
+                reason = describe(exc) if exc else "the server closed the connection"
+                hint = "" if self.ready.done() else " right after TLS: does it accept our certificate?"
+                self._ending = Lost(reason + hint)
         ending = self._ending
         self._draining = True
         if self._timer:
@@ -246,6 +246,8 @@ class Connection(asyncio.Protocol):
             request = self._forget(stream)
             if request:
                 request.settle(reply)
+        if self._open:
+            self.proven = True
         if isinstance(reply, Refused):
             self._settle(self._waiting, reply)
             self._waiting.clear()
@@ -324,7 +326,7 @@ class Connection(asyncio.Protocol):
         self._expire(now)
         silent = now - self._heard
         if self._pinged is not None and now - self._pinged >= limits.ping:
-            self.abort(f"the server was silent for {silent:.0f} s and did not answer a ping")
+            self.abort(f"the server was silent for {silent:.1f} s and did not answer a ping")
         elif self._pinged is None and silent >= limits.idle and self.usable:
             self._pinged = now
             self._h2.ping(b"corral\0\0")
@@ -342,7 +344,7 @@ class Connection(asyncio.Protocol):
         while self._waiting and self._waiting[0].deadline <= now:
             self._waiting.popleft().settle(Lost(f"no free stream within {self._timeouts.answer:g} s"))
         if late and now - self._heard >= self._timeouts.answer:
-            self.abort(f"the server was silent for {now - self._heard:.0f} s")
+            self.abort(f"the server was silent for {now - self._heard:.1f} s")
         elif late:
             self._pump_soon()
 

@@ -11,11 +11,11 @@ from typing import Final
 _HEADER: Final = 9
 _GOAWAY: Final = 7
 _FIXED: Final = 8  # last stream id and error code
-_LARGEST: Final = 16_384 + _FIXED
+_LARGEST: Final = 16_384  # the frame size that a client allows unless it says otherwise
 
 
 class FrameError(ValueError):
-    """A GOAWAY that cannot be one."""
+    """A frame of a size that it must not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class GoAway:
 class GoAwaySplitter:
     """Feed it what arrives; it gives back the same bytes in the same order, with each GOAWAY as a value.
 
-    It holds back at most a frame's header, or one GOAWAY of at most 16 KiB; a larger one is a FrameError.
+    A frame of more than 16 KiB is a FrameError: the library would gather all of it first, and it may be 16 MiB.
+    Held back is at most a frame's header, or one GOAWAY.
     """
 
     def __init__(self) -> None:
@@ -48,10 +49,12 @@ class GoAwaySplitter:
         end = len(data)
         while here + _HEADER <= end:
             length = int.from_bytes(data[here : here + 3])
+            if length > _LARGEST:
+                raise FrameError(f"a frame of {length} bytes")
             if data[here + 3] != _GOAWAY:
                 here += _HEADER + length
                 continue
-            if not _FIXED <= length <= _LARGEST:
+            if length < _FIXED:
                 raise FrameError(f"a GOAWAY of {length} bytes")
             if here + _HEADER + length > end:
                 break

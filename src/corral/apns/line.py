@@ -170,8 +170,7 @@ class Line:
             case Refused():
                 return self._stop(CertificateRefused(None, failure.reason))
             case Lost():
-                hint = "does it accept our certificate?"
-                return self._failed(f"{self._host}:{self._port} hung up at once: {failure.reason} ({hint})")
+                return self._failed(f"{self._host}:{self._port}: {failure.reason}")
             case None:
                 pass
         if self._stopped is not None:

@@ -18,12 +18,13 @@ def make_context(certificate_pem: bytes, key_pem: bytes, trust_pem: bytes | None
     `trust_pem`: the authorities to believe instead of the system's. Raises PushCertificateError.
     """
     try:
-        trust = None if trust_pem is None else trust_pem.decode("ascii")
-        context = ssl.create_default_context(cadata=trust)
+        if trust_pem is None:
+            context = ssl.create_default_context()
+        else:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(cadata=trust_pem.decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
-        raise PushCertificateError(
-            "the certificates to trust the push service by cannot be read: give PEM"
-        ) from error
+        raise PushCertificateError("the certificates to trust the push service by cannot be read: give PEM") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["h2"])
     with _as_file(certificate_pem.rstrip() + b"\n" + key_pem) as path:

@@ -51,9 +51,7 @@ class PushHandler(Protocol):
 
     latency: float
 
-    def react(
-        self, connection: "PushConnection", headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> Reaction: ...
+    def react(self, connection: "PushConnection", headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Reaction: ...
     def opened(self) -> None: ...
     def ended(self, connection: "PushConnection") -> None: ...
 
@@ -65,9 +63,7 @@ class _Request:
 
 
 class PushConnection(TlsServer):
-    def __init__(
-        self, context: ssl.SSLContext, handler: PushHandler, *, most_streams: int, window: int
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, handler: PushHandler, *, most_streams: int, window: int) -> None:
         super().__init__(context)
         self.topics: frozenset[str] = frozenset()
         self._handler = handler
@@ -160,8 +156,8 @@ class PushConnection(TlsServer):
         request = self._requests.pop(stream, None)
         if request is None:
             return
-        reaction = self._handler.react(self, request.headers, bytes(request.body))
         self._pending.add(stream)
+        reaction = self._handler.react(self, request.headers, bytes(request.body))
         if self._handler.latency > 0:
             send: Callable[[int, Reaction], None] = self._react_late
             asyncio.get_running_loop().call_later(self._handler.latency, send, stream, reaction)

@@ -38,9 +38,7 @@ class Refusal:
     reason: str
 
 
-def check_request(
-    headers: Sequence[tuple[bytes, bytes]], body: bytes, topics: frozenset[str]
-) -> Wanted | Refusal:
+def check_request(headers: Sequence[tuple[bytes, bytes]], body: bytes, topics: frozenset[str]) -> Wanted | Refusal:
     """`headers` with the pseudo-headers, as they came; `topics` are those of the client's certificate.
 
     `BadPayload` is this stand-in's own word: Apple's list has none for a body that is not a push for MDM.

@@ -201,9 +201,7 @@ class PushService:
         self._connections.discard(connection)
         self._idle.set()
 
-    def react(
-        self, connection: PushConnection, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> Reaction:
+    def react(self, connection: PushConnection, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Reaction:
         wanted = check_request(headers, body, connection.topics)
         if isinstance(wanted, Refusal):
             self.tally.refused[wanted.reason] += 1
