@@ -168,6 +168,14 @@ async def test_a_payload_over_the_limit_is_a_fault_of_ours() -> None:
         assert await world.client.send(world.push(magic="x" * 5000)) == Broken(413, "PayloadTooLarge")
 
 
+async def test_a_push_that_cannot_be_written_stops_no_other() -> None:
+    async with open_world() as world:
+        outcomes: list[Outcome] = []
+        pushes = [world.push(magic="\ud800"), world.push()]
+        await world.client.send_many(pushes, lambda _, outcome: outcomes.append(outcome), at_once=1)
+        assert [type(outcome) for outcome in outcomes] == [Broken, Accepted]
+
+
 async def test_a_topic_without_a_certificate_is_refused_without_asking() -> None:
     async with open_world() as world:
         outcome = await world.client.send(world.push(topic=OTHER_TOPIC))
@@ -340,10 +348,12 @@ async def test_an_unreachable_service_is_asked_less_and_less_often() -> None:
         assert isinstance(first, RetryLater)
         assert first.after_seconds == 0.5
         assert "cannot connect to localhost" in first.reason
+        await asyncio.sleep(0.01)
         again = await world.send()  # too early: no attempt is made
         assert isinstance(again, RetryLater)
         assert again.after_seconds is not None
         assert again.after_seconds < 0.5
+        assert again.reason == first.reason
         await asyncio.sleep(0.55)
         third = await world.send()
         assert isinstance(third, RetryLater)
@@ -422,9 +432,9 @@ async def test_a_goaway_over_the_certificate_stops_the_topic() -> None:
         first = asyncio.ensure_future(world.send())
         await asyncio.sleep(0.03)
         world.service.go_away("BadCertificate")
-        late = asyncio.ensure_future(world.send())
+        await asyncio.sleep(0.03)
+        assert await world.send() == CertificateRefused(None, "BadCertificate")
         assert isinstance(await first, Accepted)  # it was promised
-        assert await late == CertificateRefused(None, "BadCertificate")
         assert await sees_no_more_of(world)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable
+from itertools import chain, islice
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -80,16 +81,16 @@ class PushClient:
         """
         source = iter(pushes)
 
-        async def lane() -> None:
-            for push in source:
+        async def lane(first: Push) -> None:
+            for push in chain((first,), source):
                 outcome = await self.send(push)
                 report(push, outcome)
                 if not isinstance(outcome, Accepted):
                     await asyncio.sleep(0)  # a line that is down answers without waiting: let others run
 
         async with asyncio.TaskGroup() as lanes:
-            for _ in range(at_once):
-                lanes.create_task(lane())
+            for first in tuple(islice(source, at_once)):
+                lanes.create_task(lane(first))
 
     async def close(self) -> None:
         """Let open pushes finish for a moment (`Timeouts.close`), then close every connection."""

@@ -64,6 +64,7 @@ class Connection(asyncio.Protocol):
         self._on_end = on_end
         self.ready: asyncio.Future[Lost | Refused | None] = self._loop.create_future()
         self.proven = False  # it has answered a request, or promised to
+        self.refused: Refused | None = None  # the server does not accept our certificate
         self._h2 = H2Connection(
             H2Configuration(
                 client_side=True,
@@ -182,7 +183,7 @@ class Connection(asyncio.Protocol):
         if self._ending is None:
             alert = certificate_alert(exc)
             if alert is not None:
-                self._ending = Refused(alert)
+                self._ending = self.refused = Refused(alert)
             else:
                 reason = describe(exc) if exc else "the server closed the connection"
                 hint = "" if self.ready.done() else " right after TLS: does it accept our certificate?"
@@ -192,7 +193,7 @@ class Connection(asyncio.Protocol):
         if self._timer:
             self._timer.cancel()
         self._settle(self._open.values(), ending)
-        self._settle(self._waiting, ending if isinstance(ending, Refused) else Unprocessed(ending.reason))
+        self._settle(self._waiting, self.refused or Unprocessed(ending.reason))
         self._open.clear()
         self._blocked.clear()
         self._waiting.clear()
@@ -241,15 +242,17 @@ class Connection(asyncio.Protocol):
     def _go_away(self, frame: GoAway) -> None:
         word = read_reason(frame.debug)
         reason = f"the server is closing this connection ({word})"
-        reply = Refused(word) if word in CERTIFICATE_REASONS else Unprocessed(reason)
+        if word in CERTIFICATE_REASONS:
+            self.refused = Refused(word)
+        reply = self.refused or Unprocessed(reason)
         for stream in [stream for stream in self._open if stream > frame.last_stream_id]:
             request = self._forget(stream)
             if request:
                 request.settle(reply)
         if self._open:
             self.proven = True
-        if isinstance(reply, Refused):
-            self._settle(self._waiting, reply)
+        if self.refused:
+            self._settle(self._waiting, self.refused)
             self._waiting.clear()
         self.drain(reason)
 
@@ -281,7 +284,7 @@ class Connection(asyncio.Protocol):
             self._h2.close_connection()
             self._flush()
             self._transport.close()
-            self._ending = Lost(self._why)
+            self._ending = self.refused or Lost(self._why)
             self._transport_deadline()
             return
         self._flush()

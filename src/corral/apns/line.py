@@ -1,7 +1,6 @@
 """One topic's line to Apple: its certificate, its connection, and when it may try again."""
 
 import asyncio
-import json
 import ssl
 from collections.abc import Callable
 from typing import Final, assert_never
@@ -9,9 +8,10 @@ from typing import Final, assert_never
 from hpack.struct import HeaderTuple, NeverIndexedHeaderTuple
 
 from corral.apns.connection import Connection, Timeouts
-from corral.apns.push import CertificateRefused, Outcome, Push, RetryLater, classify
+from corral.apns.push import Broken, CertificateRefused, Outcome, Push, RetryLater, classify
 from corral.apns.reply import Lost, Refused, Response, Unprocessed
 from corral.apns.tls import certificate_alert, describe
+from corral.apple import push_payload
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 300.0
@@ -59,8 +59,10 @@ class Line:
         return bool(self._connections) or self._opening is not None
 
     async def send(self, push: Push) -> Outcome:
-        headers = self._headers(push)
-        payload = json.dumps({"mdm": push.magic}, separators=(",", ":")).encode()
+        try:
+            headers, payload = self._headers(push), push_payload.body(push.magic)
+        except UnicodeError:  # a lone surrogate: no device sends one, and one must not stop a batch
+            return Broken(0, "this push cannot be written")
         outcome: Outcome = RetryLater(None, "not sent")
         # What the server has surely not acted on is repeated, once; after that, later is better.
         for _ in range(2):
@@ -116,6 +118,8 @@ class Line:
             if current.usable:
                 return current
             self._current = None
+            if current.refused:
+                return self._stop(CertificateRefused(None, current.refused.reason))
             if not current.proven and self._stopped is None:
                 return self._failed(f"{self._host}:{self._port} answered nothing: {current.why}")
         if self._stopped is not None:

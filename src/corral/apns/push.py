@@ -82,7 +82,10 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An answer that only a fault of this program, or a server that is not Apple's, can bring about."""
+    """An answer that only a fault of this program, or a server that is not Apple's, can bring about.
+
+    `status` is 0 when the push could not even be written.
+    """
 
     status: int
     reason: str
