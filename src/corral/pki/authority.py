@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -22,14 +21,15 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+from corral.pki.cms.algorithms import CmsError
+from corral.pki.cms.certificate import UNREADABLE, PublicKey, load_certificate
 
 # Apple's systems refuse server certificates that are valid for longer (support.apple.com/HT210176).
 SERVER_DAYS = 825
 _CONNECTION = "urn:uuid:"
 
 
-class KeyRefused(ValueError):  # noqa: N818  a verdict, as Refusal is
+class KeyRefused(ValueError):
     """A public key of a kind or size that no certificate is issued for."""
 
 
@@ -57,9 +57,7 @@ class Authority:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def create_authority(
-    name: str, now: datetime, years: int = 20, key: rsa.RSAPrivateKey | None = None
-) -> Authority:
+def create_authority(name: str, now: datetime, years: int = 20, key: rsa.RSAPrivateKey | None = None) -> Authority:
     """A new self-signed authority called `name` (at most 64 characters), valid from a day before `now`."""
     key = key or rsa.generate_private_key(65537, 3072)
     subject = _common_name(name)
@@ -80,7 +78,7 @@ def read_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         key = load_pem_private_key(key_pem, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise AuthorityError("the authority's certificate or key is no unencrypted PEM") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise AuthorityError("the authority's key must be RSA: SCEP clients enclose their requests for it")
@@ -88,12 +86,10 @@ def read_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
         raise AuthorityError("the authority's key does not belong to its certificate")
     try:
         is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         is_authority = False
     if not is_authority:
-        raise AuthorityError(
-            "the authority's certificate does not allow it to issue any (basicConstraints CA)"
-        )
+        raise AuthorityError("the authority's certificate does not allow it to issue any (basicConstraints CA)")
     return Authority(certificate, key)
 
 
@@ -181,9 +177,9 @@ def issue_server(
 def connection_of(certificate: bytes) -> str | None:
     """The connection that a certificate names, or None; only to be believed of one that our CA issued."""
     try:
-        extensions = x509.load_der_x509_certificate(certificate).extensions
+        extensions = load_certificate(certificate).extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except (CmsError, x509.ExtensionNotFound):
         return None
     for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
         if uri.startswith(_CONNECTION):

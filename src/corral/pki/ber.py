@@ -88,9 +88,7 @@ class Reader:
         """The single child of `parent`."""
         found = self.children(parent)
         if len(found) != 1 or (tag is not None and found[0].tag != tag):
-            raise BerError(
-                f"element 0x{parent.tag:02x} at byte {parent.start} must hold exactly one part of its kind"
-            )
+            raise BerError(f"element 0x{parent.tag:02x} at byte {parent.start} must hold exactly one part of its kind")
         return found[0]
 
     def raw(self, element: Element) -> bytes:
@@ -236,9 +234,7 @@ class Reader:
                 position += length
             elif length == 0x80:
                 if not tag & CONSTRUCTED or len(unclosed) >= MAX_DEPTH:
-                    raise BerError(
-                        f"indefinite length before byte {position} is nested too deep or out of place"
-                    )
+                    raise BerError(f"indefinite length before byte {position} is nested too deep or out of place")
                 unclosed.append(position)
             else:
                 position, length = self._long(position, length & 0x7F, end)

@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from corral.pki.authority import Authority
+from corral.pki.cms.certificate import UNREADABLE
 
 TOPIC_PREFIX: Final = "com.apple.mgmt."
 MAX_PEM: Final = 64 * 1024
@@ -46,9 +46,7 @@ class PushCertificate:
     key_pem: bytes = field(repr=False)
 
 
-def build_csr(
-    key: rsa.RSAPrivateKey, common_name: str, country: str = "US", email: str | None = None
-) -> bytes:
+def build_csr(key: rsa.RSAPrivateKey, common_name: str, country: str = "US", email: str | None = None) -> bytes:
     """The customer's request, PEM. `country` is two letters; raises `PushCertificateError`."""
     if key.key_size < 2048:
         raise PushCertificateError(f"RSA key of {key.key_size} bits: Apple takes 2048")
@@ -77,14 +75,10 @@ def sign_request(
     base64. Raises `PushCertificateError`.
     """
     try:
-        request = (
-            x509.load_pem_x509_csr(csr) if csr.lstrip().startswith(b"-----") else x509.load_der_x509_csr(csr)
-        )
+        request = x509.load_pem_x509_csr(csr) if csr.lstrip().startswith(b"-----") else x509.load_der_x509_csr(csr)
         holds = request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise PushCertificateError(
-            "the request is no CSR: take the file that `push-cert request` wrote"
-        ) from None
+    except UNREADABLE:
+        raise PushCertificateError("the request is no CSR: take the file that `push-cert request` wrote") from None
     if not holds:
         raise PushCertificateError("the request's signature does not fit its key: make a new one")
     if vendor_key.public_key() != vendor_certificate.public_key():
@@ -114,7 +108,7 @@ def read(certificate_pem: bytes, key_pem: bytes, password: bytes | None = None) 
     try:
         certificates = x509.load_pem_x509_certificates(certificate_pem)
         key = load_pem_private_key(key_pem, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise PushCertificateError(
             "the certificate or its key is no readable PEM: take the file from identity.apple.com/pushcert, "
             "the key that its request was made with, and the key's password if it has one"
@@ -140,7 +134,7 @@ def read(certificate_pem: bytes, key_pem: bytes, password: bytes | None = None) 
 def _key_of(certificate: x509.Certificate) -> object:
     try:
         return certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return None
 
 
@@ -186,9 +180,7 @@ def issue_push_certificate(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
     return PushCertificate(

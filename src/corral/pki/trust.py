@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from corral.pki.authority import connection_of
-from corral.pki.cms.certificate import MAX_CERTIFICATE, load_public_key, read_parts
+from corral.pki.cms.algorithms import CmsError
+from corral.pki.cms.certificate import UNREADABLE, load_certificate, load_public_key, read_parts
 
 OWN: Final = "own"
 SKEW: Final = timedelta(minutes=5)
@@ -96,9 +97,7 @@ class Trust:
             return verdict.valid
         if now > verdict.not_after:
             return replace(verdict.valid, expired=True)
-        return Untrusted(
-            f"the certificate is not valid until {verdict.valid.not_before:%Y-%m-%d %H:%M:%S} UTC"
-        )
+        return Untrusted(f"the certificate is not valid until {verdict.valid.not_before:%Y-%m-%d %H:%M:%S} UTC")
 
     def _build(self, certificate: bytes, intermediates: Sequence[bytes]) -> "_Verdict | Untrusted":
         try:
@@ -149,9 +148,7 @@ class _ChainError(Exception):
 class _Search:
     """The search for a way from a certificate to an anchor, bounded in signature checks."""
 
-    def __init__(
-        self, anchors: Sequence[tuple[str, x509.Certificate]], between: Sequence[x509.Certificate]
-    ) -> None:
+    def __init__(self, anchors: Sequence[tuple[str, x509.Certificate]], between: Sequence[x509.Certificate]) -> None:
         self._anchors = anchors
         self._between = between
         self._left = _MAX_CHECKS
@@ -174,9 +171,7 @@ class _Search:
                     return found
         return None
 
-    def _issued(
-        self, subject: x509.Certificate, issuer: x509.Certificate, depth: int, *, anchor: bool
-    ) -> bool:
+    def _issued(self, subject: x509.Certificate, issuer: x509.Certificate, depth: int, *, anchor: bool) -> bool:
         if subject.issuer != issuer.subject or self._left <= 0:
             return False
         self._left -= 1
@@ -189,7 +184,7 @@ class _Search:
             self.reason = str(refused)
         except InvalidSignature:
             self.reason = "the certificate bears the name of an authority that did not sign it"
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except UNREADABLE:
             self.reason = "the certificate's signature cannot be checked"
         else:
             return True
@@ -197,21 +192,11 @@ class _Search:
 
 
 def _load(der: bytes) -> x509.Certificate:
-    if len(der) > MAX_CERTIFICATE:
-        raise _ChainError(f"certificate of {len(der)} bytes, at most {MAX_CERTIFICATE} are read")
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        _ = certificate.extensions, certificate.subject, certificate.issuer
-        digest = certificate.signature_hash_algorithm
-    except (
-        ValueError,
-        TypeError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ):
-        raise _ChainError("unreadable certificate") from None
-    if isinstance(digest, hashes.MD5):
+        certificate = load_certificate(der)
+    except CmsError as error:
+        raise _ChainError(str(error)) from None
+    if isinstance(certificate.signature_hash_algorithm, hashes.MD5):
         raise _ChainError("the certificate is signed with MD5, which anybody can forge")
     return certificate
 

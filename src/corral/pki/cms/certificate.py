@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -22,6 +23,15 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 MAX_CERTIFICATE = 8192
 _CACHED = 8192
 _SUBJECT_KEY_IDENTIFIER = ber.oid("2.5.29.14")[2:]
+# All that the X.509 library raises for bytes it does not like; only some of it is a ValueError.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
@@ -31,6 +41,7 @@ class Parts(NamedTuple):
     """
 
     reference: bytes
+    serial_number: int
     subject: bytes
     key: bytes
     key_identifier: bytes | None
@@ -50,7 +61,8 @@ def read_parts(certificate: bytes) -> Parts:
         serial, _, issuer, _, subject, key = (reader.raw(field) for field in fields[:6])
         extensions = [field for field in fields[6:] if field.tag == 0xA3]
         identifier = _key_identifier(reader, extensions[0]) if extensions else None
-        return Parts(ber.sequence(issuer, serial), subject, key, identifier)
+        number = reader.integer(fields[0])
+        return Parts(ber.sequence(issuer, serial), number, subject, key, identifier)
     except ber.BerError as error:
         raise CmsError(f"unreadable certificate: {error}") from None
 
@@ -86,6 +98,20 @@ def load_public_key(info: bytes) -> PublicKey:
     elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES):
         return key
     raise CmsError("public key of a kind or size that is not accepted: use RSA 2048 to 4096, P-256 or P-384")
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """A certificate with its names and extensions parsed, for those whose every word counts; raises
+    `CmsError`.
+    """
+    if not read_parts(der).serial_number > 0:
+        raise CmsError("a certificate whose serial number is not positive")
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _ = certificate.extensions, certificate.subject, certificate.issuer, certificate.signature_hash_algorithm
+    except UNREADABLE:
+        raise CmsError("unreadable certificate") from None
+    return certificate
 
 
 def certificates_only(certificates: Sequence[bytes]) -> bytes:

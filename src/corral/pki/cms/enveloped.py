@@ -120,9 +120,7 @@ def _cipher(name: str, secret: bytes, start: bytes) -> Cipher[CBC]:
     return Cipher(algorithm, CBC(start))
 
 
-def _read_enveloped(
-    reader: ber.Reader, certificate: bytes
-) -> tuple[bytes, AsymmetricPadding, str, bytes, bytes]:
+def _read_enveloped(reader: ber.Reader, certificate: bytes) -> tuple[bytes, AsymmetricPadding, str, bytes, bytes]:
     info = reader.children(reader.root(), ber.OID, 0xA0)
     if reader.value(info[0]) != algorithms.ENVELOPED_DATA:
         raise CmsError(f"content type {ber.dotted(reader.value(info[0]))} where EnvelopedData is expected")
@@ -138,15 +136,11 @@ def _read_enveloped(
     algorithm = reader.children(content[1], ber.OID)
     cipher = algorithms.CIPHER_NAMES.get(reader.value(algorithm[0]))
     if cipher is None or len(algorithm) < 2:
-        raise CmsError(
-            f"cipher {ber.dotted(reader.value(algorithm[0]))} is not accepted: use AES in CBC mode"
-        )
+        raise CmsError(f"cipher {ber.dotted(reader.value(algorithm[0]))} is not accepted: use AES in CBC mode")
     return wrapped, unwrapping, cipher, reader.string(algorithm[1]), reader.string(content[2])
 
 
-def _read_key(
-    reader: ber.Reader, recipients: ber.Element, certificate: bytes
-) -> tuple[bytes, AsymmetricPadding]:
+def _read_key(reader: ber.Reader, recipients: ber.Element, certificate: bytes) -> tuple[bytes, AsymmetricPadding]:
     """The transported key meant for `certificate`, and how it is padded."""
     parts = read_parts(certificate)
     for recipient in reader.children(recipients):

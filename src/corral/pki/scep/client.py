@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AttributeOID, NameOID
 
 from corral.pki import ber, cms
-from corral.pki.cms.certificate import public_key
+from corral.pki.cms.certificate import load_certificate, public_key
 from corral.pki.cms.enveloped import Random
 from corral.pki.cms.signed import read_signed, verify
 from corral.pki.scep.messages import (
@@ -176,9 +176,10 @@ def read_ca_certificates(body: bytes) -> tuple[bytes, ...]:
         return cms.read_certificates_only(body)
     except cms.CmsError:
         try:
-            return (x509.load_der_x509_certificate(body).public_bytes(Encoding.DER),)
-        except ValueError:
+            load_certificate(body)
+        except cms.CmsError:
             raise ScepError("GetCACert answer that is neither a certificate nor a list of them") from None
+        return (body,)
 
 
 def message_parameter(der: bytes) -> str:

@@ -12,7 +12,6 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -20,7 +19,7 @@ from cryptography.x509.oid import AttributeOID
 
 from corral.pki import ber, cms
 from corral.pki.authority import Authority, KeyRefused, PublicKey, check_key
-from corral.pki.cms.certificate import load_public_key, public_key
+from corral.pki.cms.certificate import UNREADABLE, load_public_key, public_key
 from corral.pki.cms.enveloped import Random
 from corral.pki.cms.signed import Signed, read_signed, verify
 from corral.pki.scep.messages import (
@@ -81,7 +80,7 @@ class Refusal:
     digest: str = "sha256"
 
 
-class _Wrong(Exception):  # noqa: N818  what a Refusal is made of, never seen outside
+class _Wrong(Exception):
     def __init__(self, fail_info: FailInfo, reason: str) -> None:
         super().__init__(reason)
         self.fail_info = fail_info
@@ -125,9 +124,7 @@ def _read_request(signed: Signed, transaction_id: str, nonce: bytes, authority: 
 
     csr, key = _read_csr(envelope.content)
     if message_type is MessageType.PKCS_REQ and key != signer_key:
-        raise _Wrong(
-            FailInfo.BAD_REQUEST, "a PKCSReq must be signed with the key that it asks a certificate for"
-        )
+        raise _Wrong(FailInfo.BAD_REQUEST, "a PKCSReq must be signed with the key that it asks a certificate for")
     return Request(
         message_type=message_type,
         transaction_id=transaction_id,
@@ -151,7 +148,7 @@ def _read_csr(der: bytes) -> tuple[x509.CertificateSigningRequest, PublicKey]:
         load_public_key(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
         if not csr.is_signature_valid:
             raise _Wrong(FailInfo.BAD_MESSAGE_CHECK, "the CSR's signature does not fit its key")
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise _Wrong(FailInfo.BAD_MESSAGE_CHECK, "the enclosed request is no CSR that can be read") from None
     if isinstance(csr.signature_hash_algorithm, hashes.MD5):
         raise _Wrong(FailInfo.BAD_ALG, "the CSR is signed with MD5: use SHA-256")
@@ -170,9 +167,7 @@ def _challenge(csr: x509.CertificateSigningRequest) -> str | None:
         raise _Wrong(FailInfo.BAD_REQUEST, "a challengePassword that is no text") from None
 
 
-def reply_issued(
-    request: Request, authority: Authority, certificate: bytes, random: Random = os.urandom
-) -> bytes:
+def reply_issued(request: Request, authority: Authority, certificate: bytes, random: Random = os.urandom) -> bytes:
     """The CertRep that carries the certificate issued (DER), enclosed for the request's signer."""
     cipher = _ANSWER_WITH.get(request.cipher, request.cipher)
     content = cms.encrypt(cms.certificates_only([certificate]), request.signer, cipher, random)
@@ -188,9 +183,7 @@ def reply_refused(
     """The CertRep that says no; `fail_info` may be left out for a `Refusal`, which has its own."""
     if fail_info is None:
         fail_info = request.fail_info if isinstance(request, Refusal) else FailInfo.BAD_REQUEST
-    return _reply(
-        request, authority, Status.FAILURE, [(FAIL_INFO, ber.text(str(int(fail_info))))], None, random
-    )
+    return _reply(request, authority, Status.FAILURE, [(FAIL_INFO, ber.text(str(int(fail_info))))], None, random)
 
 
 def _reply(
@@ -229,9 +222,7 @@ def read_message_parameter(query: bytes) -> bytes:
     for pair in query.split(b"&"):
         name, _, value = pair.partition(b"=")
         if name == b"message":
-            text = b"".join(
-                unquote_to_bytes(value).replace(b" ", b"+").translate(_STANDARD, b"\r\n\t").split()
-            )
+            text = b"".join(unquote_to_bytes(value).replace(b" ", b"+").translate(_STANDARD, b"\r\n\t").split())
             text = text.rstrip(b"=")
             try:
                 return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
