@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from corral.apple.catalog import platform_of
 from corral.apple.checkin import Authenticate, TokenUpdate
+from corral.apple.platform import platform_of
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Escrow, Event, Work, merge
 from corral.lifecycle.configuring import await_configuration
 from corral.lifecycle.evidence import Identity, Moment
@@ -82,9 +82,9 @@ def _described(device: Device | None, message: Authenticate, moment: Moment) -> 
     known = device or Device(id=message.speaker.device_id, created_at=moment.now)
     return replace(
         known,
-        user_enrollment=message.speaker.kind.value.startswith("user_enrollment"),
+        user_enrollment=message.speaker.kind.is_user_enrollment,
         serial_number=message.serial_number or known.serial_number,
-        platform=platform_of(message.product_name or message.model) or known.platform,
+        platform=platform_of(message.product_name, message.model_name) or known.platform,
         os_version=message.os_version or known.os_version,
         build_version=message.build_version or known.build_version,
         product_name=message.product_name or known.product_name,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from corral.apple.platform import Platform
+
 Instant: TypeAlias = int
 """A point in time: milliseconds since 1970-01-01T00:00:00Z."""
 
@@ -98,7 +100,7 @@ class Device:
     blocked_at: Instant | None = None
     blocked_reason: str = ""
     serial_number: str | None = None
-    platform: str | None = None
+    platform: Platform | None = None
     os_version: str | None = None
     build_version: str | None = None
     product_name: str | None = None

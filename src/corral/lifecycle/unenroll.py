@@ -5,7 +5,7 @@ A bare 401, and 403 with Apple's unrecognized-device document, make a device rem
 makes either answer, and a test walks the routes and the source for it.
 """
 
-from corral.apple.enrollment_error import UnrecognizedDevice, understands_unrecognized
+from corral.apple.enrollment_error import JSON_TYPE, UnrecognizedDevice, understands_unrecognized
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import Breaker, Connection, Device, Instant
@@ -63,5 +63,5 @@ def would_trip(breaker: Breaker, key: str, policy: Policy) -> bool:
 def _leave(by_document: bool, why: str) -> Answer:
     if by_document:
         document = UnrecognizedDevice(description=why)
-        return Answer(403, document.json(), "application/json", why)
+        return Answer(403, document.json(), JSON_TYPE, why)
     return Answer(401, reason=why)

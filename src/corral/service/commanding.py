@@ -167,7 +167,8 @@ def _build(
 ) -> tuple[Command, Mapping[str, Any]]:
     try:
         if raw is not None:
-            return command.read_raw(raw), command.payload(raw)
+            given = command.read_raw(raw)
+            return given, command.command_keys(given)
         if not request_type:
             raise RequestRefused("Name a RequestType, or give a whole command as a property list.")
         return command.build(str(uuid.uuid4()).upper(), request_type, keys or {}), keys or {}

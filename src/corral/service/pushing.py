@@ -26,7 +26,7 @@ KEPT_FOR = 7 * DAY
 """How long Apple keeps a push for a device that is off; it keeps the last one only."""
 
 LEASE = 2 * MINUTE
-BATCH = 2000
+BATCH = 1000
 
 
 class Pushing:
