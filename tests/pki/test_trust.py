@@ -207,6 +207,9 @@ def test_an_expired_intermediate_expires_what_it_issued_until_it_is_renewed() ->
     new = make("between", ROOT, key=key, authority=True)
     device = make("device", old)
     assert trusted(Trust([], {"r": [ROOT.certificate]}).judge(device.der, [old.der], NOW)).expired
+    trust = Trust([], {"r": [ROOT.certificate]})
+    assert trusted(trust.judge(device.der, [old.der], NOW)).not_after == NOW - timedelta(hours=1)
+    assert not trusted(trust.judge(device.der, [new.der], NOW)).expired
     for along in ([old.der, new.der], [new.der, old.der]):
         assert not trusted(Trust([], {"r": [ROOT.certificate]}).judge(device.der, along, NOW)).expired
 

@@ -206,7 +206,10 @@ def _builder(
 
 
 def _common_name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+    try:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+    except ValueError:
+        raise AuthorityError("a certificate needs a common name") from None
 
 
 def _server_name(name: str) -> x509.GeneralName:

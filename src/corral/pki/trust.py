@@ -39,8 +39,8 @@ class Trusted:
     """A certificate that an authority vouches for.
 
     `authority` is `OWN` or the name the operator gave; `connection` is what a certificate of our own names.
-    `expired` says that it, or a certificate between it and the authority, is past its date: what then is the
-    life cycle's to say.
+    The dates are those between which it and every certificate between it and the authority are valid; that
+    they are past is told as `expired`, and what then is the life cycle's to say.
     """
 
     authority: str
@@ -75,7 +75,7 @@ class Trust:
         named = {OWN: own, **foreign}
         self._anchors = [(name, anchor) for name, anchors in named.items() for anchor in anchors]
         self._intermediates = tuple(intermediates)
-        self._verdicts: OrderedDict[bytes, _Verdict] = OrderedDict()
+        self._verdicts: OrderedDict[bytes, Trusted] = OrderedDict()
 
     def judge(self, certificate: bytes, intermediates: Sequence[bytes], now: datetime) -> Trusted | Untrusted:
         """Whether a certificate (DER) is trusted now; `intermediates` are further ones that came along (DER).
@@ -83,23 +83,25 @@ class Trust:
         The chain is checked once a certificate and remembered for those seen lately, if it holds; dates are
         checked each time.
         """
-        verdict = self._verdicts.get(certificate)
-        if verdict is None:
+        trusted = self._verdicts.get(certificate)
+        if trusted is None:
             found = self._build(certificate, intermediates)
             if isinstance(found, Untrusted):
                 return found
-            verdict = self._verdicts[certificate] = found
+            trusted = self._verdicts[certificate] = found
             if len(self._verdicts) > _CACHED:
                 self._verdicts.popitem(last=False)
         else:
             self._verdicts.move_to_end(certificate)
-        if verdict.not_before <= now <= verdict.not_after:
-            return verdict.valid
-        if now > verdict.not_after:
-            return replace(verdict.valid, expired=True)
-        return Untrusted(f"the certificate is not valid until {verdict.valid.not_before:%Y-%m-%d %H:%M:%S} UTC")
+        if now > trusted.not_after:
+            # Not remembered: next time a renewed intermediate may come along and lead to a longer date.
+            del self._verdicts[certificate]
+            return replace(trusted, expired=True)
+        if now < trusted.not_before - SKEW:
+            return Untrusted(f"the certificate is not valid until {trusted.not_before:%Y-%m-%d %H:%M:%S} UTC")
+        return trusted
 
-    def _build(self, certificate: bytes, intermediates: Sequence[bytes]) -> "_Verdict | Untrusted":
+    def _build(self, certificate: bytes, intermediates: Sequence[bytes]) -> Trusted | Untrusted:
         try:
             leaf = _load(certificate)
             _check_leaf(leaf)
@@ -119,26 +121,13 @@ class Trust:
         if path is None:
             return Untrusted(search.reason)
         name, chain = path
-        return _Verdict(
-            not_before=max(one.not_valid_before_utc for one in chain) - SKEW,
+        return Trusted(
+            authority=name,
+            not_before=max(one.not_valid_before_utc for one in chain),
             not_after=min(one.not_valid_after_utc for one in chain),
-            valid=Trusted(
-                authority=name,
-                not_before=leaf.not_valid_before_utc,
-                not_after=leaf.not_valid_after_utc,
-                connection=connection_of(certificate) if name == OWN else None,
-                expired=False,
-            ),
+            connection=connection_of(certificate) if name == OWN else None,
+            expired=False,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """A chain that holds, between which moments, and what is then said of it."""
-
-    not_before: datetime
-    not_after: datetime
-    valid: Trusted
 
 
 class _ChainError(Exception):

@@ -122,6 +122,33 @@ def test_another_library_reads_the_attributes_as_they_were_given(
     assert [one.chosen.dump() for one in info["certificates"]] == [der(rsa_certificate)]
 
 
+def loosen(reader: ber.Reader, element: ber.Element) -> bytes:
+    """Every length indefinite that may be, but in certificates, which are DER everywhere."""
+    if not element.tag & ber.CONSTRUCTED:
+        return reader.raw(element)
+    children = reader.children(element)
+    if element.tag == 0xA0 and len(reader.raw(children[0])) > 300 and children[0].tag == ber.SEQUENCE:
+        first = reader.children(children[0])[0]
+        if first.tag == ber.SEQUENCE:
+            return reader.raw(element)
+    return ber.encode_indefinite(element.tag, *(loosen(reader, one) for one in children))
+
+
+def test_indefinite_lengths_down_to_the_attributes_hold(
+    signer: tuple[str, x509.Certificate, Key], now: datetime, openssl: OpenSsl
+) -> None:
+    _, certificate, key = signer
+    reader = ber.Reader(cms.sign(BODY, certificate, key, detached=True, signing_time=now))
+    loose = loosen(reader, reader.root())
+    assert loose.count(b"\x80") > 10
+    assert cms.verify_detached(loose, BODY).signing_time == now
+    openssl(
+        *("cms", "-verify", "-binary", "-inform", "DER", "-in", "loose", "-noverify", "-content", "body"),
+        loose=loose,
+        body=BODY,
+    )
+
+
 def test_the_signers_certificate_is_found_among_others(
     rsa_certificate: x509.Certificate,
     rsa_key: rsa.RSAPrivateKey,
