@@ -6,7 +6,7 @@ import gc
 import secrets
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
@@ -91,7 +91,7 @@ async def initialize(settings: Settings, clock: Clock = system_clock) -> str:
 
 
 @contextlib.asynccontextmanager
-async def build(settings: Settings, clock: Clock = system_clock) -> AsyncIterator[Corral]:
+async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerator[Corral]:
     """The whole service over an open store, without anything that listens."""
     sealer = _sealer(settings)
     async with open_sqlite(settings.data / DATABASE, sealer) as store:

@@ -34,6 +34,7 @@ from corral.lifecycle.state import (
     Link,
     Phase,
     Purpose,
+    Snapshot,
 )
 from corral.store.devices import Ask, Committed, Contact, Next
 from lifecycle.memory import MemoryStore
@@ -410,7 +411,7 @@ class LifeCycle(RuleBasedStateMachine):
             None,
         )
 
-    def operate(self, device: FakeDevice, change: Any) -> None:
+    def operate(self, device: FakeDevice, change: Callable[[Snapshot], Change]) -> None:
         contact = Contact(fingerprint=b"", device_id=device.udid, breaker_since=self.now - HOUR)
         snapshot = self.run(self.store.load(contact))
         try:

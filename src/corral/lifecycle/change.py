@@ -81,8 +81,8 @@ class Change:
     """Rows to put, whole, if the device (and the grant) are still at the version that was read.
 
     `expects` 0: the device must not exist yet. Puts are upserts by key. The store counts the device's version up,
-    whatever `device.version` says. It checks that the versions fit, that a link has a use left, and that a device has one connected life at most, in the
-    same transaction; if not it writes nothing and says `Stale`.
+    whatever `device.version` says. It checks that the versions fit, that a link has a use left, and that a device
+    has one connected life at most, in the same transaction; if not it writes nothing and says `Stale`.
     """
 
     device_id: str | None = None

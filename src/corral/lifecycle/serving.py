@@ -36,7 +36,7 @@ def decide_service(snapshot: Snapshot, message: Message, moment: Moment) -> Deci
             body = {"BootstrapToken": token} if token else {}
             return Decision(Answer(200, plist.dump(body), PLIST))
         case GetToken():
-            return Decision(Answer(400, reason=f"No token service {message.token_service_type!r} here."))
+            return Decision(Answer(400, reason=f"No token service {message.service_type!r} here."))
         case DeclarativeManagement():
             return serve_declarations(message)
         case ReturnToService():

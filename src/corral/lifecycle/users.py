@@ -44,7 +44,7 @@ def decide_user_message(
         case DeclarativeManagement():
             return serve_declarations(message)
         case GetToken():
-            return Decision(Answer(400, reason=f"No token service {message.token_service_type!r} here."))
+            return Decision(Answer(400, reason=f"No token service {message.service_type!r} here."))
         case _:
             return Decision(Answer(400, reason="This message is not expected on a user channel."))
 

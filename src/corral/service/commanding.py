@@ -8,10 +8,11 @@ from typing import Any
 from corral.apple import catalog, command
 from corral.apple.catalog import Finding, Target
 from corral.apple.command import Command, CommandError
+from corral.apple.identifiers import Kind
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Channel, Connection, Consequence, Instant, Phase
 from corral.service.clock import Clock
-from corral.service.enrolling import Enrolling
+from corral.service.enrolling import Enrolling, read_facts
 from corral.service.errors import NotFound, RequestRefused
 from corral.store.directory import DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
@@ -143,7 +144,7 @@ class Commanding:
         if channel is None:
             problem = f"there is no user channel {user_id!r}" if user_id else "it has not sent a token yet"
             return Sent(device=detail.device.id, command_uuid=built.uuid, queued=False, problem=problem)
-        findings = tuple(catalog.check(built.request_type, payload, _target(detail, channel)))
+        findings = tuple(catalog.check(built.request_type, payload, _target(detail, life, channel)))
         queued = force or all(finding.severity != "error" for finding in findings)
         return Sent(
             device=detail.device.id,
@@ -184,10 +185,12 @@ def _life(detail: DeviceDetail, name: str) -> Connection:
     return life
 
 
-def _target(detail: DeviceDetail, channel: Channel) -> Target:
+def _target(detail: DeviceDetail, life: Connection, channel: Channel) -> Target:
+    facts = read_facts(life)
     return Target(
         platform=detail.device.platform,
         os_version=detail.device.os_version,
         channel="user" if channel.user_id else "device",
-        user_enrollment=detail.device.user_enrollment,
+        kind=Kind(channel.kind),
+        access_rights=facts.access_rights if facts else None,
     )

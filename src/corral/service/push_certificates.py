@@ -3,7 +3,7 @@
 import asyncio
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from corral.apns.client import PushClient
 from corral.lifecycle.change import Event
@@ -45,9 +45,7 @@ class PushCertificates:
             await self._vault.put_secret(PENDING_KEY, pending)
             await self._tell("push-certificate.requested", {"by": by})
         try:
-            return push_certificate.build_csr(
-                push_certificate.load_key(pending), common_name=common_name, country=country
-            )
+            return push_certificate.build_csr(_load(pending), common_name, country)
         except PushCertificateError as error:
             raise RequestRefused(str(error)) from None
 
@@ -106,3 +104,9 @@ class PushCertificates:
 
     async def _tell(self, kind: str, data: dict[str, object]) -> None:
         await self._events.append((Event(type=kind, at=self._clock(), data=data),))
+
+
+def _load(pem: bytes) -> rsa.RSAPrivateKey:
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)  # made by `request`, and sealed since
+    return key
