@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
-from operator import and_
 from typing import Literal
 
 from corral.apple.catalog.spec import Availability, CommandSpec, KeySpec, spec
@@ -66,7 +65,7 @@ def check(request_type: str, keys: Mapping[str, PlistValue], target: Target) -> 
 def _check_command(command: CommandSpec, target: Target) -> Iterator[Finding]:
     where = command.request_type
     if target.platform is None:
-        agreed = reduce(and_, (facts.access_rights for facts in command.platforms.values()))
+        agreed = reduce(int.__and__, (facts.access_rights for facts in command.platforms.values()))
         yield from _check_rights(where, agreed, target)
         return
     facts = command.platforms.get(target.platform)
@@ -115,8 +114,10 @@ def _check_channel(where: str, facts: Availability, target: Target) -> Iterator[
             allowed = facts.user_channel if on_user_channel else facts.device_channel
         case Platform.IOS if on_user_channel or target.shared_ipad:
             # Of the iPads only a shared one has user channels.
-            channel = facts.shared_ipad_user_channel if on_user_channel else facts.shared_ipad_device_channel
-            allowed = facts.shared_ipad != "forbidden" and channel
+            if facts.shared_ipad == "forbidden":
+                yield Finding("error", where, "is forbidden on a Shared iPad")
+                return
+            allowed = facts.shared_ipad_user_channel if on_user_channel else facts.shared_ipad_device_channel
         case _:
             allowed = not on_user_channel
     if not allowed:
