@@ -23,10 +23,11 @@ class Identifying:
 
     def identify(self, certificate: bytes, intermediates: Sequence[bytes] = ()) -> Identity | str:
         """The identity of a certificate (DER) whose holder has proven its key; else why it is not trusted."""
+        now = self._clock()
         known = self._known.get(certificate)
-        if known is not None:
+        if known is not None and now < known.not_after:
             return known
-        verdict = self._trust.judge(certificate, intermediates, to_datetime(self._clock()))
+        verdict = self._trust.judge(certificate, intermediates, to_datetime(now))
         if not isinstance(verdict, Trusted):
             return verdict.reason
         identity = Identity(
@@ -36,7 +37,8 @@ class Identifying:
             not_after=to_instant(verdict.not_after),
             der=certificate,
         )
-        # Whether it has expired is decided from `not_after` at each message, so the verdict may be kept.
+        # Past its date it is judged again: a renewed intermediate may have come along. Whether it may still speak
+        # then is decided at each message, from `not_after`.
         self._known[certificate] = identity
         if len(self._known) > _CACHED:
             self._known.popitem(last=False)
