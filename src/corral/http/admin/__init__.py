@@ -1,0 +1,1 @@
+"""The admin API: JSON over the services, for people with a token and for the owner of the installation."""

@@ -1,0 +1,146 @@
+"""An endpoint is a function of values: what it takes and gives is read from its annotations, here and in OpenAPI."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from corral.http.admin.problems import FieldError, ProblemError
+from corral.http.asgi import BodyTooLarge, read_body
+from corral.lifecycle.state import Instant
+from corral.service.services import Services
+
+MAX_BODY = 1024 * 1024
+JSON_TYPE = "application/json"
+
+_S = TypeVar("_S")
+
+
+class View(msgspec.Struct, kw_only=True):
+    """Something that the API shows."""
+
+
+class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The JSON object that a request carries. A key that is not known is refused, never ignored."""
+
+
+class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The query string of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An answer of bytes."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What every endpoint is given: the services, who asks, and when."""
+
+    services: Services
+    by: str
+    now: Instant
+    link_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`serve` takes a Call, each `{name}` of the path, and, if it wants them, `body` and `query`."""
+
+    method: str
+    path: str
+    serve: Callable[..., Awaitable[object]]
+    summary: str
+    status: int = 200
+    max_body: int = MAX_BODY
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the path is made of that varies."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def hints(self) -> Mapping[str, Any]:
+        return get_type_hints(self.serve, include_extras=True)
+
+
+async def run(endpoint: Endpoint, call: Call, request: Request) -> Response:
+    """Read the request, call the function, write its answer. Raises ProblemError and what the services raise."""
+    hints = endpoint.hints
+    values: dict[str, Any] = {name: request.path_params[name] for name in endpoint.names}
+    query = _read_query(request)
+    if "query" in hints:
+        values["query"] = _convert(query, hints["query"])
+    elif query:
+        raise ProblemError(422, f"This address takes no query, but got {', '.join(sorted(query))!r}.")
+    body = await _read(request, endpoint.max_body)
+    if "body" in hints:
+        values["body"] = _decode(body, hints["body"], request)
+    elif body:
+        raise ProblemError(422, f"{endpoint.method} {endpoint.path} takes no body.")
+    answer = await endpoint.serve(call, **values)
+    return _respond(answer, endpoint.status)
+
+
+def _respond(answer: object, status: int) -> Response:
+    match answer:
+        case None:
+            return Response(status_code=204)
+        case File(content, media_type):
+            return Response(content, status, media_type=media_type)
+        case _:
+            return Response(msgspec.json.encode(answer), status, media_type=JSON_TYPE)
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    try:
+        return await read_body(request.scope, request.receive, limit)
+    except BodyTooLarge:
+        raise ProblemError(413, f"The body is larger than {limit} bytes, which is all that is taken here.") from None
+
+
+def _read_query(request: Request) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in values:
+            raise ProblemError(422, f"The query has {name!r} more than once.")
+        values[name] = value
+    return values
+
+
+def _decode(body: bytes, kind: type[_S], request: Request) -> _S:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media_type != JSON_TYPE:
+        raise ProblemError(415, f"Send JSON, with Content-Type: {JSON_TYPE}.")
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ProblemError(400, f"The body is not readable JSON: {why}.") from None
+
+
+def _convert(values: Mapping[str, str], kind: type[_S]) -> _S:
+    try:
+        return msgspec.convert(values, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: msgspec.ValidationError) -> ProblemError:
+    """From `Expected int, got str - at $.uses` to a sentence and a JSON pointer."""
+    what, _, place = str(error).partition(" - at `$")
+    path = place.rstrip("`")
+    pointer = "".join(f"/{step}" for step in re.findall(r"[^.\[\]]+", path))
+    where = f" at {path.lstrip('.')}" if path else ""
+    return ProblemError(
+        422, f"The request is not as it should be{where}: {what}.", (FieldError(detail=what, pointer=pointer),)
+    )

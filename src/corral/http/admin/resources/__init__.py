@@ -1,0 +1,1 @@
+"""One file a resource: what it looks like, and its endpoints."""

@@ -1,0 +1,106 @@
+"""The installation as a whole: its state, the breaker against mass unenrollment, and what happened."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from corral.http.admin.endpoint import Call, Query, View
+from corral.http.admin.times import shown
+from corral.lifecycle.change import Event
+from corral.lifecycle.operating import OperationRefused
+
+
+class PushState(View):
+    topic: str
+    not_after: datetime
+    apple_account: str
+    stopped: str
+
+
+class AuthorityState(View):
+    subject: str
+    not_after: datetime
+
+
+class StatusView(View):
+    """`connections` by phase; `topics`: live channels that depend on each push topic."""
+
+    version: str
+    time: datetime
+    connections: Mapping[str, int]
+    topics: Mapping[str, int]
+    push_certificates: tuple[PushState, ...]
+    authority: AuthorityState
+    breaker_opened_at: datetime | None
+
+
+class BreakerView(View):
+    """Open: nothing is told to leave until a person has looked and closed it."""
+
+    open: bool
+    opened_at: datetime | None
+
+
+class EventQuery(Query):
+    after: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class EventView(View):
+    sequence: int
+    type: str
+    at: datetime | None
+    device_id: str | None
+    connection_id: str | None
+    data: Mapping[str, Any]
+
+
+class EventPage(View):
+    """Oldest first; `next` is the `after` of the following page, also when there is nothing more yet."""
+
+    events: tuple[EventView, ...]
+    next: int
+
+
+async def show_status(call: Call) -> StatusView:
+    facts = await call.services.status()
+    return StatusView(
+        version=facts["version"],
+        time=facts["time"],
+        connections=facts["connections"],
+        topics=facts["topics"],
+        push_certificates=tuple(PushState(**each) for each in facts["push_certificates"]),
+        authority=AuthorityState(**facts["authority"]),
+        breaker_opened_at=facts["breaker_opened_at"],
+    )
+
+
+async def show_breaker(call: Call) -> BreakerView:
+    opened = await call.services.vault.breaker_opened_at()
+    return BreakerView(open=opened is not None, opened_at=shown(opened))
+
+
+async def close_breaker(call: Call) -> BreakerView:
+    if await call.services.vault.breaker_opened_at() is None:
+        raise OperationRefused("The breaker is not open.")
+    await call.services.vault.close_breaker(call.now)
+    await call.services.events.append((Event(type="breaker.closed", at=call.now, data={"by": call.by}),))
+    return await show_breaker(call)
+
+
+async def list_events(call: Call, query: EventQuery) -> EventPage:
+    found = await call.services.events.read(query.after, query.limit)
+    views = tuple(
+        EventView(
+            sequence=each.sequence,
+            type=each.event.type,
+            at=shown(each.event.at),
+            device_id=each.event.device_id,
+            connection_id=each.event.connection_id,
+            data=each.event.data,
+        )
+        for each in found
+    )
+    return EventPage(events=views, next=found[-1].sequence if found else query.after)

@@ -1,0 +1,50 @@
+"""Every address of the admin API, under `/api/v1`. What is not here does not exist, and nothing here is open."""
+
+from corral.http.admin.endpoint import Endpoint
+from corral.http.admin.resources import (
+    commands,
+    devices,
+    installation,
+    links,
+    push_certificates,
+    request_types,
+    tokens,
+)
+
+ENDPOINTS = (
+    Endpoint("GET", "/status", installation.show_status, "The state of the installation"),
+    Endpoint("GET", "/events", installation.list_events, "What happened, after a cursor"),
+    Endpoint("GET", "/breaker", installation.show_breaker, "The breaker against mass unenrollment"),
+    Endpoint("POST", "/breaker/close", installation.close_breaker, "Let unenrolling answers flow again"),
+    Endpoint("GET", "/links", links.list_links, "Enrollment links"),
+    Endpoint("POST", "/links", links.create_link, "Make an enrollment link", 201),
+    Endpoint("GET", "/links/{link}", links.show_link, "One enrollment link"),
+    Endpoint("DELETE", "/links/{link}", links.revoke_link, "Withdraw an enrollment link", 204),
+    Endpoint("POST", "/links/{link}/profile", links.make_profile, "A profile for one device under this link"),
+    Endpoint("GET", "/devices", devices.list_devices, "Devices"),
+    Endpoint("GET", "/devices/{device}", devices.show_device, "A device with its lives, channels and certificates"),
+    Endpoint("DELETE", "/devices/{device}", devices.forget_device, "Forget a device that is not connected", 204),
+    Endpoint("GET", "/devices/{device}/timeline", devices.show_timeline, "What happened with a device"),
+    Endpoint("POST", "/devices/{device}/end", devices.end_device, "End its connection"),
+    Endpoint(
+        "POST", "/devices/{device}/block", devices.block_device, "Block it: it is told to leave and cannot enroll"
+    ),
+    Endpoint("POST", "/devices/{device}/unblock", devices.unblock_device, "Let it enroll again"),
+    Endpoint("POST", "/devices/{device}/renew", devices.renew_device, "Renew its identity certificate"),
+    Endpoint("DELETE", "/devices/{device}/commands", commands.clear_commands, "Cancel all its open commands"),
+    Endpoint("GET", "/commands", commands.list_commands, "Commands and what became of them"),
+    Endpoint("POST", "/commands", commands.send_command, "Queue a command for devices", max_body=commands.MAX_BODY),
+    Endpoint("GET", "/commands/{command}", commands.show_command, "A command with its deliveries and results"),
+    Endpoint("DELETE", "/commands/{command}", commands.cancel_command, "Cancel what is open of a command"),
+    Endpoint("GET", "/commands/{command}/result", commands.show_result, "The answer of one device, as it came"),
+    Endpoint("GET", "/request-types", request_types.list_request_types, "The commands that Apple's schema has"),
+    Endpoint("GET", "/request-types/{request_type}", request_types.show_request_type, "One command, with its keys"),
+    Endpoint("GET", "/push-certificates", push_certificates.list_push_certificates, "The push certificates"),
+    Endpoint("POST", "/push-certificates", push_certificates.import_push_certificate, "Import a push certificate", 201),
+    Endpoint(
+        "POST", "/push-certificates/request", push_certificates.request_push_certificate, "A signing request for one"
+    ),
+    Endpoint("GET", "/tokens", tokens.list_tokens, "Bearer tokens of this API"),
+    Endpoint("POST", "/tokens", tokens.create_token, "Make a bearer token", 201),
+    Endpoint("DELETE", "/tokens/{token}", tokens.revoke_token, "Revoke a bearer token", 204),
+)
