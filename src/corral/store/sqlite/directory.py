@@ -1,0 +1,130 @@
+"""What people look up. Everything that can be long is read aside of the event loop."""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+from corral.lifecycle.state import Instant
+from corral.store.directory import DeviceDetail, DeviceSummary
+from corral.store.sqlite import rows, snapshot
+from corral.store.sqlite.connecting import Row, Sql
+from corral.store.sqlite.database import Database
+from corral.store.sqlite.statements import select
+
+_SHOWN = (
+    "(SELECT rowid FROM connection WHERE device_id = d.id ORDER BY"
+    " CASE phase WHEN 'connected' THEN 0 WHEN 'ending' THEN 0 WHEN 'authenticating' THEN 1 ELSE 2 END,"
+    " created_at DESC, rowid DESC LIMIT 1)"
+)
+"""The row of the life that stands for a device."""
+
+_SEEN = (
+    "(SELECT max(last_seen) FROM contact WHERE channel_id = l.id"
+    " OR (channel_id > l.id || '/' AND channel_id < l.id || '0'))"
+)
+_OPEN = (
+    "(SELECT count(*) FROM channel AS ch JOIN delivery AS q ON q.channel_id = ch.id AND q.state = 'open'"
+    " WHERE ch.connection_id = l.id)"
+)
+_SEARCHED = (
+    " AND d.id IN (SELECT id FROM device WHERE id COLLATE NOCASE >= :low AND id COLLATE NOCASE < :high"
+    " UNION SELECT id FROM device WHERE serial_number COLLATE NOCASE >= :low AND serial_number COLLATE NOCASE < :high"
+    " UNION SELECT id FROM device WHERE name COLLATE NOCASE >= :low AND name COLLATE NOCASE < :high)"
+)
+_IN_PHASE = " AND d.id IN (SELECT device_id FROM connection WHERE phase = :phase) AND l.phase = :phase"
+
+_LIVES = select("FROM life AS l WHERE l.device_id = ? ORDER BY l.created_at DESC, l.row DESC", l=rows.LIFE)
+_CHANNELS = select(
+    "FROM channel AS c JOIN connection AS co ON co.id = c.connection_id WHERE co.device_id = ?"
+    " ORDER BY co.created_at DESC, c.rowid DESC",
+    c=rows.CHANNEL,
+)
+_CERTIFICATES = select(
+    "FROM certificate AS c WHERE c.device_id = ? ORDER BY c.issued_at DESC, c.rowid DESC", c=rows.CERTIFICATE
+)
+_OF_DEVICE = f"SELECT {_SEEN}, {_OPEN} FROM connection AS l WHERE l.device_id = ?"
+_LAST_PUSH = (
+    "SELECT p.at, p.outcome FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
+    " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = ? ORDER BY p.at DESC LIMIT 1"
+)
+_RESOLVE = (
+    "SELECT id FROM device WHERE id = ?1 UNION SELECT id FROM device WHERE serial_number = ?1"
+    " UNION SELECT device_id FROM connection WHERE id = ?1"
+)
+_PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
+_TOPICS = (
+    "SELECT ch.topic, count(*) FROM channel AS ch JOIN connection AS co ON co.id = ch.connection_id"
+    " AND co.phase IN ('connected', 'ending') WHERE ch.ended_at IS NULL AND ch.topic <> '' GROUP BY ch.topic"
+)
+
+_LAST_CHARACTER = "\U0010ffff"
+
+
+class SqliteDirectory:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def devices(
+        self, *, search: str | None, phase: str | None, after: str | None, limit: int
+    ) -> tuple[DeviceSummary, ...]:
+        statement = _summaries(_SEARCHED if search else "", _IN_PHASE if phase else "")
+        values = {
+            "after": after or "",
+            "low": search or "",
+            "high": (search or "") + _LAST_CHARACTER,
+            "phase": phase,
+            "limit": limit,
+        }
+        found = await self._database.browse(lambda sql: sql.execute(statement, values).fetchall())
+        return tuple(_summary(row) for row in found)
+
+    async def device(self, device_id: str) -> DeviceDetail | None:
+        return self._database.read(lambda sql: _read_detail(sql, device_id))
+
+    async def resolve(self, name: str) -> str | None:
+        found = self._database.all(_RESOLVE, (name,))
+        return found[0][0] if len(found) == 1 else None
+
+    async def counts(self) -> dict[str, int]:
+        def count(sql: Sql) -> dict[str, int]:
+            counts: dict[str, int] = {row[0]: row[1] for row in sql.execute(_PHASES)}
+            return counts | {f"topics:{row[0]}": row[1] for row in sql.execute(_TOPICS)}
+
+        return await self._database.browse(count)
+
+
+def _summaries(*conditions: str) -> str:
+    return (
+        select(f"FROM device AS d LEFT JOIN life AS l ON l.row = {_SHOWN}", d=rows.DEVICE, l=rows.LIFE).replace(
+            " FROM device", f", {_SEEN}, {_OPEN} FROM device", 1
+        )
+        + f" WHERE d.id > :after{''.join(conditions)} ORDER BY d.id LIMIT :limit"
+    )
+
+
+def _summary(row: Row) -> DeviceSummary:
+    first, second = len(rows.DEVICE.split()), len(rows.DEVICE.split()) + len(rows.LIFE.split())
+    life = row[first:second]
+    last_seen, open_commands = row[second:]
+    return DeviceSummary(
+        device=rows.device(row[:first]),
+        connection=rows.life(life) if life[0] is not None else None,
+        last_seen=last_seen,
+        open_commands=open_commands,
+    )
+
+
+def _read_detail(sql: Sql, device_id: str) -> DeviceDetail | None:
+    device = snapshot.read_device(sql, device_id)
+    if device is None:
+        return None
+    seen = sql.execute(_OF_DEVICE, (device_id,)).fetchall()
+    push = sql.execute(_LAST_PUSH, (device_id,)).fetchone()
+    last_seen: list[Instant] = [row[0] for row in seen if row[0] is not None]
+    return DeviceDetail(
+        device=device,
+        connections=tuple(rows.life(row) for row in sql.execute(_LIVES, (device_id,))),
+        channels=tuple(rows.listed_channel(row) for row in sql.execute(_CHANNELS, (device_id,))),
+        certificates=tuple(rows.listed_certificate(row) for row in sql.execute(_CERTIFICATES, (device_id,))),
+        last_seen=max(last_seen, default=None),
+        open_commands=sum(row[1] for row in seen),
+        last_push=(push[0], push[1]) if push is not None else None,
+    )

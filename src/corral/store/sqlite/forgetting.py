@@ -1,0 +1,44 @@
+"""Deletes all that is known of a device."""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+import msgspec
+
+from corral.store.sqlite.writer import Write
+
+_LIVES = "SELECT id FROM connection WHERE device_id = ?1"
+_CHANNELS = f"SELECT id FROM channel WHERE connection_id IN ({_LIVES})"
+_SPOKEN = f"{_LIVES} UNION ALL {_CHANNELS}"
+
+_COMMANDS = f"SELECT DISTINCT command_uuid FROM delivery WHERE channel_id IN ({_CHANNELS})"
+
+# Lives, channels, deliveries, results and escrow go with the device itself, by their foreign keys.
+_WHAT_HANGS_ON_IT = (
+    ("work", f"key IN ({_SPOKEN})"),
+    ("contact", f"channel_id IN ({_SPOKEN})"),
+    ("contact_hour", f"channel_id IN ({_SPOKEN})"),
+    ("push_log", f"channel_id IN ({_SPOKEN})"),
+    ("push_state", f"channel_id IN ({_SPOKEN})"),
+    ("unenrolling", f"connection_id = ?1 OR connection_id IN ({_LIVES})"),
+    ("enroll_grant", f"connection_id IN ({_LIVES})"),
+    ("certificate", f"device_id = ?1 OR connection_id IN ({_LIVES})"),
+    ("event", f"device_id = ?1 OR (device_id IS NULL AND connection_id IN ({_LIVES}))"),
+)
+_DELETIONS = tuple(f"DELETE FROM {table} WHERE {which}" for table, which in _WHAT_HANGS_ON_IT)
+_DEVICE = "DELETE FROM device WHERE id = ?1"
+_ORPHANS = (
+    "DELETE FROM command WHERE uuid IN (SELECT value FROM json_each(?1))"
+    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE command_uuid = command.uuid)"
+)
+
+
+def forget(write: Write, device_id: str) -> bool:
+    """False if there is no such device. Commands that went to nobody else go too: they may hold its secrets."""
+    sql, device = write.sql, (device_id,)
+    if sql.execute("SELECT 1 FROM device WHERE id = ?1", device).fetchone() is None:
+        return False
+    commands = [row[0] for row in sql.execute(_COMMANDS, device)]
+    for statement in (*_DELETIONS, _DEVICE):
+        sql.execute(statement, device)
+    sql.execute(_ORPHANS, (msgspec.json.encode(commands).decode(),))
+    return True

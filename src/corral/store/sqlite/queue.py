@@ -1,0 +1,216 @@
+"""The command queue as people steer it."""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from corral.lifecycle.change import Event
+from corral.lifecycle.state import Consequence, DeliveryState, Instant
+from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
+from corral.store.sqlite import rows
+from corral.store.sqlite.applying import PUSH, PUSH_LATER, add_command, add_events
+from corral.store.sqlite.connecting import Row, Sql
+from corral.store.sqlite.database import Database
+from corral.store.sqlite.statements import select
+from corral.store.sqlite.writer import Write
+
+_KEPT = f"('{Consequence.RENEWAL.value}', '{Consequence.REMOVE_PROFILE.value}')"
+"""What the life cycle itself has queued: nobody may take it out of the queue."""
+
+_TARGETS = (
+    "SELECT ch.id FROM json_each(?) AS wanted JOIN channel AS ch ON ch.id = wanted.value AND ch.ended_at IS NULL"
+    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
+    " GROUP BY ch.id ORDER BY min(wanted.key)"
+)
+_LAST = "SELECT coalesce(max(sequence), 0) FROM delivery"
+_NEW_DELIVERIES = (
+    "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
+    " expires_at, queued_at) SELECT value, ?, ?, ?, 'open', ?, ?, ?, ? FROM json_each(?) WHERE TRUE"
+    " ORDER BY key ON CONFLICT DO NOTHING"
+)
+_SUPERSEDE = (
+    "UPDATE delivery SET state = 'superseded', finished_at = ?1 WHERE state = 'open' AND request_type = ?2"
+    " AND command_uuid <> ?3 AND consequence NOT IN " + _KEPT + " AND channel_id IN"
+    " (SELECT channel_id FROM delivery WHERE command_uuid = ?3 AND sequence > ?4)"
+)
+_PUT_PUSHES = (
+    "INSERT INTO work (kind, key, due_at, free_at, attempts)"
+    " SELECT ?1, channel_id, ?2, ?2, 0 FROM delivery WHERE command_uuid = ?3 AND sequence > ?4"
+    " ON CONFLICT (kind, key) DO UPDATE SET"
+    " due_at = iif(lease IS NULL, min(due_at, excluded.due_at), due_at),"
+    " free_at = iif(lease IS NULL, min(free_at, excluded.free_at), free_at),"
+    " again_at = iif(lease IS NULL, NULL, min(coalesce(again_at, excluded.due_at), excluded.due_at))"
+)
+_FOUND = (
+    "SELECT d.sequence, d.command_uuid, d.request_type, d.channel_id, co.id, co.device_id FROM delivery AS d"
+    " JOIN channel AS ch ON ch.id = d.channel_id JOIN connection AS co ON co.id = ch.connection_id"
+    " WHERE d.state = 'open'"
+)
+_CLOSE = "UPDATE delivery SET state = ?, finished_at = ? WHERE sequence = ?"
+_LIST = (
+    "FROM delivery AS d JOIN channel AS ch ON ch.id = d.channel_id JOIN connection AS co ON co.id = ch.connection_id"
+    " JOIN command AS c ON c.uuid = d.command_uuid"
+    " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id WHERE TRUE"
+)
+_RESULTS = (
+    "SELECT channel_id, command_uuid, status, body, received_at, unreadable FROM result"
+    " WHERE command_uuid = ?1 AND (?2 IS NULL OR channel_id = ?2) ORDER BY id"
+)
+
+
+class SqliteQueue:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
+        wanted = msgspec.json.encode(list(channel_ids)).decode()
+        return await self._database.write(lambda write: _enqueue(write, command, wanted))
+
+    async def cancel(self, command_uuid: str, channel_id: str | None, event: Event, now: Instant) -> int:
+        which = " AND d.command_uuid = ?1 AND (?2 IS NULL OR d.channel_id = ?2) AND d.consequence NOT IN " + _KEPT
+
+        def cancel(write: Write) -> int:
+            found = write.sql.execute(_FOUND + which, (command_uuid, channel_id)).fetchall()
+            _close(write, found, DeliveryState.CANCELLED, now)
+            add_events(write, tuple(_told(event, row) for row in found))
+            return len(found)
+
+        return await self._database.write(cancel)
+
+    async def clear(self, connection_id: str, event: Event, now: Instant) -> int:
+        which = " AND co.id = ? AND d.consequence = 'plain'"
+
+        def clear(write: Write) -> int:
+            found = write.sql.execute(_FOUND + which, (connection_id,)).fetchall()
+            _close(write, found, DeliveryState.CANCELLED, now)
+            if found:
+                add_events(write, (event,))
+            return len(found)
+
+        return await self._database.write(clear)
+
+    async def list(
+        self,
+        *,
+        device_id: str | None,
+        command_uuid: str | None,
+        state: DeliveryState | None,
+        before: int | None,
+        limit: int,
+    ) -> tuple[CommandRecord, ...]:
+        conditions = (
+            ("co.device_id = ?", device_id),
+            ("d.command_uuid = ?", command_uuid),
+            ("d.state = ?", state),
+            ("d.sequence < ?", before),
+        )
+        asked = [(text, value) for text, value in conditions if value is not None]
+        where = "".join(f" AND {text}" for text, _ in asked)
+        statement = select(
+            _LIST + where + " ORDER BY d.sequence DESC LIMIT ?",
+            d=rows.DELIVERY + " delivered_at attempts finished_at",
+            co="device_id id",
+            c="created_at created_by",
+            r="status unreadable",
+        )
+        values = (*(value for _, value in asked), limit)
+        found = await self._database.browse(lambda sql: sql.execute(statement, values).fetchall())
+        return tuple(_record(row) for row in found)
+
+    async def command_body(self, command_uuid: str) -> bytes | None:
+        row = self._database.one("SELECT body FROM command WHERE uuid = ?", (command_uuid,))
+        return None if row is None else row[0]
+
+    async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]:
+        def results(sql: Sql) -> tuple[StoredResult, ...]:
+            return tuple(_result(row) for row in sql.execute(_RESULTS, (command_uuid, channel_id)))
+
+        return await self._database.browse(results)
+
+    async def expire(self, now: Instant, limit: int) -> int:
+        which = " AND d.expires_at <= ? ORDER BY d.expires_at LIMIT ?"
+
+        def expire(write: Write) -> int:
+            found = write.sql.execute(_FOUND + which, (now, limit)).fetchall()
+            _close(write, found, DeliveryState.EXPIRED, now)
+            add_events(write, tuple(_told(Event(type="command.expired", at=now), row) for row in found))
+            return len(found)
+
+        return await self._database.write(expire)
+
+
+def _enqueue(write: Write, command: QueuedCommand, wanted: str) -> tuple[str, ...]:
+    sql = write.sql
+    targets = tuple(row[0] for row in sql.execute(_TARGETS, (wanted,)))
+    if not targets:
+        return ()
+    uuid, kind = command.uuid, command.request_type
+    add_command(write, uuid, kind, command.created_at, command.created_by, command.body)
+    last = sql.execute(_LAST).fetchone()
+    assert last is not None
+    sql.execute(
+        _NEW_DELIVERIES,
+        (
+            uuid,
+            kind,
+            command.consequence.value,
+            command.priority,
+            command.not_before,
+            command.expires_at,
+            command.created_at,
+            msgspec.json.encode(targets).decode(),
+        ),
+    )
+    # Only where it is new: a repeated call must neither supersede what was queued since nor push again.
+    if command.replaces_like:
+        sql.execute(_SUPERSEDE, (command.created_at, kind, uuid, last[0]))
+    later = command.not_before > command.created_at
+    work, due_at = (PUSH_LATER, command.not_before) if later else (PUSH, command.created_at)
+    sql.execute(_PUT_PUSHES, (work, due_at, uuid, last[0]))
+    write.woken.add(work)
+    return targets
+
+
+def _close(write: Write, found: Sequence[Row], state: DeliveryState, now: Instant) -> None:
+    write.sql.executemany(_CLOSE, [(state.value, now, row[0]) for row in found])
+
+
+def _told(event: Event, row: Row) -> Event:
+    """The event of one delivery: of its device, with what tells which command it was."""
+    _, uuid, request_type, channel, connection_id, device_id = row
+    data = {**event.data, "command": uuid, "request_type": request_type, "channel": channel}
+    return replace(event, device_id=device_id, connection_id=connection_id, data=data)
+
+
+def _record(row: Row) -> CommandRecord:
+    split = len(rows.DELIVERY.split())
+    delivered_at, attempts, finished_at, device_id, connection_id, created_at, created_by, status, unreadable = row[
+        split:
+    ]
+    return CommandRecord(
+        delivery=rows.delivery(row[:split]),
+        device_id=device_id,
+        connection_id=connection_id,
+        created_at=created_at,
+        created_by=created_by,
+        delivered_at=delivered_at,
+        attempts=attempts,
+        finished_at=finished_at,
+        result_status=status,
+        result_unreadable=bool(unreadable),
+    )
+
+
+def _result(row: Row) -> StoredResult:
+    channel_id, command_uuid, status, body, received_at, unreadable = row
+    return StoredResult(
+        channel_id=channel_id,
+        command_uuid=command_uuid,
+        status=status,
+        body=rows.unpack(body),
+        received_at=received_at,
+        unreadable=bool(unreadable),
+    )

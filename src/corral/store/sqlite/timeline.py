@@ -1,0 +1,109 @@
+"""The timeline of a device, gathered from what is stored anyway."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from corral.lifecycle.state import Instant
+from corral.store.events import TimelineEntry
+from corral.store.sqlite.connecting import Row, Sql
+
+# Each source is asked for its newest rows between two times: ?1 device, ?2 from, ?3 before, ?4 limit. The first two
+# columns are the time and the connection.
+_EVENTS = (
+    "SELECT at, connection_id, type, data FROM"
+    " (SELECT * FROM event WHERE device_id = ?1 AND at >= ?2 AND at < ?3 UNION ALL"
+    " SELECT e.* FROM connection AS co JOIN event AS e ON e.connection_id = co.id AND e.device_id IS NULL"
+    " WHERE co.device_id = ?1 AND e.at >= ?2 AND e.at < ?3)"
+    " ORDER BY at DESC, sequence DESC LIMIT ?4"
+)
+_CHANNELS = "FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
+_PUSHES = (
+    f"SELECT p.at, co.id, ch.id, p.outcome {_CHANNELS} JOIN push_log AS p ON p.channel_id = ch.id"
+    " WHERE co.device_id = ?1 AND p.at >= ?2 AND p.at < ?3 ORDER BY p.at DESC, p.id DESC LIMIT ?4"
+)
+_RESULTS = (
+    "SELECT r.received_at, co.id, r.channel_id, r.command_uuid, c.request_type, r.status, r.unreadable"
+    " FROM connection AS co JOIN result AS r ON r.connection_id = co.id"
+    " LEFT JOIN command AS c ON c.uuid = r.command_uuid"
+    " WHERE co.device_id = ?1 AND r.received_at >= ?2 AND r.received_at < ?3"
+    " ORDER BY r.received_at DESC, r.id DESC LIMIT ?4"
+)
+_CONTACTS = (
+    "SELECT h.hour, co.id, h.channel_id, h.count FROM connection AS co JOIN contact_hour AS h"
+    " ON h.channel_id = co.id OR (h.channel_id > co.id || '/' AND h.channel_id < co.id || '0')"
+    " WHERE co.device_id = ?1 AND h.hour >= ?2 AND h.hour < ?3 ORDER BY h.hour DESC LIMIT ?4"
+)
+
+
+def _deliveries(step: str, at: str, also: str = "") -> str:
+    return (
+        f"SELECT d.{at}, co.id, d.channel_id, d.command_uuid, d.request_type, {step}, d.attempts {_CHANNELS}"
+        f" JOIN delivery AS d ON d.channel_id = ch.id WHERE co.device_id = ?1 AND d.{at} >= ?2 AND d.{at} < ?3{also}"
+        f" ORDER BY d.{at} DESC, d.sequence DESC LIMIT ?4"
+    )
+
+
+_QUEUED = _deliveries("'queued'", "queued_at")
+_DELIVERED = _deliveries("'delivered'", "delivered_at")
+_CLOSED = _deliveries("d.state", "finished_at", " AND d.state IN ('cancelled', 'expired', 'superseded', 'dropped')")
+
+_Read: TypeAlias = Callable[[Row], dict[str, Any]]
+
+
+def _event(row: Row) -> dict[str, Any]:
+    return {**msgspec.json.decode(row[3]), "type": row[2]}
+
+
+def _push(row: Row) -> dict[str, Any]:
+    return {"channel": row[2], "outcome": row[3]}
+
+
+def _delivery(row: Row) -> dict[str, Any]:
+    return {"channel": row[2], "command": row[3], "request_type": row[4], "step": row[5], "attempts": row[6]}
+
+
+def _result(row: Row) -> dict[str, Any]:
+    return {
+        "channel": row[2],
+        "command": row[3],
+        "request_type": row[4],
+        "status": row[5],
+        "unreadable": bool(row[6]),
+    }
+
+
+def _contacts(row: Row) -> dict[str, Any]:
+    return {"channel": row[2], "count": row[3]}
+
+
+# Where times are equal the later cause stands first.
+_SOURCES: tuple[tuple[str, str, _Read], ...] = (
+    ("event", _EVENTS, _event),
+    ("result", _RESULTS, _result),
+    ("delivery", _CLOSED, _delivery),
+    ("delivery", _DELIVERED, _delivery),
+    ("push", _PUSHES, _push),
+    ("delivery", _QUEUED, _delivery),
+    ("contacts", _CONTACTS, _contacts),
+)
+
+
+def read_timeline(sql: Sql, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
+    """A page ends between two times, since the next begins by time: it may be a little longer than `limit`."""
+    page = _read(sql, device_id, 0, before, limit)
+    if len(page) <= limit:
+        return tuple(page)
+    last = page[limit - 1].at
+    newer = [entry for entry in page if entry.at > last]
+    return (*newer, *_read(sql, device_id, last, last + 1, -1))
+
+
+def _read(sql: Sql, device_id: str, since: Instant, before: Instant, limit: int) -> Sequence[TimelineEntry]:
+    entries = [
+        TimelineEntry(at=row[0], kind=kind, connection_id=row[1], data=read(row))
+        for kind, statement, read in _SOURCES
+        for row in sql.execute(statement, (device_id, since, before, limit))
+    ]
+    return sorted(entries, key=lambda entry: -entry.at)

@@ -1,0 +1,177 @@
+"""The one writer: a thread that takes all that waits as one transaction, a savepoint a member.
+
+While a commit is in flight newcomers gather, and the next commit takes them together, so that its flush to disk is
+shared; alone, a member is committed at once. A member that fails is rolled back alone.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from corral.store.errors import StoreUnavailable
+from corral.store.sqlite.connecting import DATABASE_ERRORS, Sql, connect, typed, unavailable
+
+T = TypeVar("T")
+
+LARGEST_BATCH = 256
+PATIENCE = 2000
+"""How long (ms) the writer waits for a lock that only a stranger can hold."""
+CHECKPOINT_PAGES = 2000
+"""Pages in the write-ahead log (8 MB) from which on it is copied into the database when nobody waits ..."""
+CHECKPOINT_AT_LAST = 16_000
+"""... and from which on somebody has to wait."""
+
+CLOSED = "The database is closed: the service is stopping."
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a member of a batch works with; `woken` takes the kinds of work that it has put."""
+
+    sql: Sql
+    woken: set[str]
+
+
+@dataclass(slots=True)
+class _Member:
+    act: Callable[[Write], Any]
+    future: asyncio.Future[Any]
+    value: Any = None
+    error: Exception | None = None
+    woken: set[str] = field(default_factory=set[str])
+
+
+class Writer:
+    """Belongs to the event loop that it was made in; `wake` is called there with each kind of work after a commit."""
+
+    def __init__(self, path: Path, wake: Callable[[str], None]) -> None:
+        self._path = path
+        self._wake = wake
+        self._loop = asyncio.get_running_loop()
+        self._waiting: queue.SimpleQueue[_Member | None] = queue.SimpleQueue()
+        self._connection: apsw.Connection | None = None
+        self._log_pages = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="corral-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, act: Callable[[Write], T]) -> T:
+        """The value of `act`, once it is on disk. What it raises is raised here, and nothing of it is written."""
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._waiting.put(_Member(act, future))
+        return await future
+
+    async def close(self) -> None:
+        """Write what waits, empty the log into the database, and end."""
+        self._closed = True
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            batch, last = self._take()
+            if batch:
+                self._commit(batch)
+                self._loop.call_soon_threadsafe(self._answer, batch)
+            self._checkpoint()
+        self._finish()
+
+    def _take(self) -> tuple[list[_Member], bool]:
+        """All that waits, at least one; and whether it is the last."""
+        member = self._waiting.get()
+        batch: list[_Member] = []
+        with contextlib.suppress(queue.Empty):
+            while member is not None:
+                batch.append(member)
+                if len(batch) == LARGEST_BATCH:
+                    return batch, False
+                member = self._waiting.get_nowait()
+            return batch, True
+        return batch, False
+
+    def _commit(self, batch: list[_Member]) -> None:
+        try:
+            writing = typed(self._connection or self._open())
+            writing.execute("BEGIN IMMEDIATE")
+            for member in batch:
+                _run_member(writing, member)
+            writing.execute("COMMIT")
+        except (apsw.Error, OSError) as error:
+            self._abandon()
+            failure = unavailable(error)
+            for member in batch:
+                member.error, member.woken = failure, set()
+
+    def _open(self) -> apsw.Connection:
+        connection = connect(self._path, read_only=False, patience=PATIENCE)
+        connection.set_wal_hook(self._note_log)
+        self._connection = connection
+        return connection
+
+    def _abandon(self) -> None:
+        """After an error nothing is assumed about a connection: the next batch opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(apsw.Error):
+                connection.close(True)
+
+    def _answer(self, batch: list[_Member]) -> None:
+        """In the event loop: answer everybody, then wake the workers."""
+        woken: set[str] = set()
+        for member in batch:
+            woken |= member.woken
+            if member.future.done():
+                continue
+            if member.error is not None:
+                member.future.set_exception(member.error)
+            else:
+                member.future.set_result(member.value)
+        for kind in sorted(woken):
+            self._wake(kind)
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        """Between batches, so that no commit waits for more than its own flush unless the log has grown very long."""
+        due = CHECKPOINT_PAGES if self._waiting.empty() else CHECKPOINT_AT_LAST
+        if self._log_pages < due or self._connection is None:
+            return
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._log_pages = 0
+        except apsw.Error:
+            self._abandon()
+
+    def _finish(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(apsw.Error):
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._abandon()
+
+
+def _run_member(writing: Sql, member: _Member) -> None:
+    """Run one member in a savepoint. Raises only what concerns the whole batch."""
+    writing.execute("SAVEPOINT member")
+    write = Write(writing, set())
+    try:
+        member.value = member.act(write)
+    except DATABASE_ERRORS:
+        raise
+    except Exception as error:
+        writing.execute("ROLLBACK TO member")
+        member.error = error
+    else:
+        member.woken = write.woken
+    writing.execute("RELEASE member")
