@@ -61,7 +61,9 @@ class ServiceProcess:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             await self.kill()
-            raise ServiceFailed(f"The service was not ready within {READY_WITHIN:.0f} s: {self._last_words()}") from None
+            raise ServiceFailed(
+                f"The service was not ready within {READY_WITHIN:.0f} s: {self._last_words()}"
+            ) from None
 
     async def stop(self) -> None:
         """SIGTERM, and wait for the graceful end."""
