@@ -1,0 +1,411 @@
+"""A simulated device: it enrolls, is woken, obeys, and leaves, as strictly as one of Apple's.
+
+What happens to it from outside (a restore, a migration, a wipe) is in `life_events`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from random import Random
+from typing import Protocol
+
+from corral.apple.profile import PER_USER_CONNECTIONS
+from corral.simulator.answers import Asked, Reply, Then, answer, error, installation_failed
+from corral.simulator.behaviour import Behaviour, Busy, Removal
+from corral.simulator.contents import Contents
+from corral.simulator.declaring import SyncFailed, synchronize
+from corral.simulator.enrollment import Channel, Enrollment, new_user_channel
+from corral.simulator.facts import Facts, Model, make_facts
+from corral.simulator.fetching import InstallationFailed, fetch_profile, open_profile
+from corral.simulator.installing import insist, install, say, update_token
+from corral.simulator.keys import KeyPool
+from corral.simulator.not_now import can_wait
+from corral.simulator.session import NOT_NOW, CommandReceived, converse
+from corral.simulator.speaking import Accepted, Failed, Unenrolled, Unmanaged, Verdict, Voice
+from corral.simulator.transport import Transport
+from corral.simulator.trust import Trust
+
+
+class State(StrEnum):
+    """Where a device stands with management."""
+
+    NOT_ENROLLED = "not enrolled"
+    ENROLLED = "enrolled"
+    UNENROLLED = "unenrolled by the service's answer"
+    LEFT = "left"
+    ERASED = "erased"
+
+
+class PushRegistry(Protocol):
+    """Apple's push service, as a device sees it."""
+
+    def register(self, token: bytes, topic: str, magic: str, wake: Callable[[], None]) -> None: ...
+    def unregister(self, token: bytes) -> None: ...
+    def offline(self, token: bytes) -> None: ...
+    def online(self, token: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that a device did or that was done to it; `what` is a word or two such as "enrolled"."""
+
+    device: "Device"
+    what: str
+    ok: bool = True
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all devices share. Without `push`, they poll only when they are told to; `observe` hears of all."""
+
+    transport: Transport
+    keys: KeyPool
+    push: PushRegistry | None = None
+    trust: Trust = field(default_factory=Trust)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    observe: Callable[[Happening], None] | None = None
+
+
+class Device:
+    """One device. `state` and `why` say where it stands; `former` is the last enrollment that it had, as a backup
+    holds it; `complaints` are what the service did that no service may."""
+
+    __slots__ = (
+        "_drafts", "_installing", "_tasks", "_woken", "behaviour", "busy", "cached_profile", "complaints", "contents",
+        "enrollment", "facts", "former", "ignored", "is_awaiting", "is_offline", "state", "voice", "why", "world",
+    )  # fmt: skip
+
+    def __init__(self, facts: Facts, world: World, behaviour: Behaviour | None = None, *, seed: int = 0) -> None:
+        self.facts = facts
+        self.world = world
+        self.behaviour = behaviour or Behaviour()
+        self.contents = Contents(seed, facts.device_name)
+        self.voice = Voice(facts, self.behaviour, world.transport, world.clock)
+        self.enrollment: Enrollment | None = None
+        self.former: Enrollment | None = None
+        self.state = State.NOT_ENROLLED
+        self.why = ""
+        self.cached_profile: bytes | None = None
+        self.is_awaiting = False
+        self.is_offline = False
+        self.busy: Busy | None = None
+        self.ignored = 0  # answers that should have unenrolled it
+        self.complaints: list[str] = []
+        self._installing = False
+        self._drafts: list[Channel] = []
+        self._woken: set[str] = set()
+        self._tasks: set[asyncio.Task[Verdict]] = set()
+
+    def __repr__(self) -> str:
+        return f"Device({self.facts.number}, {self.facts.product_name}, {self.facts.udid}, {self.state})"
+
+    # -- enrolling
+
+    async def enroll(self, source: str | bytes) -> None:
+        """Install the profile of an enrollment link (URL) or file, and check in; raises InstallationFailed."""
+        if self.is_offline:
+            raise InstallationFailed("the device is offline")
+        if isinstance(source, str):
+            source = await fetch_profile(self.voice, source, self.world.trust)
+        self.cached_profile = source
+        await self._install(source)
+
+    async def retry_installation(self) -> None:
+        """Install the profile that it has, without asking for it again, with a new key (as Setup Assistant does)."""
+        if self.cached_profile is None:
+            raise InstallationFailed("the device has no profile to install again")
+        await self._install(self.cached_profile)
+
+    async def _install(self, raw: bytes) -> None:
+        old = self.enrollment
+        if self._installing:
+            raise InstallationFailed("the device is installing a profile already")
+        self._installing = True
+        try:
+            download = open_profile(raw)
+            world = self.world
+            new = await install(self.voice, world.keys, download, world.trust, old, self.listen, self.note)
+        except InstallationFailed as failure:
+            self._forget_drafts(old)
+            self.note("installation failed", False, str(failure))
+            raise
+        finally:
+            self._installing = False
+            self._drafts.clear()
+        if old is None:
+            self.adopt(new)
+            self.is_awaiting = self.behaviour.awaiting_configuration
+            await self._add_user(new)
+            await self._escrow_bootstrap_token(new)
+            self.note("enrolled")
+        else:
+            old.device.take_over(new.device)
+            self.enrollment = replace(new, device=old.device, users=old.users)
+            self.note("updated")
+        woken, self._woken = self._woken, set()
+        if self.is_awaiting:  # Setup Assistant asks by itself
+            woken.add("")
+        for user_id in woken:
+            self.wake(user_id)
+
+    def _forget_drafts(self, old: Enrollment | None) -> None:
+        for draft in self._drafts:
+            if old is not None and draft.token == old.device.token:
+                self.listen(old.device, old.profile.topic)
+            elif self.world.push is not None:
+                self.world.push.unregister(draft.token)
+
+    async def _add_user(self, enrollment: Enrollment) -> None:
+        """A Mac and a Shared iPad tell about the user who is there, if the service takes users at all."""
+        user = self.behaviour.user
+        if user is None or self.facts.model not in (Model.MAC, Model.IPAD):
+            return
+        if PER_USER_CONNECTIONS not in enrollment.profile.capabilities:
+            return
+        channel = new_user_channel(self.facts, user)
+        self.enrollment = replace(enrollment, users=(channel,))
+        self.listen(channel, enrollment.profile.topic)
+        self.obey(channel, await update_token(self.voice, enrollment, channel))
+
+    async def _escrow_bootstrap_token(self, enrollment: Enrollment) -> None:
+        if self.behaviour.bootstrap_token and "com.apple.mdm.bootstraptoken" in enrollment.profile.capabilities:
+            token = secrets.token_bytes(32)
+            message = enrollment.device.message(MessageType="SetBootstrapToken", BootstrapToken=token)
+            self.obey(enrollment.device, await insist(self.voice, enrollment, message))
+
+    def adopt(self, enrollment: Enrollment) -> None:
+        """Be enrolled by this, and listen for pushes; nothing is sent."""
+        self.enrollment = enrollment
+        self.state = State.ENROLLED
+        self.why = ""
+        for channel in enrollment.channels:
+            self.listen(channel, enrollment.profile.topic)
+
+    # -- being woken
+
+    def listen(self, channel: Channel, topic: str) -> None:
+        """Be woken by pushes for this channel's token and magic, and by none that were for it before."""
+        if self._installing:
+            self._drafts.append(channel)
+        if self.world.push is not None:
+            self.world.push.register(channel.token, topic, channel.magic, partial(self.wake, channel.user_id))
+
+    def wake(self, user_id: str = "") -> None:
+        """A push has come: poll on this channel, now or as soon as the session under way is over."""
+        if self._installing:
+            self._woken.add(user_id)
+            return
+        task = asyncio.get_running_loop().create_task(self.poll(user_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def poll(self, user_id: str = "") -> Verdict:
+        """One session on a channel, or several if it is woken meanwhile; what the last one came to."""
+        channel = self.channel(user_id)
+        if channel is None or channel.silent or self.is_offline:
+            return Failed("the device is offline" if self.is_offline else "there is no such channel")
+        if channel.session is not None:
+            channel.again = True
+            await asyncio.shield(channel.session)
+            return Accepted()
+        channel.session = session = asyncio.get_running_loop().create_future()
+        try:
+            while True:
+                channel.again = channel.deferred = False
+                verdict = await converse(self, self.voice, channel)
+                self.obey(channel, verdict)
+                self._stay_busy(channel)
+                if not channel.again:
+                    return verdict
+        finally:
+            channel.session = None
+            session.set_result(None)
+
+    async def settle(self) -> None:
+        """Until nothing is under way any more."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def channel(self, user_id: str = "") -> Channel | None:
+        """The device channel, or a user's; None if there is none (any more)."""
+        if self.enrollment is None:
+            return None
+        if not user_id:
+            return self.enrollment.device
+        return next((user for user in self.enrollment.users if user.user_id == user_id), None)
+
+    def _stay_busy(self, channel: Channel) -> None:
+        """A device polls by itself only if NotNow was the last that it said (Apple: "Handling NotNow...")."""
+        busy = self.busy
+        if busy is None or not channel.deferred:
+            return
+        self.busy = replace(busy, sessions=busy.sessions - 1) if busy.sessions > 1 else None
+        if channel.last_status == NOT_NOW:
+            asyncio.get_running_loop().call_later(busy.pause, self.wake, channel.user_id)
+
+    def go_offline(self) -> None:
+        self.is_offline = True
+        if self.world.push is not None and self.enrollment is not None:
+            for channel in self.enrollment.channels:
+                self.world.push.offline(channel.token)
+
+    def go_online(self) -> None:
+        """Back again: the last push that came meanwhile is delivered."""
+        self.is_offline = False
+        if self.world.push is not None and self.enrollment is not None:
+            for channel in self.enrollment.channels:
+                self.world.push.online(channel.token)
+
+    # -- obeying
+
+    async def execute(self, channel: Channel, command: CommandReceived) -> Reply:
+        """Do what is commanded; what ends the enrollment is only announced (`Reply.then`)."""
+        if self.behaviour.delay:
+            await asyncio.sleep(self.behaviour.delay)
+        if self.busy is not None and can_wait(command.request_type, self.facts.platform):
+            channel.deferred = True
+            reply = Reply(NOT_NOW)
+        else:
+            reply = await self._execute(channel, command)
+        if self.world.observe is not None:
+            self.note(command.request_type, reply.status in ("Acknowledged", NOT_NOW), reply.status)
+        return reply
+
+    async def _execute(self, channel: Channel, command: CommandReceived) -> Reply:
+        enrollment = self.enrollment
+        if enrollment is None:
+            return error(12013, "The device is not managed.")
+        behaviour = self.behaviour
+        asked = Asked(
+            command.request_type,
+            command.keys,
+            self.facts,
+            self.contents,
+            enrollment,
+            channel,
+            behaviour.supervised,
+            behaviour.information_size,
+        )
+        if command.request_type == "DeviceConfigured":
+            return self._end_awaiting()
+        reply = answer(asked)
+        if reply.then is Then.RENEW:
+            return await self._renew(command.keys.get("Payload"))
+        if reply.then is Then.LEAVE:
+            match behaviour.removal:
+                case Removal.ANSWER_ERROR:
+                    return error(12011, "The profile cannot be removed.")
+                case Removal.ACKNOWLEDGE_ONLY:
+                    return Reply()
+                case Removal.OBEY:
+                    pass
+        return reply
+
+    def _end_awaiting(self) -> Reply:
+        if not self.is_awaiting:
+            return error(101, "The device is not awaiting configuration.", "MDMDeviceEnrollment")
+        self.is_awaiting = False
+        return Reply()
+
+    async def _renew(self, payload: object) -> Reply:
+        try:
+            await self._install(payload if isinstance(payload, bytes) else b"")
+        except InstallationFailed as failure:
+            return installation_failed(str(failure))
+        return Reply()
+
+    async def afterwards(self, channel: Channel, then: Then) -> None:
+        """Do what was announced: the result is out."""
+        match then:
+            case Then.LEAVE:
+                await self.leave("RemoveProfile")
+            case Then.WIPE:
+                self.wipe("EraseDevice")
+            case Then.SYNC_DECLARATIONS if self.enrollment is not None:
+                try:
+                    await synchronize(self.voice, self.enrollment, channel)
+                except SyncFailed as failure:
+                    self.complain(f"declarations: {failure}")
+            case _:
+                pass
+
+    def obey(self, channel: Channel, verdict: Verdict) -> None:
+        """Draw the consequences of an answer's status."""
+        match verdict:
+            case Accepted():
+                pass
+            case Unenrolled(why):
+                if self.ignored < self.behaviour.ignored_unenrollments:
+                    self.ignored += 1
+                    self.note("ignored", False, why)
+                else:
+                    self._end(State.UNENROLLED, why)
+            case Unmanaged() if channel.is_user:
+                channel.silent = True
+                self.note("user not managed", True, channel.names["UserShortName"])
+            case Unmanaged():
+                self.complain("410 on the device channel")
+            case Failed(why):
+                self.note("not taken", False, why)
+
+    # -- leaving
+
+    async def leave(self, why: str = "the user removed the profile") -> None:
+        """Remove the enrollment, and say so once if the profile wants it (CheckOutWhenRemoved)."""
+        enrollment = self.enrollment
+        self._end(State.LEFT, why)
+        if enrollment is not None and enrollment.profile.check_out_when_removed and not self.is_offline:
+            keys = {"MessageType": "CheckOut", "Topic": enrollment.profile.topic}
+            verdict = await say(self.voice, enrollment, enrollment.device.message(**keys))
+            self.note("checked out", isinstance(verdict, Accepted), verdict.why if isinstance(verdict, Failed) else "")
+
+    def wipe(self, why: str = "wiped") -> None:
+        """Erase everything; the service hears nothing of it."""
+        self._end(State.ERASED, why)
+        self.former = None
+        self.contents = Contents(self.contents.seed, self.facts.device_name)
+
+    def _end(self, state: State, why: str) -> None:
+        enrollment, self.enrollment = self.enrollment, None
+        self.state, self.why = state, why
+        self.is_awaiting = False
+        self.contents.profiles.clear()
+        if enrollment is None:
+            return
+        self.former = enrollment
+        if self.world.push is not None:
+            for channel in enrollment.channels:
+                self.world.push.unregister(channel.token)
+        self.note(state, True, why)
+
+    # -- telling
+
+    def note(self, what: str, ok: bool = True, detail: str = "") -> None:
+        """Tell who observes."""
+        if self.world.observe is not None:
+            self.world.observe(Happening(self, what, ok, detail))
+
+    def complain(self, what: str) -> None:
+        """The service has broken the protocol."""
+        if len(self.complaints) < 100:
+            self.complaints.append(what)
+        self.note("complaint", False, what)
+
+
+def make_device(
+    random: Random,
+    world: World,
+    model: Model | None = None,
+    *,
+    number: int = 0,
+    behaviour: Behaviour | None = None,
+    os_version: str | None = None,
+) -> Device:
+    """A device that is the same for the same state of `random`."""
+    facts = make_facts(random, model, number=number, os_version=os_version)
+    return Device(facts, world, behaviour, seed=random.getrandbits(32))

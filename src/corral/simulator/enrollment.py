@@ -1,0 +1,114 @@
+"""What a device keeps of an enrollment: the installed profile, its identity, and its channels."""
+
+import asyncio
+import secrets
+import uuid
+from dataclasses import dataclass, field, replace
+
+from corral.apple.installed_profile import InstalledProfile
+from corral.apple.platform import Platform
+from corral.apple.plist import PlistValue, dump
+from corral.simulator.behaviour import Behaviour, User
+from corral.simulator.facts import Facts, Model
+from corral.simulator.identity import Identity
+from corral.simulator.trust import Trust
+
+SHARED_IPAD_USER = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
+
+
+@dataclass(slots=True, eq=False)
+class Channel:
+    """The device channel or one user's. `names` are the identifier keys of its messages (Apple: "Check-in").
+
+    `token`, `magic` and `unlock_token` are what the service was last told, or will be next. `unsent` is a result
+    that no 2xx has answered yet; `silent` that the service does not manage this user (410). `session` is the poll
+    under way, `again` that another is due after it, `deferred` that it said NotNow. Equal only to itself.
+    """
+
+    names: dict[str, str]
+    token: bytes = field(repr=False)
+    magic: str = field(repr=False)
+    unlock_token: bytes | None = field(default=None, repr=False)
+    idle: bytes = field(init=False, repr=False)
+    last_status: str = ""
+    unsent: bytes | None = field(default=None, repr=False)
+    silent: bool = False
+    declarations_token: str = ""
+    declarations: dict[str, str] = field(default_factory=dict[str, str])
+    session: asyncio.Future[None] | None = field(default=None, repr=False)
+    again: bool = False
+    deferred: bool = False
+
+    def __post_init__(self) -> None:
+        self.idle = self.message(Status="Idle")
+
+    @property
+    def is_user(self) -> bool:
+        return "UserID" in self.names
+
+    def message(self, **keys: PlistValue) -> bytes:
+        """A message of this channel as it goes over the wire."""
+        return dump({**keys, **self.names})
+
+    @property
+    def user_id(self) -> str:
+        """Who it is among the channels of a device: empty for the device itself."""
+        return self.names["UserID"] + self.names["UserShortName"] if self.is_user else ""
+
+    def take_over(self, other: "Channel") -> None:
+        """The push token, magic and unlock token of another."""
+        self.token, self.magic, self.unlock_token = other.token, other.magic, other.unlock_token
+
+    def renamed(self, udid: str) -> "Channel":
+        """The same on another device."""
+        return Channel({**self.names, "UDID": udid}, self.token, self.magic, self.unlock_token)
+
+    def with_new_token(self, *, magic: bool, unlock_token: bool) -> "Channel":
+        """The same after the operating system has given out a new push token."""
+        return Channel(
+            self.names,
+            new_token(),
+            new_magic() if magic else self.magic,
+            secrets.token_bytes(512) if unlock_token and self.unlock_token else self.unlock_token,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrollment:
+    """An installed enrollment profile. `raw` is the profile as it was had, `signer` who signed it (DER)."""
+
+    profile: InstalledProfile
+    raw: bytes = field(repr=False)
+    signer: bytes | None = field(repr=False)
+    identity: Identity
+    trust: Trust
+    device: Channel
+    users: tuple[Channel, ...] = ()
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        return (self.device, *self.users)
+
+    def on(self, udid: str) -> "Enrollment":
+        """A copy on another device: what Migration Assistant makes of it."""
+        return replace(self, device=self.device.renamed(udid), users=tuple(user.renamed(udid) for user in self.users))
+
+
+def new_device_channel(facts: Facts, behaviour: Behaviour, *, rights: int | None) -> Channel:
+    """iOS escrows its unlock token where the service may lock (right 4); a Mac has none (Apple: "TokenUpdate")."""
+    escrows = behaviour.unlock_token and facts.platform in (Platform.IOS, Platform.VISIONOS) and (rights or 0) & 4
+    return Channel({"UDID": facts.udid}, new_token(), new_magic(), secrets.token_bytes(512) if escrows else None)
+
+
+def new_user_channel(facts: Facts, user: User) -> Channel:
+    guid = SHARED_IPAD_USER if facts.model is Model.IPAD else user.guid
+    names = {"UDID": facts.udid, "UserID": guid, "UserShortName": user.short_name, "UserLongName": user.long_name}
+    return Channel(names, new_token(), new_magic())
+
+
+def new_token() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def new_magic() -> str:
+    return str(uuid.uuid4()).upper()

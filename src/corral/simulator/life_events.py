@@ -1,0 +1,68 @@
+"""What happens to devices from outside: new push tokens, restored backups, migrations.
+
+Source: Apple, "Managing connections" (restoring a device); Migration Assistant as others have observed it.
+"""
+
+from corral.simulator.device import Device
+from corral.simulator.enrollment import Enrollment
+from corral.simulator.installing import update_token
+from corral.simulator.speaking import Verdict
+
+
+class NothingToRestore(Exception):
+    """The device has no enrollment, and no backup holds one."""
+
+
+async def change_push_token(device: Device) -> Verdict:
+    """The system gives out a new push token for the device channel, and the device tells the service."""
+    return await _tell(device, _enrollment(device), magic=False, unlock_token=False)
+
+
+async def restore_to_itself(device: Device, *, new_magic: bool) -> Verdict:
+    """A backup of this very device is restored: its management comes back with the same identity, even one that
+    ended after the backup was made, and it sends TokenUpdate without Authenticate."""
+    backup = device.enrollment or device.former
+    if backup is None:
+        raise NothingToRestore(f"{device.facts.udid} has no enrollment that a backup could hold")
+    if device.enrollment is None:
+        device.adopt(backup)
+    device.note("restored")
+    return await _tell(device, backup, magic=new_magic, unlock_token=True)
+
+
+def restore_to(device: Device, other: Device) -> None:
+    """A backup is restored to another device: its contents come along, its management does not. Nothing is sent."""
+    other.contents.device_name = device.contents.device_name
+    other.contents.settings = dict(device.contents.settings)
+    other.note("restored from another device")
+
+
+async def migrate_to(device: Device, other: Device) -> Verdict:
+    """Migration Assistant copies a Mac to another, its identity too: the clone tells its push token under its own
+    UDID. The verdict is that over the clone."""
+    clone = _enrollment(device).on(other.facts.udid)
+    other.contents.device_name = device.contents.device_name
+    clone.device.take_over(clone.device.with_new_token(magic=False, unlock_token=False))
+    other.adopt(clone)
+    other.note("migrated")
+    verdict = await update_token(other.voice, clone, clone.device)
+    other.obey(clone.device, verdict)
+    return verdict
+
+
+async def _tell(device: Device, enrollment: Enrollment, *, magic: bool, unlock_token: bool) -> Verdict:
+    channel = enrollment.device
+    if device.world.push is not None:
+        device.world.push.unregister(channel.token)
+    channel.take_over(channel.with_new_token(magic=magic, unlock_token=unlock_token))
+    device.listen(channel, enrollment.profile.topic)
+    verdict = await update_token(device.voice, enrollment, channel)
+    device.note("token changed")
+    device.obey(channel, verdict)
+    return verdict
+
+
+def _enrollment(device: Device) -> Enrollment:
+    if device.enrollment is None:
+        raise NothingToRestore(f"{device.facts.udid} is not enrolled")
+    return device.enrollment
