@@ -161,7 +161,7 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         settings.max_body,
         settings.max_requests,
     )
-    admin = admin_app(services)
+    admin = admin_app(services, link_days=settings.link_days, clock=clock)
     pages = EnrollPages(enrolling, settings.organization, clock)
     health = Health(store)
     direct: dict[str, App] = {

@@ -6,11 +6,12 @@ A process of its own, since atheris takes the interpreter over.
 import importlib
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import atheris
+from typing import Any
 
 MEMORY_MB = 1024
+atheris: Any = importlib.import_module("atheris")  # it has no types
 
 
 def main() -> None:
@@ -18,11 +19,11 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     with atheris.instrument_imports(include=["corral"]):
         module = importlib.import_module(module_name)
-    target = getattr(module, function_name)
+    target: Callable[[bytes], None] = getattr(module, function_name)
+    seeds: Callable[[str], Sequence[bytes]] = getattr(module, "seeds", no_seeds)
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus")
         corpus.mkdir()
-        seeds = getattr(module, "seeds", lambda _: [])  # some readers need none
         for number, seed in enumerate(seeds(function_name)):
             (corpus / str(number)).write_bytes(seed)
         arguments = [
@@ -35,8 +36,14 @@ def main() -> None:
             f"-artifact_prefix={folder}/",
             "-print_final_stats=1",
         ]
-        atheris.Setup(arguments, lambda data: target(bytes(data)))
+        atheris.Setup(arguments, target)
         atheris.Fuzz()
+
+
+def no_seeds(function_name: str) -> Sequence[bytes]:
+    """Some readers need none to start from."""
+    del function_name
+    return ()
 
 
 if __name__ == "__main__":

@@ -1,1 +1,4 @@
-"""What is remembered, in the values of the life cycle: one Protocol a concern, one module a concern in each back-end."""
+"""What is remembered, in the values of the life cycle.
+
+One Protocol a concern, and in each back-end one module a concern, under the same name.
+"""

@@ -80,7 +80,7 @@ class DeviceStore(Protocol):
         ...
 
     async def load_connection(self, connection_id: str, breaker_since: Instant) -> Snapshot:
-        """The same for the device of a connection, with that connection as `bound` and its device channel; empty if unknown."""
+        """The same for the device of a connection, with that as `bound` and its device channel; empty if unknown."""
         ...
 
     async def commit(self, change: Change) -> CommitOutcome:

@@ -31,7 +31,10 @@ class Directory(Protocol):
     async def devices(
         self, *, search: str | None, phase: str | None, after: str | None, limit: int
     ) -> tuple[DeviceSummary, ...]:
-        """By device id, ascending; `after` is the id of the last row of the page before. `search` matches the start of id, serial or name."""
+        """By device id, ascending; `after` is the id of the last row of the page before.
+
+        `search` matches the start of id, serial number or name.
+        """
         ...
 
     async def device(self, device_id: str) -> DeviceDetail | None: ...

@@ -10,7 +10,10 @@ from corral.lifecycle.state import FOREVER, Consequence, Delivery, DeliveryState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedCommand:
-    """One command for any number of channels. `replaces_like`: open deliveries of the same request type in those channels are superseded."""
+    """One command for any number of channels.
+
+    `replaces_like`: open deliveries of the same request type in those channels are superseded.
+    """
 
     uuid: str
     request_type: str

@@ -32,7 +32,7 @@ class Credential:
 
 class Vault(Protocol):
     async def get_secret(self, name: str) -> bytes | None:
-        """A sealed value by its name: `authority.certificate`, `authority.key`, `push.pending-key`, `challenge.key`, ..."""
+        """A sealed value by its name: `authority.certificate`, `authority.key`, `challenge.key`, ..."""
         ...
 
     async def put_secret(self, name: str, value: bytes) -> None: ...

@@ -63,7 +63,10 @@ class WorkStore(Protocol):
         ...
 
     async def push_targets(self, channel_ids: Sequence[str]) -> tuple[PushTarget, ...]:
-        """Of those channels, the ones that can be pushed: not ended, with a token and magic, reachable, of a connected or ending life."""
+        """Of those channels, the ones that can be pushed.
+
+        That is: not ended, with a token and magic, reachable, of a connected or ending life.
+        """
         ...
 
     async def record_pushes(self, records: Sequence[PushRecord]) -> None: ...
@@ -73,13 +76,13 @@ class WorkStore(Protocol):
         ...
 
     async def topic_arrived(self, topic: str) -> int:
-        """A push certificate for this topic is there now: channels that waited for one become reachable, with push work."""
+        """A push certificate for this topic is there now: channels that waited for it can be pushed, and are."""
         ...
 
     async def waiting_channels(
         self, silent_since: Instant, pushed_before: Instant, now: Instant, limit: int
     ) -> tuple[str, ...]:
-        """Reachable channels with an eligible open delivery, not heard of since `silent_since` and last pushed before `pushed_before`."""
+        """Reachable channels with an eligible open delivery, silent since `silent_since`, pushed before `pushed_before`."""
         ...
 
     async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:

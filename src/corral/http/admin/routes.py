@@ -14,6 +14,7 @@ from corral.http.admin.resources import (
 ENDPOINTS = (
     Endpoint("GET", "/status", installation.show_status, "The state of the installation"),
     Endpoint("GET", "/events", installation.list_events, "What happened, after a cursor"),
+    Endpoint("GET", "/authority", installation.show_authority, "The certificate of the authority"),
     Endpoint("GET", "/breaker", installation.show_breaker, "The breaker against mass unenrollment"),
     Endpoint("POST", "/breaker/close", installation.close_breaker, "Let unenrolling answers flow again"),
     Endpoint("GET", "/links", links.list_links, "Enrollment links"),

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec import Meta
 
 from corral.http.admin.endpoint import Call, Query, View
 from corral.http.admin.times import shown
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
+from corral.service.errors import NotFound
 
 
 class PushState(View):
@@ -34,6 +37,15 @@ class StatusView(View):
     push_certificates: tuple[PushState, ...]
     authority: AuthorityState
     breaker_opened_at: datetime | None
+
+
+class AuthorityView(View):
+    """The authority that issues identity certificates, as PEM; `fingerprint` is SHA-256 in hex."""
+
+    subject: str
+    not_after: datetime
+    fingerprint: str
+    certificate: str
 
 
 class BreakerView(View):
@@ -74,6 +86,19 @@ async def show_status(call: Call) -> StatusView:
         push_certificates=tuple(PushState(**each) for each in facts["push_certificates"]),
         authority=AuthorityState(**facts["authority"]),
         breaker_opened_at=facts["breaker_opened_at"],
+    )
+
+
+async def show_authority(call: Call) -> AuthorityView:
+    pem = await call.services.vault.get_secret("authority.certificate")
+    if pem is None:
+        raise NotFound("This installation has no certificate authority.")
+    certificate = x509.load_pem_x509_certificate(pem)
+    return AuthorityView(
+        subject=certificate.subject.rfc4514_string(),
+        not_after=certificate.not_valid_after_utc,
+        fingerprint=certificate.fingerprint(SHA256()).hex(),
+        certificate=pem.decode(),
     )
 
 
