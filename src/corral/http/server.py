@@ -88,7 +88,7 @@ async def serve(listeners: Sequence[Listener], started: Callable[[], None], relo
         async with asyncio.TaskGroup() as group:
             for server, listener in zip(servers, listeners, strict=True):
                 group.create_task(server.serve(sockets=[listener.socket]))
-            while not all(server.started or server.should_exit for server in servers):
+            while not all(each.started or each.should_exit for each in servers):  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.005)
             started()
     finally:

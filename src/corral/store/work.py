@@ -82,7 +82,7 @@ class WorkStore(Protocol):
     async def waiting_channels(
         self, silent_since: Instant, pushed_before: Instant, now: Instant, limit: int
     ) -> tuple[str, ...]:
-        """Reachable channels with an eligible open delivery, silent since `silent_since`, pushed before `pushed_before`."""
+        """Reachable channels with an eligible open delivery that were silent, and not pushed, since those times."""
         ...
 
     async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
