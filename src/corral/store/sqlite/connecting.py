@@ -77,6 +77,9 @@ def connect(path: Path, *, read_only: bool, patience: int) -> apsw.Connection:
     """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=256)
     connection.set_busy_timeout(patience)
+    # Plans that do not depend on bound values: without it SQLite prepares a statement anew for each value that could
+    # tell whether a partial index fits, which makes a poll three times as long.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     for pragma in (
         "journal_mode = WAL",
         "synchronous = FULL",

@@ -52,7 +52,9 @@ def load(sql: Sql, sealer: Sealer, contact: Contact) -> Snapshot:
     elif contact.named is not None:
         named = read_life(sql, contact.named)
     grant = read_grant(sql, certificate.grant_id) if certificate and certificate.grant_id else None
-    spoken = channel_id(bound.id, contact.user_id) if bound else None
+    # A certificate whose row is lost may be bound again to the life that it names, so that one's rows are read too.
+    life = bound or named
+    spoken = channel_id(life.id, contact.user_id) if life else None
     return Snapshot(
         device=read_device(sql, contact.device_id),
         lives=read_lives(sql, contact.device_id),
@@ -63,7 +65,7 @@ def load(sql: Sql, sealer: Sealer, contact: Contact) -> Snapshot:
         link=read_link(sql, grant.link_id) if grant and grant.link_id else None,
         channel=read_channel(sql, sealer, spoken) if spoken else None,
         delivery=_read_delivery(sql, spoken, contact.command_uuid),
-        escrow=_read_escrow(sql, sealer, bound.id) if bound else {},
+        escrow=_read_escrow(sql, sealer, life.id) if life else {},
         breaker=_read_breaker(sql, contact.breaker_since),
         topics=_read_topics(sql),
     )

@@ -72,6 +72,8 @@ async def open_sqlite(path: Path, sealer: Sealer, *, create: bool = False) -> As
     Raises StoreRefused for a database that is missing, there already, in use, of another program, newer than this
     one, or sealed with another key.
     """
+    if not create and not path.is_file():
+        raise StoreRefused(f"There is no database {path}; make one with `corral init`.")
     with exclusive(path):
         if create:
             _create(path, sealer)
@@ -106,8 +108,8 @@ def _create(path: Path, sealer: Sealer) -> None:
 
 
 def _check(path: Path, sealer: Sealer) -> None:
-    if not path.is_file():
-        raise StoreRefused(f"There is no database {path}; make one with `corral init`.")
+    with contextlib.suppress(PermissionError):
+        path.chmod(0o600)  # the log beside it gets the same
     with _opened(path) as sql:
         if _pragma(sql, "application_id") != APPLICATION_ID:
             raise StoreRefused(f"{path} is not a database of Corral.")

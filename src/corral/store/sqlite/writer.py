@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import apsw
 
 from corral.store.errors import StoreUnavailable
+from corral.store.sqlite.checkpoints import Checkpoints
 from corral.store.sqlite.connecting import DATABASE_ERRORS, Sql, connect, typed, unavailable
 
 T = TypeVar("T")
@@ -23,11 +24,6 @@ T = TypeVar("T")
 LARGEST_BATCH = 256
 PATIENCE = 2000
 """How long (ms) the writer waits for a lock that only a stranger can hold."""
-CHECKPOINT_PAGES = 2000
-"""Pages in the write-ahead log (8 MB) from which on it is copied into the database when nobody waits ..."""
-CHECKPOINT_AT_LAST = 16_000
-"""... and from which on somebody has to wait."""
-
 CLOSED = "The database is closed: the service is stopping."
 
 
@@ -57,7 +53,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._waiting: queue.SimpleQueue[_Member | None] = queue.SimpleQueue()
         self._connection: apsw.Connection | None = None
-        self._log_pages = 0
+        self._checkpoints = Checkpoints(path)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="corral-writer", daemon=True)
         self._thread.start()
@@ -82,7 +78,8 @@ class Writer:
             batch, last = self._take()
             if batch:
                 self._commit(batch)
-                self._loop.call_soon_threadsafe(self._answer, batch)
+                with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop is closed
+                    self._loop.call_soon_threadsafe(self._answer, batch)
             self._checkpoint()
         self._finish()
 
@@ -106,15 +103,14 @@ class Writer:
             for member in batch:
                 _run_member(writing, member)
             writing.execute("COMMIT")
-        except (apsw.Error, OSError) as error:
+        except Exception as error:
             self._abandon()
-            failure = unavailable(error)
             for member in batch:
-                member.error, member.woken = failure, set()
+                member.error, member.woken = unavailable(error), set()
 
     def _open(self) -> apsw.Connection:
         connection = connect(self._path, read_only=False, patience=PATIENCE)
-        connection.set_wal_hook(self._note_log)
+        connection.set_wal_hook(self._checkpoints.note)
         self._connection = connection
         return connection
 
@@ -139,25 +135,17 @@ class Writer:
         for kind in sorted(woken):
             self._wake(kind)
 
-    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._log_pages = pages
-        return apsw.SQLITE_OK
-
     def _checkpoint(self) -> None:
-        """Between batches, so that no commit waits for more than its own flush unless the log has grown very long."""
-        due = CHECKPOINT_PAGES if self._waiting.empty() else CHECKPOINT_AT_LAST
-        if self._log_pages < due or self._connection is None:
+        if self._connection is None:
             return
         try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            self._log_pages = 0
-        except apsw.Error:
-            self._abandon()
+            self._checkpoints.between_batches(self._connection)
+        except Exception:
+            self._abandon()  # the next batch opens another connection, and says why if it cannot
 
     def _finish(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(apsw.Error):
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        with contextlib.suppress(apsw.Error):
+            self._checkpoints.finish(self._connection)
         self._abandon()
 
 
