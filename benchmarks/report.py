@@ -1,0 +1,126 @@
+"""What was measured, as a Markdown table and as the verdict of `--check`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from benchmarks import embedded
+from benchmarks.workloads import Endurance, Measured
+
+LEAST: Final[dict[tuple[str, str], float]] = {}
+"""Of each row its requests a second, divided by those of the bare route with the same requests in the same run: the
+least that `--check` takes. See README.md for how these were set."""
+
+MOST_GROWTH: Final = 0.05
+"""Of the memory of the service, over the polls of the endurance row."""
+
+MOST_COMMITS: Final = 2.0
+"""A second, while devices only poll: the flush of `last_seen`, and now and then a sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Requests a second and CPU milliseconds a request of the process that answers."""
+
+    rate: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    measured: Measured
+    bare: Floor
+
+    @property
+    def ratio(self) -> float:
+        return self.measured.request_rate / self.bare.rate
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run. `echo` is the load generator against an answer that costs nothing."""
+
+    at: datetime
+    machine: str
+    devices: int
+    clients: int
+    durable_inserts: float
+    echo: Floor
+    echo_generator_ms: float
+    rows: Sequence[Row] = field(default_factory=tuple[Row, ...])
+    endurance: Endurance | None = None
+
+
+def to_markdown(report: Report) -> str:
+    lines = [
+        f"# Measured on {report.at:%Y-%m-%d %H:%M} UTC",
+        "",
+        f"{report.machine}; {embedded.NAME}, {report.devices} connections, {report.clients} keep-alive clients on",
+        "loopback, the load generator beside the service. CPU is user and system time of the service's process.",
+        "",
+        "| floor | per second | CPU ms each |",
+        "|---|---:|---:|",
+        f"| the load generator against an echo | {report.echo.rate:,.0f} | {report.echo_generator_ms:.3f} (its own) |",
+        *(f"| bare route, {proof} | {bare.rate:,.0f} | {bare.cpu_ms:.3f} |" for proof, bare in _bare(report).items()),
+        f"| durable inserts of one row, one after the other | {report.durable_inserts:,.0f} | |",
+        "",
+        "| work | identity | per second | requests / s | of bare route | of durable inserts | p50 ms | p99 ms "
+        "| CPU ms / request | RSS MB before, after |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *(_line(row, report) for row in report.rows),
+    ]
+    if report.endurance is not None:
+        lines += ["", *_endurance(report.endurance)]
+    return "\n".join(lines) + "\n"
+
+
+def shortcomings(report: Report) -> list[str]:
+    """The rows that fall short of their least ratio, in words; empty if none does."""
+    found: list[str] = []
+    for row in report.rows:
+        measured = row.measured
+        least = LEAST.get((measured.work, measured.proof))
+        if least is not None and row.ratio < least:
+            found.append(f"{measured.work} ({measured.proof}) {row.ratio:.2f} of the bare route, least {least:.2f}")
+    endurance = report.endurance
+    if endurance is not None:
+        if endurance.growth > MOST_GROWTH:
+            found.append(f"memory grew by {endurance.growth:.1%} over {endurance.polls:,} polls")
+        if endurance.commits > 2 + MOST_COMMITS * endurance.seconds:
+            found.append(f"{endurance.polls:,} polls made {endurance.commits} commits")
+    return found
+
+
+def _bare(report: Report) -> dict[str, Floor]:
+    return {row.measured.proof: row.bare for row in report.rows}
+
+
+def _line(row: Row, report: Report) -> str:
+    measured = row.measured
+    before, after = (each / 2**20 for each in measured.memory)
+    cells = [
+        measured.work,
+        measured.proof,
+        f"{measured.rate:,.0f}",
+        f"{measured.request_rate:,.0f}",
+        f"{row.ratio:.2f}",
+        "" if measured.work == "idle polls" else f"{measured.rate / report.durable_inserts:.2f}",
+        f"{measured.percentile(50):.1f}",
+        f"{measured.percentile(99):.1f}",
+        f"{measured.cpu_ms:.3f}",
+        f"{before:.0f}, {after:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _endurance(endurance: Endurance) -> list[str]:
+    before, after = (each / 2**20 for each in endurance.memory)
+    return [
+        "| endurance | value |",
+        "|---|---:|",
+        f"| idle polls, proxied header | {endurance.polls:,} in {endurance.seconds:.1f} s |",
+        f"| RSS MB before, after a warm-up | {before:.1f}, {after:.1f} ({endurance.growth:+.1%}) |",
+        f"| commits while they lasted | {endurance.commits} ({endurance.commits / endurance.seconds:.1f} a second) |",
+        f"| bytes written to disk | {endurance.written:,} ({endurance.written / endurance.polls:.0f} a poll) |",
+    ]
