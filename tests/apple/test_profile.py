@@ -1,0 +1,108 @@
+import plistlib
+from dataclasses import replace
+from typing import Any
+
+from corral.apple.catalog import payload_spec
+from corral.apple.profile import EnrollmentFacts, enrollment_profile
+
+FIRST = "9A1F2C3D-0000-4000-8000-00000000000A"
+SECOND = "9A1F2C3D-0000-4000-8000-00000000000B"
+FACTS = EnrollmentFacts(
+    identifier="example.enroll",
+    uuid="9A1F2C3D-0000-4000-8000-000000000001",
+    mdm_uuid="9A1F2C3D-0000-4000-8000-000000000002",
+    organization="Example & Co",
+    display_name="Management",
+    scep_url="https://mdm.example/scep",
+    scep_name="corral",
+    server_url="https://mdm.example:8443/mdm?x=1",
+    check_in_url="https://mdm.example:8443/checkin",
+    topic="com.apple.mgmt.External.1",
+    ca_fingerprint=b"\x01" * 32,
+    trust_roots=(b"root one", b"root two"),
+)
+
+
+def payloads(data: bytes) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for payload in plistlib.loads(data)["PayloadContent"]:
+        found.setdefault(payload["PayloadType"], []).append(payload)
+    return found
+
+
+def test_the_profile_holds_what_enrolling_takes_and_nothing_else() -> None:
+    data = enrollment_profile(FACTS, "challenge", identity_uuid=FIRST)
+    found = payloads(data)
+    assert list(found) == ["com.apple.security.root", "com.apple.security.scep", "com.apple.mdm"]
+    assert [root["PayloadContent"] for root in found["com.apple.security.root"]] == [b"root one", b"root two"]
+    (mdm,) = found["com.apple.mdm"]
+    assert mdm == {
+        "PayloadType": "com.apple.mdm",
+        "PayloadVersion": 1,
+        "PayloadIdentifier": "example.enroll.mdm",
+        "PayloadUUID": FACTS.mdm_uuid,
+        "IdentityCertificateUUID": FIRST,
+        "Topic": "com.apple.mgmt.External.1",
+        "ServerURL": "https://mdm.example:8443/mdm?x=1",
+        "CheckInURL": "https://mdm.example:8443/checkin",
+        "AccessRights": 8191,
+        "SignMessage": True,
+        "CheckOutWhenRemoved": True,
+        "ServerCapabilities": [
+            "com.apple.mdm.per-user-connections",
+            "com.apple.mdm.bootstraptoken",
+            "com.apple.mdm.token",
+        ],
+    }
+    (scep,) = found["com.apple.security.scep"]
+    assert scep["PayloadUUID"] == FIRST
+    assert scep["PayloadContent"] == {
+        "URL": "https://mdm.example/scep",
+        "Name": "corral",
+        "Subject": [[["O", "Example & Co"]], [["CN", FIRST]]],
+        "Challenge": "challenge",
+        "Keysize": 2048,
+        "Key Type": "RSA",
+        "Key Usage": 5,
+        "KeyIsExtractable": False,
+        "CAFingerprint": b"\x01" * 32,
+    }
+
+
+def test_a_renewal_differs_in_the_identity_only() -> None:
+    before = plistlib.loads(enrollment_profile(FACTS, "one", identity_uuid=FIRST))
+    after = plistlib.loads(enrollment_profile(FACTS, "two", identity_uuid=SECOND))
+    assert before != after
+    *_, scep, mdm = after["PayloadContent"]
+    scep["PayloadUUID"] = mdm["IdentityCertificateUUID"] = FIRST
+    scep["PayloadContent"] |= {"Challenge": "one", "Subject": [[["O", "Example & Co"]], [["CN", FIRST]]]}
+    assert before == after
+
+
+def test_identifiers_within_a_profile_are_unique() -> None:
+    profile = plistlib.loads(enrollment_profile(FACTS, "c", identity_uuid=FIRST))
+    every = [profile, *profile["PayloadContent"]]
+    for key in ("PayloadIdentifier", "PayloadUUID"):
+        assert len({each[key] for each in every}) == len(every)
+
+
+def test_what_is_not_set_is_left_out() -> None:
+    bare = replace(FACTS, check_in_url=None, access_rights=None, capabilities=(), ca_fingerprint=None, trust_roots=())
+    found = payloads(enrollment_profile(bare, "c", identity_uuid=FIRST))
+    assert not {"CheckInURL", "AccessRights", "ServerCapabilities"} & found["com.apple.mdm"][0].keys()
+    assert "CAFingerprint" not in found["com.apple.security.scep"][0]["PayloadContent"]
+    assert "com.apple.security.root" not in found
+
+
+def test_every_key_is_one_that_apple_documents() -> None:
+    common = payload_spec("CommonPayloadKeys")
+    assert common is not None
+    profile = plistlib.loads(enrollment_profile(FACTS, "c", identity_uuid=FIRST))
+    top = payload_spec("TopLevel")
+    assert top is not None
+    assert profile.keys() <= {key.name for key in (*top.keys, *common.keys)} | {"PayloadContent"}
+    for payload in profile["PayloadContent"]:
+        spec = payload_spec(payload["PayloadType"])
+        assert spec is not None
+        assert payload.keys() <= {key.name for key in (*spec.keys, *common.keys)}
+        assert {key.name for key in spec.keys if key.required} <= payload.keys()

@@ -1,0 +1,65 @@
+"""What the fuzzer calls in `corral.apple`: each takes any bytes and lets no exception out but that of a real
+defect. `seeds` has good messages to start from."""
+
+import plistlib
+from contextlib import suppress
+
+from corral.apple import plist
+from corral.apple.checkin import CheckinError, read_checkin
+from corral.apple.command import CommandError, read_raw
+from corral.apple.installed_profile import ProfileError, read_enrollment_profile
+from corral.apple.plist import PlistError
+from corral.apple.profile import EnrollmentFacts, enrollment_profile
+from corral.apple.report import ReportError, error_chain, read_lenient, read_report
+
+
+def fuzz_plist(data: bytes) -> None:
+    with suppress(PlistError):
+        value = plist.parse(data)
+        oracle: object = value
+        with suppress(Exception):  # plistlib raises what it likes, and is stricter here and there
+            oracle = plistlib.loads(data)
+        # As text, since a number that is none equals nothing.
+        assert repr(value) == repr(oracle)
+        with suppress(PlistError):
+            plist.parse(plist.dump(value))
+    with suppress(PlistError):
+        plist.top_level(data)
+    with suppress(PlistError):
+        plist.parse(plist.repair(data))
+
+
+def fuzz_checkin(data: bytes) -> None:
+    with suppress(CheckinError):
+        repr(read_checkin(data))
+    with suppress(CommandError):
+        read_raw(data)
+    with suppress(ProfileError):
+        read_enrollment_profile(data)
+
+
+def fuzz_report(data: bytes) -> None:
+    with suppress(ReportError):
+        read_report(data)
+    with suppress(ReportError):
+        read_lenient(data)
+    with suppress(ReportError):
+        error_chain(data)
+
+
+def seeds(_target: str) -> list[bytes]:
+    uuids = [f"9A1F2C3D-0000-4000-8000-00000000000{digit}" for digit in "123"]
+    facts = EnrollmentFacts(
+        "e", uuids[0], uuids[1], "o", "d", "https://h/scep", "n", "https://h/mdm", "com.apple.mgmt.x"
+    )
+    identity = {"UDID": "D", "UserID": "U", "UserShortName": "n"}
+    messages: list[dict[str, object]] = [
+        {"MessageType": "Authenticate", "Topic": "t", "UDID": "D", "OSVersion": "17.0"},
+        {"MessageType": "TokenUpdate", "Topic": "t", "PushMagic": "m", "Token": b"\x01" * 32, **identity},
+        {"MessageType": "DeclarativeManagement", "Endpoint": "status", "Data": b"{}", **identity},
+        {"Status": "Idle", "UDID": "D"},
+        {"Status": "Error", "CommandUUID": "C", "UDID": "D", "ErrorChain": [{"ErrorCode": 1, "ErrorDomain": "d"}]},
+        {"CommandUUID": "C", "Command": {"RequestType": "R", "F": [1.5, True, -1]}},
+    ]
+    written = [plistlib.dumps(message, fmt=form) for message in messages for form in plistlib.PlistFormat]
+    return [*written, enrollment_profile(facts, "c", identity_uuid=uuids[2])]
