@@ -18,11 +18,12 @@ from corral.pki import cms, scep
 from corral.pki.authority import Authority, create_authority, issue_identity
 from corral.pki.identity import signature_from_header
 from corral.simulator.behaviour import Behaviour, Patience
-from corral.simulator.device import Device, Happening, World, make_device
+from corral.simulator.device import Device, make_device
 from corral.simulator.facts import Model
 from corral.simulator.keys import KeyPool
 from corral.simulator.transport import Detour, Transport
 from corral.simulator.trust import Trust
+from corral.simulator.world import Happening, World
 
 ORIGIN = "https://mdm.example.com"
 TOPIC = "com.apple.mgmt.External.5d1f7c3a-0000-4000-8000-000000000001"

@@ -1,7 +1,7 @@
 """A device against a service that it does not know: what it sends, and what it does not put up with."""
 
-from corral.simulator.device import State
 from corral.simulator.facts import Model
+from corral.simulator.world import State
 
 from .conftest import ORIGIN, Stage
 

@@ -5,13 +5,9 @@ What happens to it from outside (a restore, a migration, a wipe) is in `life_eve
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from enum import StrEnum
+from dataclasses import replace
 from functools import partial
 from random import Random
-from typing import Protocol
 
 from corral.apple.profile import PER_USER_CONNECTIONS
 from corral.simulator.answers import Asked, Reply, Then, answer, error, installation_failed
@@ -22,53 +18,10 @@ from corral.simulator.enrollment import Channel, Enrollment, new_user_channel
 from corral.simulator.facts import Facts, Model, make_facts
 from corral.simulator.fetching import InstallationFailed, fetch_profile, open_profile
 from corral.simulator.installing import insist, install, say, update_token
-from corral.simulator.keys import KeyPool
 from corral.simulator.not_now import can_wait
 from corral.simulator.session import NOT_NOW, CommandReceived, converse
 from corral.simulator.speaking import Accepted, Failed, Unenrolled, Unmanaged, Verdict, Voice
-from corral.simulator.transport import Transport
-from corral.simulator.trust import Trust
-
-
-class State(StrEnum):
-    """Where a device stands with management."""
-
-    NOT_ENROLLED = "not enrolled"
-    ENROLLED = "enrolled"
-    UNENROLLED = "unenrolled by the service's answer"
-    LEFT = "left"
-    ERASED = "erased"
-
-
-class PushRegistry(Protocol):
-    """Apple's push service, as a device sees it."""
-
-    def register(self, token: bytes, topic: str, magic: str, wake: Callable[[], None]) -> None: ...
-    def unregister(self, token: bytes) -> None: ...
-    def offline(self, token: bytes) -> None: ...
-    def online(self, token: bytes) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that a device did or that was done to it; `what` is a word or two such as "enrolled"."""
-
-    device: "Device"
-    what: str
-    ok: bool = True
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What all devices share. Without `push`, they poll only when they are told to; `observe` hears of all."""
-
-    transport: Transport
-    keys: KeyPool
-    push: PushRegistry | None = None
-    trust: Trust = field(default_factory=Trust)
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    observe: Callable[[Happening], None] | None = None
+from corral.simulator.world import Happening, State, World
 
 
 class Device:
@@ -104,6 +57,10 @@ class Device:
     def __repr__(self) -> str:
         return f"Device({self.facts.number}, {self.facts.product_name}, {self.facts.udid}, {self.state})"
 
+    def behave(self, behaviour: Behaviour) -> None:
+        """Behave like this from now on."""
+        self.behaviour = self.voice.behaviour = behaviour
+
     # -- enrolling
 
     async def enroll(self, source: str | bytes) -> None:
@@ -116,9 +73,9 @@ class Device:
         await self._install(source)
 
     async def retry_installation(self) -> None:
-        """Install the profile that it has, without asking for it again, with a new key (as Setup Assistant does)."""
+        """Install the profile that failed, without asking for it again, with a new key (as Setup Assistant does)."""
         if self.cached_profile is None:
-            raise InstallationFailed("the device has no profile to install again")
+            raise InstallationFailed("the device has no profile whose installation failed")
         await self._install(self.cached_profile)
 
     async def _install(self, raw: bytes) -> None:
@@ -137,6 +94,7 @@ class Device:
         finally:
             self._installing = False
             self._drafts.clear()
+        self.cached_profile = None
         if old is None:
             self.adopt(new)
             self.is_awaiting = self.behaviour.awaiting_configuration
@@ -388,7 +346,7 @@ class Device:
     def note(self, what: str, ok: bool = True, detail: str = "") -> None:
         """Tell who observes."""
         if self.world.observe is not None:
-            self.world.observe(Happening(self, what, ok, detail))
+            self.world.observe(Happening(self.facts, what, ok, detail))
 
     def complain(self, what: str) -> None:
         """The service has broken the protocol."""

@@ -75,10 +75,9 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Enrollment:
-    """An installed enrollment profile. `raw` is the profile as it was had, `signer` who signed it (DER)."""
+    """An installed enrollment profile, and who signed it (DER)."""
 
     profile: InstalledProfile
-    raw: bytes = field(repr=False)
     signer: bytes | None = field(repr=False)
     identity: Identity
     trust: Trust

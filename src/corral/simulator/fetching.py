@@ -21,9 +21,8 @@ class InstallationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """`raw` is the profile as it came, `content` its property list, `signer` who signed it (DER), if anybody."""
+    """A profile's property list, and who signed it (DER), if anybody did."""
 
-    raw: bytes = field(repr=False)
     content: bytes = field(repr=False)
     signer: bytes | None = field(repr=False)
 
@@ -58,9 +57,9 @@ def _media_type(response: Response) -> str:
 def open_profile(raw: bytes) -> Download:
     """Take a profile out of its signature, which must hold; one without a signature is taken as it is."""
     if raw.lstrip()[:5] == b"<?xml" or raw.startswith(b"bplist"):
-        return Download(raw, raw, None)
+        return Download(raw, None)
     try:
         content, signature = cms.verify_attached(raw)
     except cms.CmsError as error:
         raise InstallationFailed(f"the profile's signature does not hold: {error}") from None
-    return Download(raw, content, signature.certificate)
+    return Download(content, signature.certificate)

@@ -46,7 +46,7 @@ async def install(
     done("identity")
     renews = old is not None and voice.behaviour.renewal is Renewal.TOKEN_UPDATE
     channel = _channel(voice, profile, old, keep_magic=renews)
-    new = Enrollment(profile, download.raw, download.signer, identity, believed, channel)
+    new = Enrollment(profile, download.signer, identity, believed, channel)
     if not renews:
         await _authenticate(voice, new)
         done("authenticate")

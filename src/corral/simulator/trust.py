@@ -21,7 +21,13 @@ class Trust:
 
     def and_roots(self, roots: tuple[bytes, ...]) -> "Trust":
         """Those and these, as after the installation of a profile with certificate payloads."""
-        return Trust(tuple(dict.fromkeys((*self.roots, *roots))), self.system)
+        return _joined(self, roots)
+
+
+@lru_cache(maxsize=256)
+def _joined(trust: Trust, roots: tuple[bytes, ...]) -> Trust:
+    # Devices of one service share the value, which keeps a large fleet small.
+    return Trust(tuple(dict.fromkeys((*trust.roots, *roots))), trust.system)
 
 
 @lru_cache(maxsize=1024)
