@@ -60,7 +60,9 @@ def init(
     settings: Set = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
 ) -> None:
-    """Make a new installation: data folder, database, certificate authority, sealing key, first admin token.
+    """Make a new installation in a data folder.
+
+    It gets a database, a certificate authority, a sealing key and a first admin token, which is shown this once.
 
     What is given here is written to corral.toml in the data folder, where it can be changed later.
     """
@@ -110,7 +112,10 @@ def serve(
     identity: Identity = None,
     settings: Set = None,
 ) -> None:
-    """Run the service until it is told to stop (Ctrl-C or SIGTERM). SIGHUP reads the TLS files again."""
+    """Run the service.
+
+    Ctrl-C or SIGTERM stops it, when requests under way are answered; SIGHUP reads the TLS files again.
+    """
     given = _given(
         {
             "public_url": public_url,

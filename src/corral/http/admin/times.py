@@ -1,13 +1,15 @@
 """Times in the API are RFC 3339 in UTC; a request may give a time, or seconds from now."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
 from corral.lifecycle.state import FOREVER, Instant
-from corral.service.clock import to_datetime, to_instant
+from corral.service.clock import to_datetime
 from corral.service.errors import RequestRefused
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=315_360_000)]
@@ -25,4 +27,5 @@ def due(name: str, at: datetime | None, seconds: int | None, now: Instant) -> In
         raise RequestRefused(f"Give {name} as a time or in seconds from now, not both.")
     if seconds is not None:
         return now + seconds * 1000
-    return None if at is None else to_instant(at)
+    # Whole milliseconds without a float between: a cursor that comes back must be the time that went out.
+    return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)

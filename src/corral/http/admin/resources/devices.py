@@ -198,7 +198,7 @@ async def show_timeline(call: Call, device: str, query: TimelineQuery) -> Timeli
             EntryView(at=shown(each.at), kind=each.kind, connection_id=each.connection_id, data=each.data)
             for each in entries
         ),
-        next=shown(entries[-1].at) if len(entries) == query.limit else None,
+        next=shown(entries[-1].at) if len(entries) >= query.limit else None,
     )
 
 

@@ -1,6 +1,7 @@
 """What commands there are: the facts of Apple's schema, for people and for programs that build commands."""
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from corral.apple import catalog
@@ -64,16 +65,21 @@ async def show_request_type(call: Call, request_type: str) -> RequestTypeDetail:
     del call
     spec = catalog.spec(request_type)
     if spec is None:
-        wanted = request_type.lower()
-        like = [each.request_type for each in catalog.specs() if wanted in each.request_type.lower()]
-        hint = f" Did you mean {', '.join(like[:4])}?" if like else " See /api/v1/request-types for all."
-        raise NotFound(f"Apple's schema has no command {request_type}.{hint}")
+        raise NotFound(f"Apple's schema has no command {request_type}; {_hint(request_type)}.")
     return RequestTypeDetail(
         request_type=spec.request_type,
         access_rights=spec.access_rights,
         platforms={str(name): _availability(each) for name, each in spec.platforms.items()},
         keys=_keys(spec.keys),
     )
+
+
+def _hint(request_type: str) -> str:
+    wanted = request_type.lower()
+    names = {each.request_type.lower(): each.request_type for each in catalog.specs()}
+    like = [name for low, name in names.items() if wanted in low][:4]
+    like = like or [names[low] for low in get_close_matches(wanted, names, 3)]
+    return f"did you mean {' or '.join(like)}" if like else "`corral command types` lists them"
 
 
 def _summary(spec: CommandSpec) -> RequestTypeView:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from corral.cli.access import choose
+from corral.cli.reach.access import choose
 
 if TYPE_CHECKING:
-    from corral.cli.api import Api
+    from corral.cli.reach.api import Api
 
 _P = ParamSpec("_P")
 _PANEL = "Service"
@@ -48,7 +48,7 @@ class Session:
     def show(self, data: dict[str, Any], write: Callable[[dict[str, Any]], None]) -> None:
         """As JSON, or as `write` tells people."""
         if self.as_json:
-            from corral.cli.output import print_json
+            from corral.cli.pages.writing import print_json
 
             print_json(data)
         else:
@@ -59,7 +59,7 @@ def over_api(command: Callable[Concatenate[Session, _P], None]) -> Callable[...,
     """A command that gets a Session first; the options that make one are added to its own."""
 
     def run(**values: Any) -> None:
-        from corral.cli.api import Api
+        from corral.cli.reach.api import Api
 
         given = {name: values.pop(name) for name, _, _ in _PARAMETERS}
         access = choose(given["url"], given["token_file"], given["data"], given["ca"])

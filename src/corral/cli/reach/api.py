@@ -7,8 +7,8 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from corral.cli.access import Access, OverHttp, OverSocket, is_loopback
 from corral.cli.failure import ExitCode, Failure
+from corral.cli.reach.access import Access, OverHttp, OverSocket, is_loopback
 
 TIMEOUT = 60.0
 PAGE = 500
@@ -40,12 +40,14 @@ class Api:
     def download(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: object) -> bytes:
         return self._call(method, path, query, body).content
 
-    def pages(self, path: str, rows: str, limit: int, cursor: str, **query: object) -> dict[str, Any]:
+    def pages(
+        self, path: str, rows: str, limit: int, cursor: str, *, largest: int = PAGE, **query: object
+    ) -> dict[str, Any]:
         """Rows of a listing, page after page, up to `limit` (0: all); `cursor` names the query key of a page."""
         found: list[Any] = []
         following: object = query.get(cursor)
         while True:
-            size = min(PAGE, limit - len(found)) if limit else PAGE
+            size = min(largest, limit - len(found)) if limit else largest
             page = self.get(path, **query | {cursor: following, "limit": size})
             found += page[rows]
             following = page["next"]

@@ -6,8 +6,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from corral.cli.credentials import read_login
 from corral.cli.failure import ExitCode, Failure, UsageFailure
+from corral.cli.reach.credentials import read_login
 
 SOCKET = "admin.sock"
 DEFAULT_DATA = Path("data")

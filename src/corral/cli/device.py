@@ -1,0 +1,174 @@
+"""`corral device`: what is managed, and what people decide about it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from corral.cli.asking import confirm
+from corral.cli.failure import UsageFailure
+from corral.cli.moments import moment
+from corral.cli.reach.session import Session, over_api
+
+app = typer.Typer(help="Devices and their connections.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id (UDID), serial number, or connection id.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("list")
+@over_api
+def list_devices(
+    session: Session,
+    search: Annotated[str | None, typer.Option("--search", help="Start of an id, serial number or name.")] = None,
+    phase: Annotated[str | None, typer.Option("--phase", help="authenticating, connected, ending or ended.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="So many; 0: all.")] = 100,
+    after: Annotated[str | None, typer.Option("--after", help="Only those behind this id.")] = None,
+) -> None:
+    """Devices, by id."""
+    page = session.api.pages("/devices", "devices", limit, "after", after=after, search=search, phase=phase)
+    session.show(page, _write_list)
+
+
+@app.command("show")
+@over_api
+def show_device(session: Session, device: Name) -> None:
+    """All that is known of a device.
+
+    Its lives, channels and certificates, and why its next command waits.
+    """
+    from corral.cli.pages.devices import write_device
+
+    session.show(session.api.get(f"/devices/{_segment(device)}"), write_device)
+
+
+@app.command("timeline")
+@over_api
+def show_timeline(
+    session: Session,
+    device: Name,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="So many lines.")] = 50,
+    before: Annotated[str | None, typer.Option("--before", help="Only what is older than this time.")] = None,
+) -> None:
+    """What happened with a device, newest first.
+
+    Events, pushes, deliveries, results, and contacts by the hour.
+    """
+    from corral.cli.pages.devices import write_timeline
+
+    given = moment("--before", before, "before", "before_in").get("before")
+    if before is not None and given is None:
+        raise UsageFailure("--before takes a time, such as 2026-12-31T12:00.")
+    session.show(session.api.get(f"/devices/{_segment(device)}/timeline", limit=limit, before=given), write_timeline)
+
+
+@app.command("renew")
+@over_api
+def renew_device(session: Session, device: Name) -> None:
+    """Renew its identity certificate.
+
+    The device gets its profile again, makes a new key and comes back with it; queue and secrets stay.
+    """
+    data = session.api.post(f"/devices/{_segment(device)}/renew")
+    session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
+
+
+@app.command("end")
+@over_api
+def end_device(
+    session: Session,
+    device: Name,
+    deadline: Annotated[
+        str | None,
+        typer.Option("--deadline", help="When it is told to leave on contact, if it has not: a span or a time."),
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="On its very next contact.")] = False,
+    yes: Yes = False,
+) -> None:
+    """End its connection.
+
+    The device is asked to remove its profile; past the deadline it is told to when it calls.
+    """
+    if now and deadline is not None:
+        raise UsageFailure("Give --deadline or --now, not both.")
+    body = moment("--deadline", "0s" if now else deadline, "deadline", "deadline_in")
+    confirm(f"End the connection of {device}? All that came with its profile leaves the device.", yes)
+    data = session.api.post(f"/devices/{_segment(device)}/end", body)
+    session.show(data, _write_ending)
+
+
+@app.command("block")
+@over_api
+def block_device(
+    session: Session,
+    device: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for those who look later.")] = "",
+) -> None:
+    """Keep a device out.
+
+    It is told to leave when it calls, and cannot enroll until it is unblocked.
+    """
+    data = session.api.post(f"/devices/{_segment(device)}/block", {"reason": reason})
+    session.show(data, lambda found: print(f"Device {found['device']['id']} is blocked."))
+
+
+@app.command("unblock")
+@over_api
+def unblock_device(session: Session, device: Name) -> None:
+    """Let a blocked device enroll again."""
+    data = session.api.post(f"/devices/{_segment(device)}/unblock")
+    session.show(data, lambda found: print(f"Device {found['device']['id']} may enroll again."))
+
+
+@app.command("forget")
+@over_api
+def forget_device(session: Session, device: Name, yes: Yes = False) -> None:
+    """Delete what is known of a device.
+
+    Refused while it is connected.
+    """
+    confirm(f"Delete all that is known of {device}, its history too?", yes)
+    session.api.delete(f"/devices/{_segment(device)}")
+    session.show({"device": device, "forgotten": True}, lambda found: print(f"Device {found['device']} is forgotten."))
+
+
+def _segment(device: str) -> str:
+    from corral.cli.reach.api import segment
+
+    return segment(device)
+
+
+def _write_ending(data: dict[str, Any]) -> None:
+    from corral.cli.pages.writing import when
+
+    life = data["connections"][0]
+    if life["phase"] == "ended":
+        print(f"The connection of {data['device']['id']} is over.")
+    else:
+        print(
+            f"{data['device']['id']} is asked to remove its profile; "
+            f"from {when(life['ending_deadline'])} on it is told to leave when it calls."
+        )
+
+
+def _write_list(data: dict[str, Any]) -> None:
+    from corral.cli.pages.writing import ago, hint, print_table
+
+    rows: list[tuple[object, ...]] = []
+    for each in data["devices"]:
+        device, life = each["device"], each["connection"]
+        rows.append(
+            (
+                device["id"],
+                "blocked" if device["blocked_at"] else life["phase"] if life else "",
+                device["name"],
+                device["serial_number"],
+                device["product_name"] or device["model"],
+                " ".join(filter(None, (device["platform"], device["os_version"]))),
+                ago(each["last_seen"]),
+                each["open_commands"] or "",
+            )
+        )
+    columns = ("id", "state", "name", "serial", "model", "system", "last seen", "queued")
+    print_table(columns, rows, "No device. `corral enroll link` makes a link to enroll one.")
+    if data["next"]:
+        hint(f"There are more: add --after {data['next']}, or --limit 0 for all.")

@@ -1,0 +1,71 @@
+"""What the service tells of itself: push certificates, its authority, the breaker."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from corral.cli.examining.finding import Finding, fail, ok, warn
+from corral.cli.push_cert import WHO_SIGNS
+
+WARN_DAYS = (60, 30, 7, 1)
+
+
+def examine(status: Mapping[str, Any]) -> list[Finding]:
+    now = datetime.fromisoformat(status["time"])
+    return [*_push(status, now), _authority(status["authority"], now), *_breaker(status["breaker_opened_at"])]
+
+
+def _push(status: Mapping[str, Any], now: datetime) -> list[Finding]:
+    certificates: list[Mapping[str, Any]] = status["push_certificates"]
+    if not certificates:
+        return [
+            fail(
+                "push certificate",
+                "there is none, so no device can enroll",
+                f"Begin with `corral push-cert request`. {WHO_SIGNS}",
+            )
+        ]
+    held = {each["topic"] for each in certificates}
+    found = [_one(each, now) for each in certificates]
+    topics: Mapping[str, int] = status["topics"]
+    for topic, channels in topics.items():
+        if topic and topic not in held and channels:
+            told = f"{channels:,} channels enrolled under topic {topic}, for which there is no certificate"
+            found.append(
+                fail("push certificate", told, "Import the certificate of that topic; else enroll them again.")
+            )
+    return found
+
+
+def _one(certificate: Mapping[str, Any], now: datetime) -> Finding:
+    days = (datetime.fromisoformat(certificate["not_after"]) - now).days
+    account = certificate["apple_account"]
+    renew = f"Renew it at identity.apple.com/pushcert with the same Apple Account{f', {account}' if account else ''}."
+    name = f"topic {certificate['topic']}"
+    if certificate["stopped"]:
+        return fail("push certificate", f"{name}: Apple refuses it ({certificate['stopped']})", renew)
+    if days < 0:
+        return fail("push certificate", f"{name} has expired: no device can be reached", renew)
+    if days <= WARN_DAYS[0]:
+        level = fail if days <= WARN_DAYS[2] else warn
+        return level("push certificate", f"{name} expires in {days} days", renew)
+    if not account:
+        remedy = "Import it again with --apple-account: only that account can renew it, in a year."
+        return warn("push certificate", f"{name}, {days} days left; whose Apple Account it is was not recorded", remedy)
+    return ok("push certificate", f"{name}, {days} days left, of Apple Account {account}")
+
+
+def _authority(authority: Mapping[str, Any], now: datetime) -> Finding:
+    days = (datetime.fromisoformat(authority["not_after"]) - now).days
+    if days < 400:
+        level = fail if days < 30 else warn
+        remedy = "Certificates that it issues end with it. Plan a new installation, and enroll the devices there."
+        return level("authority", f"{authority['subject']} expires in {days} days", remedy)
+    return ok("authority", f"{authority['subject']}, {days // 365} years left")
+
+
+def _breaker(opened_at: str | None) -> list[Finding]:
+    if opened_at is None:
+        return []
+    remedy = "See `corral breaker show`, and close it when you know why."
+    return [warn("breaker", f"open since {opened_at}: no device is told to leave", remedy)]

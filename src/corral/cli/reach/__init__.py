@@ -1,0 +1,1 @@
+"""How a command reaches the admin API: which service, as whom, and what comes back."""
