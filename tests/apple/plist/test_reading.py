@@ -86,6 +86,16 @@ def test_forms_that_devices_and_people_write(inner: bytes, value: PlistValue) ->
     assert plist.parse(xml(inner)) == value
 
 
+@pytest.mark.parametrize(
+    "blanks", [" ", "\n\t", " " * 299, " " * 300, " " * 301, "\n" * 70_000, "\u00e9" + " " * 299, " " * 300 + "a"]
+)
+def test_blanks_are_text_within_a_string_and_nothing_between_tags(blanks: str) -> None:
+    text = blanks.encode()
+    between = b"\n \t" * 200
+    inner = b"<dict>" + between + b"<key>" + text + b"</key>" + between + b"<string>" + text + b"</string>" + between
+    assert plist.parse(xml(between + inner + b"</dict>" + between)) == {blanks: blanks}
+
+
 def test_padding_that_is_wrong_is_forgiven_as_core_foundation_forgives_it() -> None:
     # The Token of a captured TokenUpdate is masked as the six letters "Base64=".
     assert plist.parse(xml(b"<data> Base64= </data>")) == bytes.fromhex("05ab1eeb")

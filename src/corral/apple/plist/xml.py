@@ -33,7 +33,14 @@ _etree = cast(Any, lxml.etree)
 
 # huge_tree lifts libxml2's 10 MB for one value (a body may have 16 MiB). All else that it would guard against
 # is bounded here: names, attributes and entities by `_admit`, depth and objects by the limits.
-_PARSER = _etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+_PARSER = _etree.XMLParser(
+    encoding="utf-8",
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=True,
+    remove_blank_text=True,  # between the tags, that is; a string of blanks stays one
+)
 
 _PROLOG = re.compile(
     rb"""(?:\xef\xbb\xbf)?\s*+(?:<\?xml\s[^<>?]*+\?>)?\s*+
@@ -43,7 +50,9 @@ _PROLOG = re.compile(
     re.VERBOSE,
 )
 _FOREIGN_TAG = re.compile(
-    rb"<(?!(?:/?(?:key|string|integer|dict|array|true/|false/|real|data|date|true|false)\s*+/?|/plist\s*+)>)"
+    # The usual forms first, all of them after that.
+    rb"<(?!/?(?:key|string|integer|dict|array|real|data|date)>|(?:true|false)/>"
+    rb"|/?(?:key|string|integer|dict|array|real|data|date|true|false)\s*+/?>|/plist\s*+>)"
 )
 _FOREIGN_REFERENCE = re.compile(rb"&(?!(?:lt|gt|amp|quot|apos|\#[0-9]{1,7}|\#x[0-9A-Fa-f]{1,6});)")
 
@@ -66,9 +75,11 @@ def top_level(data: bytes, limits: Limits) -> dict[str, PlistLeaf]:
     root = _read(data, limits)
     if root.tag != "dict":
         raise PlistError("property list holds no dictionary at its top: wrap the keys in <dict>")
-    if _is_deeper_than(limits.depth)(root):
+    # It takes that many tags to be so deep, or so many; most messages have a dozen.
+    tags = data.count(b"<")
+    if tags > limits.depth and _is_deeper_than(limits.depth)(root):
         raise limits.too_deep()
-    if data.count(b"<") > limits.objects and _COUNT(root) >= limits.objects:
+    if tags > limits.objects and _COUNT(root) >= limits.objects:
         raise limits.too_many()
     return {key: _leaf(value) for key, value in _pairs(root) if value.tag not in _CONTAINERS}
 
@@ -91,20 +102,29 @@ def _admit(data: bytes, limits: Limits) -> bytes:
     """The same document as UTF-8 without comments and CDATA, if all its tags are those of a property list."""
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         data = _from_utf16(data)
-    if b"<!--" in data or b"<![CDATA[" in data:
+    fault = _find_fault(data)
+    if fault is not None and (b"<!--" in data or b"<![CDATA[" in data):
         data = _without_asides(data)
         limits.check_size(len(data))
-    prolog = _PROLOG.match(data)
-    if prolog is None:
-        raise PlistError("no property list: it must begin with <plist>, after at most an XML declaration and a DOCTYPE")
-    if _FOREIGN_TAG.search(data, prolog.end()):
-        raise PlistError("property list with a tag that none has: only plist, dict, array, key and values are allowed")
-    if b"&" in data and _FOREIGN_REFERENCE.search(data):
-        raise PlistError("property list refers to an entity: only XML's own five and characters are allowed")
+        fault = _find_fault(data)
+    if fault is not None:
+        raise PlistError(fault)
     # An object has one tag or two: this bounds what the parser builds, and the exact count comes after it.
     if data.count(b"<") > 2 * limits.objects + 4:
         raise limits.too_many()
     return data
+
+
+def _find_fault(data: bytes) -> str | None:
+    """What must not reach the XML parser, in words; None if it may have the document."""
+    prolog = _PROLOG.match(data)
+    if prolog is None:
+        return "no property list: it must begin with <plist>, after at most an XML declaration and a DOCTYPE"
+    if _FOREIGN_TAG.search(data, prolog.end()):
+        return "property list with a tag that none has: only plist, dict, array, key and values are allowed"
+    if b"&" in data and _FOREIGN_REFERENCE.search(data):
+        return "property list refers to an entity: only XML's own five and characters are allowed"
+    return None
 
 
 def _from_utf16(data: bytes) -> bytes:
