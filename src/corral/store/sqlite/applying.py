@@ -15,7 +15,7 @@ from corral.lifecycle.state import (
     Instant,
 )
 from corral.sealing import Sealer
-from corral.store.sqlite import rows
+from corral.store import rows
 from corral.store.sqlite.statements import insert, update, upsert
 from corral.store.sqlite.writer import Write
 

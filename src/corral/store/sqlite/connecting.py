@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeAlias, cast
 import apsw
 
 from corral.store.errors import StoreUnavailable
+from corral.store.rows import Row
 
-Row: TypeAlias = tuple[Any, ...]
 Values: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 

@@ -3,8 +3,9 @@
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
 from corral.lifecycle.state import Instant
+from corral.store import rows
 from corral.store.directory import DeviceDetail, DeviceSummary
-from corral.store.sqlite import rows, snapshot
+from corral.store.sqlite import snapshot
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import select

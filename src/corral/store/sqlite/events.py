@@ -4,8 +4,8 @@ reader that has seen a number has seen every lower one that will ever be.
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
+from corral.store import rows
 from corral.store.events import StoredEvent, TimelineEntry
-from corral.store.sqlite import rows
 from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import select

@@ -2,7 +2,8 @@
 
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.state import Certificate, Link, Purpose
-from corral.store.sqlite import rows, snapshot
+from corral.store import rows
+from corral.store.sqlite import snapshot
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select

@@ -3,14 +3,14 @@
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Consequence, DeliveryState, Instant
+from corral.store import rows
 from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
-from corral.store.sqlite import rows
+from corral.store.records import command_record, stored_result, told
 from corral.store.sqlite.applying import PUSH, PUSH_LATER, add_command, add_events
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
@@ -75,7 +75,7 @@ class SqliteQueue:
         def cancel(write: Write) -> int:
             found = write.sql.execute(_FOUND + which, (command_uuid, channel_id)).fetchall()
             _close(write, found, DeliveryState.CANCELLED, now)
-            add_events(write, tuple(_told(event, row) for row in found))
+            add_events(write, tuple(told(event, row) for row in found))
             return len(found)
 
         return await self._database.write(cancel)
@@ -118,7 +118,7 @@ class SqliteQueue:
         )
         values = (*(value for _, value in asked), limit)
         found = await self._database.browse(lambda sql: sql.execute(statement, values).fetchall())
-        return tuple(_record(row) for row in found)
+        return tuple(command_record(row) for row in found)
 
     async def command_body(self, command_uuid: str) -> bytes | None:
         row = self._database.one("SELECT body FROM command WHERE uuid = ?", (command_uuid,))
@@ -126,7 +126,7 @@ class SqliteQueue:
 
     async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]:
         def results(sql: Sql) -> tuple[StoredResult, ...]:
-            return tuple(_result(row) for row in sql.execute(_RESULTS, (command_uuid, channel_id)))
+            return tuple(stored_result(row) for row in sql.execute(_RESULTS, (command_uuid, channel_id)))
 
         return await self._database.browse(results)
 
@@ -136,7 +136,7 @@ class SqliteQueue:
         def expire(write: Write) -> int:
             found = write.sql.execute(_FOUND + which, (now, limit)).fetchall()
             _close(write, found, DeliveryState.EXPIRED, now)
-            add_events(write, tuple(_told(Event(type="command.expired", at=now), row) for row in found))
+            add_events(write, tuple(told(Event(type="command.expired", at=now), row) for row in found))
             return len(found)
 
         return await self._database.write(expire)
@@ -176,41 +176,3 @@ def _enqueue(write: Write, command: QueuedCommand, wanted: str) -> tuple[str, ..
 
 def _close(write: Write, found: Sequence[Row], state: DeliveryState, now: Instant) -> None:
     write.sql.executemany(_CLOSE, [(state.value, now, row[0]) for row in found])
-
-
-def _told(event: Event, row: Row) -> Event:
-    """The event of one delivery: of its device, with what tells which command it was."""
-    _, uuid, request_type, channel, connection_id, device_id = row
-    data = {**event.data, "command": uuid, "request_type": request_type, "channel": channel}
-    return replace(event, device_id=device_id, connection_id=connection_id, data=data)
-
-
-def _record(row: Row) -> CommandRecord:
-    split = len(rows.DELIVERY.split())
-    delivered_at, attempts, finished_at, device_id, connection_id, created_at, created_by, status, unreadable = row[
-        split:
-    ]
-    return CommandRecord(
-        delivery=rows.delivery(row[:split]),
-        device_id=device_id,
-        connection_id=connection_id,
-        created_at=created_at,
-        created_by=created_by,
-        delivered_at=delivered_at,
-        attempts=attempts,
-        finished_at=finished_at,
-        result_status=status,
-        result_unreadable=bool(unreadable),
-    )
-
-
-def _result(row: Row) -> StoredResult:
-    channel_id, command_uuid, status, body, received_at, unreadable = row
-    return StoredResult(
-        channel_id=channel_id,
-        command_uuid=command_uuid,
-        status=status,
-        body=rows.unpack(body),
-        received_at=received_at,
-        unreadable=bool(unreadable),
-    )

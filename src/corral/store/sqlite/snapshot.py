@@ -14,8 +14,8 @@ from corral.lifecycle.state import (
     channel_id,
 )
 from corral.sealing import Sealer
+from corral.store import rows
 from corral.store.devices import Contact
-from corral.store.sqlite import rows
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.statements import select
 

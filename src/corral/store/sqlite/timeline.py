@@ -1,13 +1,20 @@
 """The timeline of a device, gathered from what is stored anyway."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
-
-import msgspec
+from collections.abc import Sequence
 
 from corral.lifecycle.state import Instant
 from corral.store.events import TimelineEntry
-from corral.store.sqlite.connecting import Row, Sql
+from corral.store.sqlite.connecting import Sql
+from corral.store.timeline import (
+    ReadData,
+    contacts_data,
+    delivery_data,
+    entries,
+    event_data,
+    newest_first,
+    push_data,
+    result_data,
+)
 
 # Each source is asked for its newest rows between two times: ?1 device, ?2 from, ?3 before, ?4 limit. The first two
 # columns are the time and the connection.
@@ -49,44 +56,15 @@ _QUEUED = _deliveries("'queued'", "queued_at")
 _DELIVERED = _deliveries("'delivered'", "delivered_at")
 _CLOSED = _deliveries("d.state", "finished_at", " AND d.state IN ('cancelled', 'expired', 'superseded', 'dropped')")
 
-_Read: TypeAlias = Callable[[Row], dict[str, Any]]
-
-
-def _event(row: Row) -> dict[str, Any]:
-    return {**msgspec.json.decode(row[3]), "type": row[2]}
-
-
-def _push(row: Row) -> dict[str, Any]:
-    return {"channel": row[2], "outcome": row[3]}
-
-
-def _delivery(row: Row) -> dict[str, Any]:
-    return {"channel": row[2], "command": row[3], "request_type": row[4], "step": row[5], "attempts": row[6]}
-
-
-def _result(row: Row) -> dict[str, Any]:
-    return {
-        "channel": row[2],
-        "command": row[3],
-        "request_type": row[4],
-        "status": row[5],
-        "unreadable": bool(row[6]),
-    }
-
-
-def _contacts(row: Row) -> dict[str, Any]:
-    return {"channel": row[2], "count": row[3]}
-
-
 # Where times are equal the later cause stands first.
-_SOURCES: tuple[tuple[str, str, _Read], ...] = (
-    ("event", _EVENTS, _event),
-    ("result", _RESULTS, _result),
-    ("delivery", _CLOSED, _delivery),
-    ("delivery", _DELIVERED, _delivery),
-    ("push", _PUSHES, _push),
-    ("delivery", _QUEUED, _delivery),
-    ("contacts", _CONTACTS, _contacts),
+_SOURCES: tuple[tuple[str, str, ReadData], ...] = (
+    ("event", _EVENTS, event_data),
+    ("result", _RESULTS, result_data),
+    ("delivery", _CLOSED, delivery_data),
+    ("delivery", _DELIVERED, delivery_data),
+    ("push", _PUSHES, push_data),
+    ("delivery", _QUEUED, delivery_data),
+    ("contacts", _CONTACTS, contacts_data),
 )
 
 
@@ -101,9 +79,8 @@ def read_timeline(sql: Sql, device_id: str, before: Instant, limit: int) -> tupl
 
 
 def _read(sql: Sql, device_id: str, since: Instant, before: Instant, limit: int) -> Sequence[TimelineEntry]:
-    entries = [
-        TimelineEntry(at=row[0], kind=kind, connection_id=row[1], data=read(row))
+    return newest_first(
+        entry
         for kind, statement, read in _SOURCES
-        for row in sql.execute(statement, (device_id, since, before, limit))
-    ]
-    return sorted(entries, key=lambda entry: -entry.at)
+        for entry in entries(kind, read, sql.execute(statement, (device_id, since, before, limit)))
+    )

@@ -2,6 +2,8 @@
 
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
+from corral.store import records
+from corral.store.records import secret_place
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select, upsert
@@ -9,13 +11,11 @@ from corral.store.sqlite.writer import Write
 from corral.store.vault import Credential, StoredPushCertificate
 
 _PUT_SECRET = upsert("secret", "name value", "name")
-_CERTIFICATE = "topic certificate_pem key_pem apple_account not_after imported_at stopped"
-_PUT_CERTIFICATE = upsert("push_certificate", _CERTIFICATE, "topic")
-_CERTIFICATES = select("FROM push_certificate AS p ORDER BY p.topic", p=_CERTIFICATE)
-_CREDENTIAL = "id name digest created_at expires_at revoked_at"
-_ADD_CREDENTIAL = insert("credential", _CREDENTIAL)
-_FIND_CREDENTIAL = select("FROM credential AS c WHERE c.digest = ?", c=_CREDENTIAL)
-_CREDENTIALS = select("FROM credential AS c ORDER BY c.created_at DESC, c.rowid DESC", c=_CREDENTIAL)
+_PUT_CERTIFICATE = upsert("push_certificate", records.PUSH_CERTIFICATE, "topic")
+_CERTIFICATES = select("FROM push_certificate AS p ORDER BY p.topic", p=records.PUSH_CERTIFICATE)
+_ADD_CREDENTIAL = insert("credential", records.CREDENTIAL)
+_FIND_CREDENTIAL = select("FROM credential AS c WHERE c.digest = ?", c=records.CREDENTIAL)
+_CREDENTIALS = select("FROM credential AS c ORDER BY c.created_at DESC, c.rowid DESC", c=records.CREDENTIAL)
 _REVOKE = "UPDATE credential SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 
 
@@ -27,55 +27,39 @@ class SqliteVault:
     async def get_secret(self, name: str) -> bytes | None:
         def get(sql: Sql) -> bytes | None:
             row = sql.execute("SELECT value FROM secret WHERE name = ?", (name,)).fetchone()
-            return None if row is None else self._sealer.open(row[0], _secret_place(name))
+            return None if row is None else self._sealer.open(row[0], secret_place(name))
 
         return self._database.read(get)
 
     async def put_secret(self, name: str, value: bytes) -> None:
-        await self._execute(_PUT_SECRET, (name, self._sealer.seal(value, _secret_place(name))))
+        await self._execute(_PUT_SECRET, (name, self._sealer.seal(value, secret_place(name))))
 
     async def delete_secret(self, name: str) -> None:
         await self._execute("DELETE FROM secret WHERE name = ?", (name,))
 
     async def push_certificates(self) -> tuple[StoredPushCertificate, ...]:
         def read(sql: Sql) -> tuple[StoredPushCertificate, ...]:
-            return tuple(self._certificate(row) for row in sql.execute(_CERTIFICATES))
+            return tuple(records.push_certificate(row, self._sealer) for row in sql.execute(_CERTIFICATES))
 
         return self._database.read(read)
 
     async def put_push_certificate(self, certificate: StoredPushCertificate) -> None:
-        row = (
-            certificate.topic,
-            certificate.certificate_pem,
-            self._sealer.seal(certificate.key_pem, _key_place(certificate.topic)),
-            certificate.apple_account,
-            certificate.not_after,
-            certificate.imported_at,
-            certificate.stopped,
-        )
+        row = records.push_certificate_row(certificate, self._sealer)
         await self._execute(_PUT_CERTIFICATE, row)
 
     async def stop_topic(self, topic: str, why: str) -> None:
         await self._execute("UPDATE push_certificate SET stopped = ? WHERE topic = ?", (why, topic))
 
     async def add_credential(self, credential: Credential) -> None:
-        row = (
-            credential.id,
-            credential.name,
-            credential.digest,
-            credential.created_at,
-            credential.expires_at,
-            credential.revoked_at,
-        )
-        await self._execute(_ADD_CREDENTIAL, row)
+        await self._execute(_ADD_CREDENTIAL, records.credential_row(credential))
 
     async def find_credential(self, digest: bytes) -> Credential | None:
         row = self._database.one(_FIND_CREDENTIAL, (digest,))
-        return None if row is None else _credential(row)
+        return None if row is None else records.credential(row)
 
     async def credentials(self) -> tuple[Credential, ...]:
         """Newest first."""
-        return tuple(_credential(row) for row in self._database.all(_CREDENTIALS))
+        return tuple(records.credential(row) for row in self._database.all(_CREDENTIALS))
 
     async def revoke_credential(self, credential_id: str, now: Instant) -> bool:
         return await self._execute(_REVOKE, (now, credential_id)) > 0
@@ -97,30 +81,3 @@ class SqliteVault:
             return write.sql.changes()
 
         return await self._database.write(execute)
-
-    def _certificate(self, row: Row) -> StoredPushCertificate:
-        topic, certificate_pem, key_pem, apple_account, not_after, imported_at, stopped = row
-        return StoredPushCertificate(
-            topic=topic,
-            certificate_pem=certificate_pem,
-            key_pem=self._sealer.open(key_pem, _key_place(topic)),
-            apple_account=apple_account,
-            not_after=not_after,
-            imported_at=imported_at,
-            stopped=stopped,
-        )
-
-
-def _secret_place(name: str) -> str:
-    return f"secret/value/{name}"
-
-
-def _key_place(topic: str) -> str:
-    return f"push_certificate/key_pem/{topic}"
-
-
-def _credential(row: Row) -> Credential:
-    id_, name, digest, created_at, expires_at, revoked_at = row
-    return Credential(
-        id=id_, name=name, digest=digest, created_at=created_at, expires_at=expires_at, revoked_at=revoked_at
-    )

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from corral.lifecycle.change import Event, Work
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
-from corral.store.sqlite import rows
+from corral.store import rows
+from corral.store.records import push_target
 from corral.store.sqlite.applying import PUSH, add_events, put_work
-from corral.store.sqlite.connecting import Row, Sql
+from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import any_of
 from corral.store.sqlite.writer import Write
@@ -132,7 +133,7 @@ class SqliteWork:
             for start in range(0, len(channel_ids), _AT_ONCE):
                 some = tuple(channel_ids[start : start + _AT_ONCE])
                 statement = _TARGETS + any_of(len(some))
-                found += [self._target(row) for row in sql.execute(statement, some)]
+                found += [push_target(row, self._sealer) for row in sql.execute(statement, some)]
             return tuple(found)
 
         return await self._database.browse(targets)
@@ -180,18 +181,6 @@ class SqliteWork:
         values = (awaiting_before, limit)
         found = await self._database.browse(lambda sql: sql.execute(_UNCONFIGURED, values).fetchall())
         return tuple(row[0] for row in found)
-
-    def _target(self, row: Row) -> PushTarget:
-        channel_id, connection_id, device_id, topic, token, magic, token_updated_at = row
-        return PushTarget(
-            channel_id=channel_id,
-            connection_id=connection_id,
-            device_id=device_id,
-            topic=topic,
-            token=rows.open_token(token, channel_id, self._sealer),
-            magic=rows.open_magic(magic, channel_id, self._sealer),
-            token_updated_at=token_updated_at,
-        )
 
 
 _AT_ONCE = 500

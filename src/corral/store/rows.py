@@ -5,7 +5,7 @@ each for its own place. The body of a result is a zstd frame with its length, so
 """
 
 import threading
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import zstandard
@@ -30,7 +30,8 @@ from corral.lifecycle.state import (
     Renewal,
 )
 from corral.sealing import Sealer
-from corral.store.sqlite.connecting import Row
+
+Row: TypeAlias = tuple[Any, ...]
 
 DEVICE = (
     "id version created_at user_enrollment blocked_at blocked_reason serial_number platform os_version"
