@@ -32,7 +32,7 @@ def demo(
     from corral.simulator.scenarios import ScenarioFailed
 
     async def play(folder: Path) -> None:
-        view = make_view(devices, plain=leave)
+        view = make_view(plain=leave)
         async with Stage(folder, devices, view) as stage:
             with view:
                 await stage.play()

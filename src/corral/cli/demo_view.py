@@ -26,9 +26,9 @@ _STATE_STYLES = {
 _ENROLLING = frozenset({"identity", "authenticate", "token-update"})
 
 
-def make_view(devices: int, *, plain: bool) -> View:
+def make_view(*, plain: bool) -> View:
     """The table where standard output is a terminal and nobody asked for lines."""
-    return LineView() if plain or not sys.stdout.isatty() else TableView(devices)
+    return LineView() if plain or not sys.stdout.isatty() else TableView()
 
 
 class LineView:
@@ -61,16 +61,14 @@ class LineView:
 class TableView:
     """The steps so far above, the devices below, each with its state and what it did last."""
 
-    def __init__(self, devices: int) -> None:
-        self._devices = devices
-        self._console = Console()
-        self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=8)
+    def __init__(self) -> None:
         self._step = ""
         self._done = 0
         self._began = time.monotonic()
         self._states: dict[str, State] = {}
         self._rows: dict[str, tuple[str, str, Text, float]] = {}
         self._counts: Counter[str] = Counter()
+        self._live = Live(console=Console(), get_renderable=self._render, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         self._live.__enter__()
