@@ -74,11 +74,13 @@ class FakeService:
         self.requests: list[str] = []
         self.port = 0
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     # -- for tests
 
-    def profile(self, *, signed: bool = True, **changes: object) -> bytes:
+    def profile(self, **changes: object) -> bytes:
+        """Signed but with `signed=False`; the other keywords are fields of EnrollmentFacts."""
+        signed = changes.pop("signed", True)
         facts = replace(self.facts, **changes)  # pyright: ignore[reportArgumentType] - the fields of a dataclass
         plain = enrollment_profile(facts, "challenge", identity_uuid=str(uuid.uuid4()).upper())
         return cms.sign(plain, self.authority.certificate, self.authority.key) if signed else plain
@@ -100,18 +102,21 @@ class FakeService:
     # -- HTTP
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         assert self._server is not None
         self._server.close()
-        for writer in self._writers:
-            writer.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._tasks.add(asyncio.get_running_loop().create_task(self._serve(reader, writer)))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -128,7 +133,6 @@ class FakeService:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            self._writers.discard(writer)
             writer.close()
 
     def _answer(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:

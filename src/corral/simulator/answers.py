@@ -115,7 +115,7 @@ def _device_information(asked: Asked) -> Reply:
 
 def _pad(found: dict[str, PlistValue], size: int) -> None:
     """Make the answer about `size` bytes, with as much structure as real ones have."""
-    per_service = 330
+    per_service = 390
     taken = 400 + sum(50 + len(name) + len(str(value)) for name, value in found.items())
     found["ServiceSubscriptions"] = [
         {

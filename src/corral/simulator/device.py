@@ -325,7 +325,6 @@ class Device:
     def wipe(self, why: str = "wiped") -> None:
         """Erase everything; the service hears nothing of it."""
         self._end(State.ERASED, why)
-        self.former = None
         self.contents = Contents(self.contents.seed, self.facts.device_name)
 
     def _end(self, state: State, why: str) -> None:

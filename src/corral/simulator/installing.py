@@ -75,8 +75,8 @@ def read_profile(download: Download, old: Enrollment | None) -> InstalledProfile
     return profile
 
 
-async def update_token(voice: Voice, enrollment: Enrollment, channel: Channel, *, awaiting: bool = False) -> Verdict:
-    """Tell the service how to reach a channel, again and again until it takes it or patience ends."""
+def token_update(enrollment: Enrollment, channel: Channel, facts: Facts, *, awaiting: bool = False) -> bytes:
+    """The message that tells the service how to reach a channel."""
     keys: dict[str, PlistValue] = {
         "MessageType": "TokenUpdate",
         "Topic": enrollment.profile.topic,
@@ -87,9 +87,14 @@ async def update_token(voice: Voice, enrollment: Enrollment, channel: Channel, *
         keys["UnlockToken"] = channel.unlock_token
     if channel.is_user:
         keys["NotOnConsole"] = False
-    elif awaiting or not voice.facts.is_mac:
+    elif awaiting or not facts.is_mac:
         keys["AwaitingConfiguration"] = awaiting
-    return await insist(voice, enrollment, channel.message(**keys))
+    return channel.message(**keys)
+
+
+async def update_token(voice: Voice, enrollment: Enrollment, channel: Channel, *, awaiting: bool = False) -> Verdict:
+    """Tell the service how to reach a channel, again and again until it takes it or patience ends."""
+    return await insist(voice, enrollment, token_update(enrollment, channel, voice.facts, awaiting=awaiting))
 
 
 async def insist(voice: Voice, enrollment: Enrollment, message: bytes) -> Verdict:

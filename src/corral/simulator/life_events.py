@@ -5,7 +5,7 @@ Source: Apple, "Managing connections" (restoring a device); Migration Assistant 
 
 from corral.simulator.device import Device
 from corral.simulator.enrollment import Enrollment
-from corral.simulator.installing import update_token
+from corral.simulator.installing import say, token_update, update_token
 from corral.simulator.speaking import Verdict
 
 
@@ -39,13 +39,13 @@ def restore_to(device: Device, other: Device) -> None:
 
 async def migrate_to(device: Device, other: Device) -> Verdict:
     """Migration Assistant copies a Mac to another, its identity too: the clone tells its push token under its own
-    UDID. The verdict is that over the clone."""
+    UDID, once. The verdict is that over the clone."""
     clone = _enrollment(device).on(other.facts.udid)
     other.contents.device_name = device.contents.device_name
     clone.device.take_over(clone.device.with_new_token(magic=False, unlock_token=False))
     other.adopt(clone)
     other.note("migrated")
-    verdict = await update_token(other.voice, clone, clone.device)
+    verdict = await say(other.voice, clone, token_update(clone, clone.device, other.facts))
     other.obey(clone.device, verdict)
     return verdict
 

@@ -162,6 +162,8 @@ async def _clone(play: Play, device: Device, others: tuple[Device, ...]) -> str:
             pass
         case verdict:
             raise ScenarioFailed(f"the clone of {_name(device)} should be refused and stay enrolled: {verdict}")
+    if not isinstance(await other.poll(), Failed):
+        raise ScenarioFailed(f"the clone of {_name(device)} should be refused when it polls, too")
     if "connection.clone-refused" not in await play.operator.events(device.facts.udid):
         raise ScenarioFailed(f"the timeline of {_name(device)} does not show its clone")
     await play.ask(device)
