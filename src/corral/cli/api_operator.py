@@ -1,12 +1,28 @@
 """The operator that scenarios ask, over the admin API of a running service."""
 
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
 from corral.apple.plist import PlistValue
+from corral.cli.reach.access import Access, OverSocket
 from corral.simulator.operator import DeviceView, OperatorFailed
+
+
+def connect(access: Access) -> httpx.AsyncClient:
+    """A client of the admin API, over the installation's socket or the network."""
+    if isinstance(access, OverSocket):
+        transport = httpx.AsyncHTTPTransport(uds=str(access.path))
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost/api/v1", timeout=30)
+    context = ssl.create_default_context()
+    if access.ca:
+        context.load_verify_locations(cadata=access.ca)
+    headers = {"authorization": f"Bearer {access.token}"}
+    return httpx.AsyncClient(
+        base_url=f"{access.url}/api/v1", verify=context, headers=headers, timeout=30, trust_env=False
+    )
 
 
 class ApiOperator:

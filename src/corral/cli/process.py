@@ -11,6 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from corral.cli.api_operator import connect
+from corral.cli.reach.access import OverSocket
+
 READY_WITHIN = 30.0
 STOP_WITHIN = 30.0
 
@@ -86,8 +89,7 @@ class ServiceProcess:
 
     def admin(self) -> httpx.AsyncClient:
         """A client of the admin API over the installation's own socket."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.data / "admin.sock"))
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost/api/v1", timeout=30)
+        return connect(OverSocket(self.data / "admin.sock"))
 
     async def _is_ready(self) -> bool:
         transport = httpx.AsyncHTTPTransport(uds=str(self.data / "admin.sock"))

@@ -301,7 +301,7 @@ def _channel(channel: Channel) -> ChannelView:
         kind=channel.kind,
         short_name=channel.short_name,
         long_name=channel.long_name,
-        has_token=channel.token is not None,
+        has_token=channel.token_updated_at is not None,
         token_updated_at=shown(channel.token_updated_at),
         unreachable=channel.unreachable,
         ended_at=shown(channel.ended_at),

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from corral.cli.demo_stage import ROLES, View
+from corral.cli.demo.stage import ROLES, View
 from corral.simulator.world import Happening, State
 
 STEPS = len(ROLES) + 6

@@ -27,8 +27,8 @@ def demo(
     Starts the service (TLS, its own authority, SQLite) and a stand-in for Apple's push service, plays every step and
     verifies it from both ends. Exits with 1 as soon as a step does not happen as it should.
     """
-    from corral.cli.demo_stage import Stage
-    from corral.cli.demo_view import make_view
+    from corral.cli.demo.stage import Stage
+    from corral.cli.demo.view import make_view
     from corral.simulator.scenarios import ScenarioFailed
 
     async def play(folder: Path) -> None:

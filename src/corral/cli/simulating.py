@@ -1,0 +1,164 @@
+"""What `corral simulate` does: enroll a fleet, then play scenarios with it."""
+
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from corral.cli.api_operator import ApiOperator, connect
+from corral.cli.failure import Failure, UsageFailure
+from corral.cli.reach.access import Access
+from corral.simulator.behaviour import Behaviour
+from corral.simulator.device import Device, make_device
+from corral.simulator.fleet import Fleet, Tally, explain, make_fleet
+from corral.simulator.identity import ProxyHeader
+from corral.simulator.keys import KeyPool
+from corral.simulator.life_events import change_push_token, restore_to_itself
+from corral.simulator.push_certificates import StandInApple
+from corral.simulator.push_service import PushService
+from corral.simulator.scenarios import SCENARIOS, Play, ScenarioFailed
+from corral.simulator.scenarios import run as play
+from corral.simulator.transport import Transport
+from corral.simulator.trust import Trust
+from corral.simulator.world import World
+
+Act: TypeAlias = Callable[[Device], Awaitable[str | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`access` is the admin API, which most scenarios need; `seconds` is how long polling goes round (0: once)."""
+
+    source: str
+    devices: int
+    scenarios: tuple[str, ...]
+    seconds: float
+    concurrency: int
+    keys: int
+    seed: int
+    proxy_form: Literal["rfc9440", "escaped-pem"] | None
+    proxy_header: str
+    ca: Path | None
+    push: str | None
+    push_files: Path | None
+    access: Access | None
+
+
+async def run(plan: Plan) -> list[Tally]:
+    """A tally of the enrollments, and one of each scenario. Raises Failure where it cannot begin."""
+    async with contextlib.AsyncExitStack() as stack:
+        keys = KeyPool(plan.keys or None)
+        stack.callback(keys.close)
+        transport = Transport(connections=plan.concurrency)
+        stack.push_async_callback(transport.close)
+        push = await _serve_pushes(plan, stack)
+        world = World(transport=transport, keys=keys, push=push, trust=_trust(plan.ca))
+        proof = ProxyHeader(plan.proxy_header, plan.proxy_form) if plan.proxy_form else None
+        fleet = make_fleet(
+            world, plan.devices, seed=plan.seed, behaviour=Behaviour(proof=proof), concurrency=plan.concurrency
+        )
+        tallies = [await fleet.enroll(_source(plan.source))]
+        enrolled = [device for device in fleet.devices if device.enrollment is not None]
+        operator = None
+        if plan.access is not None:
+            operator = ApiOperator(await stack.enter_async_context(connect(plan.access)))
+        for name in plan.scenarios:
+            tally = await _play(name, plan, fleet, enrolled, world, operator)
+            tallies.append(tally)
+        await fleet.settle()
+        return tallies
+
+
+def _source(given: str) -> str | bytes:
+    return given if given.startswith(("https://", "http://")) else Path(given).read_bytes()
+
+
+async def _play(
+    name: str, plan: Plan, fleet: Fleet, devices: list[Device], world: World, operator: ApiOperator | None
+) -> Tally:
+    if operator is not None:
+        return await fleet.each(name, _asking(name, plan, world, operator), devices)
+    if name == "poll":
+        return await fleet.poll(devices, seconds=plan.seconds or None)
+    return await fleet.each(name, _alone(name), devices)
+
+
+def _asking(name: str, plan: Plan, world: World, operator: ApiOperator) -> Act:
+    """The whole scenario, verified from both ends."""
+    scenario = SCENARIOS[name]
+    dice = random.Random(plan.seed + 1)  # noqa: S311 - devices, not secrets
+
+    async def act(device: Device) -> str | None:
+        others = [
+            make_device(dice, world, device.facts.model, number=plan.devices + device.facts.number)
+            for _ in range(scenario.others)
+        ]
+        try:
+            await play(scenario, Play(operator), device, *others)
+        except ScenarioFailed as failure:
+            return str(failure)
+        return None
+
+    return act
+
+
+def _alone(name: str) -> Act:
+    """What devices do by themselves, judged by the answers that they get."""
+
+    async def act(device: Device) -> str | None:
+        match name:
+            case "token-change":
+                return explain(await change_push_token(device))
+            case "restore-same-device":
+                return explain(await restore_to_itself(device, new_magic=True))
+            case "leave":
+                await device.leave()
+                return None
+            case _:
+                raise UsageFailure(f"Scenario {name} asks the service too: give --url or --data.")
+
+    return act
+
+
+async def _serve_pushes(plan: Plan, stack: contextlib.AsyncExitStack) -> PushService | None:
+    if plan.push is None:
+        return None
+    host, _, port = plan.push.rpartition(":")
+    service = PushService(_stand_in(plan.push_files))
+    try:
+        await service.start(host or "127.0.0.1", int(port))
+    except (OSError, ValueError) as error:
+        raise Failure(f"Cannot listen on {plan.push} for pushes: {error}.") from None
+    stack.push_async_callback(service.stop)
+    return service
+
+
+def _stand_in(folder: Path | None) -> StandInApple:
+    """The authority of the stand-in: the one kept in the folder, or a new one, which is kept there."""
+    if folder is None:
+        return StandInApple.create(datetime.now(UTC))
+    kept = folder / "apple.pem"
+    if kept.exists():
+        return StandInApple.from_pem(kept.read_bytes())
+    apple = StandInApple.create(datetime.now(UTC))
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept.touch(0o600)
+    kept.write_bytes(apple.pem())
+    (folder / "apns.pem").write_bytes(apple.root_pem)
+    return apple
+
+
+def _trust(ca: Path | None) -> Trust:
+    if ca is None:
+        return Trust()
+    try:
+        roots = x509.load_pem_x509_certificates(ca.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageFailure(f"--ca {ca}: {error}") from None
+    return Trust().and_roots(tuple(root.public_bytes(Encoding.DER) for root in roots))
