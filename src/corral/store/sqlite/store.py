@@ -72,6 +72,16 @@ async def open_sqlite(path: Path, sealer: Sealer, *, create: bool = False) -> As
     Raises StoreRefused for a database that is missing, there already, in use, of another program, newer than this
     one, or sealed with another key.
     """
+    with _prepared(path, sealer, create):
+        database = Database(path)
+        try:
+            yield SqliteStore(database, sealer)
+        finally:
+            await database.close()
+
+
+@contextlib.contextmanager
+def _prepared(path: Path, sealer: Sealer, create: bool) -> Generator[None]:
     if not create and not path.is_file():
         raise StoreRefused(f"There is no database {path}; make one with `corral init`.")
     with exclusive(path):
@@ -79,11 +89,7 @@ async def open_sqlite(path: Path, sealer: Sealer, *, create: bool = False) -> As
             _create(path, sealer)
         else:
             _check(path, sealer)
-        database = Database(path)
-        try:
-            yield SqliteStore(database, sealer)
-        finally:
-            await database.close()
+        yield
 
 
 def _create(path: Path, sealer: Sealer) -> None:
@@ -108,20 +114,28 @@ def _create(path: Path, sealer: Sealer) -> None:
 
 
 def _check(path: Path, sealer: Sealer) -> None:
+    """Nothing is changed before it is clear that the database is ours, not newer, and opens with our key."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    if header[:16] != b"SQLite format 3\0" or int.from_bytes(header[68:72]) != APPLICATION_ID:
+        raise StoreRefused(f"{path} is not a database of Corral, or one that was never finished.")
     with contextlib.suppress(PermissionError):
         path.chmod(0o600)  # the log beside it gets the same
     with _opened(path) as sql:
-        if _pragma(sql, "application_id") != APPLICATION_ID:
-            raise StoreRefused(f"{path} is not a database of Corral.")
-        for migration in pending(read_migrations("sqlite"), _pragma(sql, "user_version")):
-            _apply(sql, migration)
-        row = sql.execute("SELECT value FROM meta WHERE name = 'seal'").fetchone()
-        try:
-            opened = sealer.open(bytes(row[0]), _SEAL_PLACE) if row is not None else b""
-        except SealError:
-            opened = b""
-        if opened != _SEALED:
+        version = sql.execute("PRAGMA user_version").fetchone()
+        missing = pending(read_migrations("sqlite"), version[0] if version else 0)
+        seal = sql.execute("SELECT value FROM meta WHERE name = 'seal'").fetchone()
+        if seal is None or not _opens(sealer, seal[0]):
             raise StoreRefused(f"{path} was sealed with another key; give the sealing key that it was made with.")
+        for migration in missing:
+            _apply(sql, migration)
+
+
+def _opens(sealer: Sealer, seal: bytes) -> bool:
+    try:
+        return sealer.open(seal, _SEAL_PLACE) == _SEALED
+    except SealError:
+        return False
 
 
 @contextlib.contextmanager
@@ -134,11 +148,6 @@ def _opened(path: Path) -> Generator[Sql]:
             connection.close()
     except apsw.Error as error:
         raise StoreRefused(f"Cannot use {path}: {error}.") from error
-
-
-def _pragma(sql: Sql, name: str) -> int:
-    row = sql.execute(f"PRAGMA {name}").fetchone()
-    return 0 if row is None else int(row[0])
 
 
 def _apply(sql: Sql, migration: Migration) -> None:

@@ -40,7 +40,7 @@ _RESULTS = (
 _CONTACTS = (
     "SELECT h.hour, co.id, h.channel_id, h.count FROM connection AS co JOIN contact_hour AS h"
     " ON h.channel_id = co.id OR (h.channel_id > co.id || '/' AND h.channel_id < co.id || '0')"
-    " WHERE co.device_id = ?1 AND h.hour >= ?2 AND h.hour < ?3 ORDER BY h.hour DESC LIMIT ?4"
+    " WHERE co.device_id = ?1 AND h.hour >= ?2 AND h.hour < ?3 ORDER BY h.hour DESC, h.channel_id LIMIT ?4"
 )
 
 
@@ -71,7 +71,7 @@ _SOURCES: tuple[tuple[str, str, ReadData], ...] = (
 def read_timeline(sql: Sql, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
     """A page ends between two times, since the next begins by time: it may be a little longer than `limit`."""
     page = _read(sql, device_id, 0, before, limit)
-    if len(page) <= limit:
+    if len(page) < limit:
         return tuple(page)
     last = page[limit - 1].at
     newer = [entry for entry in page if entry.at > last]

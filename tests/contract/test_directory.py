@@ -1,0 +1,145 @@
+"""What people look up."""
+
+from dataclasses import replace
+
+import pytest
+
+from contract import values as v
+from corral.lifecycle.change import Change
+from corral.lifecycle.state import CertificateStatus, Phase
+from corral.store.contacts import Heard
+from corral.store.directory import DeviceSummary
+from corral.store.store import Store
+
+
+async def listed(
+    store: Store, search: str | None = None, phase: str | None = None, after: str | None = None, limit: int = 100
+) -> list[str]:
+    found = await store.directory.devices(search=search, phase=phase, after=after, limit=limit)
+    return [each.device.id for each in found]
+
+
+async def test_devices_are_listed_by_id_in_pages(store: Store) -> None:
+    for number in (3, 10, 1, 2):
+        await store.devices.commit(v.enrolled(number))
+    assert await listed(store) == ["D1", "D10", "D2", "D3"]
+    assert await listed(store, limit=3) == ["D1", "D10", "D2"]
+    assert await listed(store, after="D2") == ["D3"]
+    assert await listed(store, after="D3") == []
+
+
+async def test_a_summary_has_what_a_list_shows(fleet: Store) -> None:
+    await fleet.queue.enqueue(v.command("U1"), ["C1"])
+    await fleet.queue.enqueue(v.command("U2"), ["C1"])
+    await fleet.devices.exchange(v.report("U1"))
+    await fleet.contacts.flush([Heard(channel_id="C1", last_seen=v.NOW + 3, count=1)], [])
+    first, second, _ = await fleet.directory.devices(search=None, phase=None, after=None, limit=9)
+    assert first == DeviceSummary(
+        device=v.device(version=1), connection=v.connection(), last_seen=v.NOW + 3, open_commands=1
+    )
+    assert (second.last_seen, second.open_commands) == (None, 0)
+
+
+async def test_a_device_without_a_life_is_listed_too(store: Store) -> None:
+    await store.devices.commit(Change(device_id="D1", device=v.device()))
+    (found,) = await store.directory.devices(search=None, phase=None, after=None, limit=9)
+    assert (found.connection, found.last_seen, found.open_commands) == (None, None, 0)
+
+
+async def test_the_life_that_is_shown_is_the_one_that_goes_on(store: Store) -> None:
+    async def shown() -> str:
+        (found,) = await store.directory.devices(search=None, phase=None, after=None, limit=9)
+        assert found.connection is not None
+        return found.connection.id
+
+    def put(id: str, phase: Phase, at: int) -> Change:
+        return Change(connections=(v.connection(id, phase=phase, created_at=v.NOW + at),))
+
+    await store.devices.commit(Change(device_id="D1", device=v.device()))
+    await store.devices.commit(put("over", Phase.ENDED, 1))
+    await store.devices.commit(put("over later", Phase.ENDED, 2))
+    assert await shown() == "over later"
+    await store.devices.commit(put("trying", Phase.AUTHENTICATING, 0))
+    assert await shown() == "trying"
+    await store.devices.commit(put("connected", Phase.CONNECTED, -1))
+    assert await shown() == "connected"
+    await store.devices.commit(put("connected", Phase.ENDING, -1))
+    assert await shown() == "connected"
+
+
+async def test_a_search_matches_the_start_of_id_serial_or_name(store: Store) -> None:
+    for device in (
+        v.device("AB-1", serial_number="XY1", name="Zoë's iPhone"),
+        v.device("CD-1", serial_number="abz", name="100%_sure"),
+        v.device("EF-1", serial_number=None, name=None),
+    ):
+        await store.devices.commit(Change(device_id=device.id, device=device))
+    assert await listed(store, "AB") == ["AB-1", "CD-1"]
+    assert await listed(store, "ab-") == ["AB-1"], "in either case"
+    assert await listed(store, "Zoë") == ["AB-1"]
+    assert await listed(store, "100%") == ["CD-1"]
+    assert await listed(store, "%") == []
+    assert await listed(store, "_") == []
+    assert await listed(store, "iPhone") == []
+    assert await listed(store, "'; DROP TABLE device") == []
+    assert await listed(store, "ab", after="AB-1") == ["CD-1"]
+    assert await listed(store, "") == ["AB-1", "CD-1", "EF-1"]
+
+
+async def test_devices_are_listed_by_the_phase_of_the_life_that_is_shown(fleet: Store) -> None:
+    await fleet.devices.commit(Change(connections=(v.connection("old", "D1", phase=Phase.ENDED),)))
+    await fleet.devices.commit(Change(connections=(v.connection("C2", "D2", phase=Phase.ENDED),)))
+    assert await listed(fleet, phase="connected") == ["D1", "D3"]
+    assert await listed(fleet, phase="ended") == ["D2"]
+    assert await listed(fleet, phase="authenticating") == []
+    assert await listed(fleet, phase="connected", search="d3") == ["D3"]
+
+
+async def test_a_device_is_shown_with_all_of_its_past_and_no_secret(fleet: Store) -> None:
+    second = v.connection("older", phase=Phase.ENDED, created_at=v.NOW - 5)
+    jane = v.channel(user_id="jane")
+    earlier = v.certificate("earlier", "older", issued_at=v.NOW - 5, status=CertificateStatus.RETIRED)
+    await fleet.devices.commit(
+        Change(connections=(second,), channels=(jane, v.channel("older")), certificates=(earlier,))
+    )
+    await fleet.queue.enqueue(v.command(), ["C1", "C1/jane", "C2"])
+    await fleet.contacts.flush([Heard(channel_id="C1/jane", last_seen=v.NOW + 8, count=1)], [])
+    detail = await fleet.directory.device("D1")
+    assert detail is not None
+    assert detail.device == v.device(version=1)
+    assert detail.connections == (v.connection(), second)
+    assert [each.id for each in detail.channels] == ["C1/jane", "C1", "older"]
+    assert {(each.token, each.magic) for each in detail.channels} == {(None, None)}
+    assert detail.certificates == (v.certificate(der=b""), replace(earlier, der=b""))
+    assert (detail.last_seen, detail.open_commands, detail.last_push) == (v.NOW + 8, 2, None)
+    assert await fleet.directory.device("nobody") is None
+
+
+async def test_a_device_is_found_by_id_serial_or_connection(fleet: Store) -> None:
+    for name in ("D1", "SERIAL-D1", "C1"):
+        assert await fleet.directory.resolve(name) == "D1"
+    for name in ("nobody", "d1", "", "SERIAL"):
+        assert await fleet.directory.resolve(name) is None
+
+
+@pytest.mark.parametrize("name", ["SERIAL-D1", "D2"])
+async def test_a_name_of_two_devices_finds_neither(fleet: Store, name: str) -> None:
+    await fleet.devices.commit(Change(device_id="D9", device=v.device("D9", serial_number=name)))
+    assert await fleet.directory.resolve(name) is None
+
+
+async def test_counts_are_by_phase_and_by_topic_of_live_channels(fleet: Store) -> None:
+    await fleet.devices.commit(Change(channels=(v.channel(user_id="jane", topic="another"),)))
+    await fleet.devices.commit(Change(channels=(v.channel(user_id="joe", ended_at=v.NOW),)))
+    await fleet.devices.commit(Change(connections=(v.connection("C3", "D3", phase=Phase.ENDED),)))
+    assert await fleet.directory.counts() == {
+        "connected": 2,
+        "ended": 1,
+        f"topics:{v.TOPIC}": 2,
+        "topics:another": 1,
+    }
+
+
+async def test_an_empty_store_counts_nothing(store: Store) -> None:
+    assert await store.directory.counts() == {}
+    assert await listed(store) == []
