@@ -68,6 +68,8 @@ class FakeService:
         self.heard: list[Heard] = []
         self.refusals: dict[str, deque[Answer]] = {}
         self.commands: deque[bytes] = deque()
+        self.delivered = b""
+        self.deferred: list[bytes] = []
         self.capabilities = scep.CAPABILITIES
         self.page: Answer | None = None
         self.issued = 0
@@ -177,9 +179,17 @@ class FakeService:
         self.heard.append(Heard(kind, keys, headers, path, body, signer))
         if self.refusals.get(kind):
             return self.refusals[kind].popleft()
-        if "Status" in keys and self.commands:
-            return 200, "application/xml; charset=UTF-8", self.commands.popleft()
-        return EMPTY
+        if "Status" not in keys:
+            return EMPTY
+        if kind == "NotNow":
+            self.deferred.append(self.delivered)
+        if kind == "Idle":
+            self.commands.extendleft(reversed(self.deferred))
+            self.deferred.clear()
+        if not self.commands:
+            return EMPTY
+        self.delivered = self.commands.popleft()
+        return 200, "application/xml; charset=UTF-8", self.delivered
 
 
 class FakePush:

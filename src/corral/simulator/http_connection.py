@@ -115,12 +115,14 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             return
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._shut(abort=True)  # one answer was asked for
+            return
         if not self._parser.should_keep_alive():
             self._shut()
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(Response(status, self._headers, body))
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        waiter.set_result(Response(status, self._headers, body))
 
     def _fail(self, why: str) -> None:
         self._shut(abort=True)
