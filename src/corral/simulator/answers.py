@@ -78,7 +78,9 @@ def answer(asked: Asked) -> Reply:
     if refusal is not None:
         return refusal
     answering = _ANSWERS.get(asked.request_type)
-    return Reply() if answering is None else answering(asked)
+    if answering is not None:
+        return answering(asked)
+    return Reply(keys=_NOTHING_THERE.get(asked.request_type, {}))
 
 
 def _refuse(asked: Asked) -> Reply | None:
@@ -249,6 +251,19 @@ def _user_list(asked: Asked) -> Reply:
     ]
     return Reply(keys={"Users": users})
 
+
+_NOTHING_THERE: Final[Mapping[str, Keys]] = {
+    "AvailableOSUpdates": {"AvailableOSUpdates": []},
+    "ManagedApplicationAttributes": {"ApplicationAttributes": []},
+    "ManagedApplicationConfiguration": {"ApplicationConfigurations": []},
+    "ManagedApplicationFeedback": {"ManagedApplicationFeedback": []},
+    "ManagedApplicationList": {"ManagedApplicationList": {}},
+    "ManagedMediaList": {"Books": []},
+    "OSUpdateStatus": {"OSUpdateStatus": []},
+    "ProvisioningProfileList": {"ProvisioningProfileList": []},
+    "Restrictions": {"GlobalRestrictions": {}},
+}
+"""Results of commands that ask for what these devices do not have."""
 
 _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "CertificateList": _certificate_list,

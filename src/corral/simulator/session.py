@@ -50,16 +50,15 @@ class Executor(Protocol):
 async def converse(executor: Executor, voice: Voice, channel: Channel) -> Verdict:
     """One session. The verdict is that over its last message: Accepted when it ended with an empty body."""
     refused: set[str] = set()  # CommandUUIDs that got NotNow in this session
-    unsent = channel.unsent
-    message, status, then = (channel.idle, "Idle", Then.GO_ON) if unsent is None else (unsent, "", Then.GO_ON)
+    message, status, then = channel.idle, "Idle", Then.GO_ON
+    if channel.unsent is not None:
+        message, status = channel.unsent, ""
     while True:
         enrollment = executor.enrollment
         if enrollment is None or channel not in enrollment.channels:
             return Accepted()
         is_result = status not in ("Idle", NOT_NOW)
-        response = await _deliver(
-            voice, enrollment, message, attempts=voice.behaviour.patience.attempts if is_result else 1
-        )
+        response = await _deliver(voice, enrollment, message, voice.behaviour.patience.attempts if is_result else 1)
         verdict = response if isinstance(response, Failed) else judge(response, voice.facts)
         if isinstance(verdict, Accepted):
             channel.unsent = None
@@ -83,7 +82,11 @@ async def converse(executor: Executor, voice: Voice, channel: Channel) -> Verdic
         status, then = reply.status, reply.then
         if status == NOT_NOW:
             refused.add(command.uuid)
-        message = channel.message(CommandUUID=command.uuid, Status=status, **reply.keys)
+        try:
+            message = channel.message(CommandUUID=command.uuid, Status=status, **reply.keys)
+        except PlistError:  # of a name in the command that XML cannot repeat
+            status = "CommandFormatError"
+            message = channel.message(CommandUUID=command.uuid, Status=status)
         if voice.behaviour.broken_results is not None:
             message = spoil(message, voice.behaviour.broken_results)
 
@@ -110,7 +113,7 @@ def _read_command(body: bytes) -> CommandReceived | Failed:
     except PlistError as error:
         return Failed(f"an answer that is no command: {error}")
     match message:
-        case {"CommandUUID": str(uuid), "Command": {"RequestType": str(name), **keys}} if uuid:
+        case {"CommandUUID": str(uuid), "Command": {"RequestType": str(name), **keys}} if uuid and uuid.isprintable():
             return CommandReceived(uuid, name, keys)
         case _:
             return Failed("an answer that is no command: it needs CommandUUID and Command with a RequestType")
