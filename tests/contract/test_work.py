@@ -156,7 +156,7 @@ async def test_nobody_is_woken_for_a_change_that_was_stale(fleet: Store) -> None
 
 
 async def test_everybody_who_asked_is_woken(fleet: Store) -> None:
-    first = v.Woken()
+    first, second = v.Woken(), v.Woken()
     fleet.on_work(first)
     fleet.on_work(second)
     await fleet.work.add("push", ["a"], v.NOW)
