@@ -585,6 +585,12 @@ async def test_the_user_of_a_mac_has_a_channel_of_his_own(stage: Stage) -> None:
     assert [read_report(each.body).speaker.user_id for each in stage.service.heard[-2:]] == [user.guid] * 2
 
 
+async def test_a_mac_gives_its_user_a_guid(stage: Stage) -> None:
+    device = stage.device(Model.MAC, "15.2", user=User("ada", "Ada"))
+    await device.enroll(stage.service.profile())
+    assert len(read_report(enrollment_of(device).users[0].idle).speaker.user_id) == 36
+
+
 async def test_a_user_who_is_not_managed_is_silent(stage: Stage) -> None:
     device = stage.device(Model.IPAD, "18.2", user=User("ida@example.com", "Ida"))
     stage.service.refuse("TokenUpdate", 200)

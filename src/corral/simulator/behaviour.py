@@ -53,7 +53,8 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who has a channel of his own: on a Mac the local user, on a Shared iPad the one who is logged in."""
+    """Who has a channel of his own: on a Mac the local user, on a Shared iPad the one who is logged in. A Mac makes
+    the `guid` if there is none; a Shared iPad tells all users' by the same."""
 
     short_name: str
     long_name: str

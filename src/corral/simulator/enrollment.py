@@ -100,7 +100,8 @@ def new_device_channel(facts: Facts, behaviour: Behaviour, *, rights: int | None
 
 
 def new_user_channel(facts: Facts, user: User) -> Channel:
-    guid = SHARED_IPAD_USER if facts.model is Model.IPAD else user.guid
+    own = user.guid or str(uuid.uuid5(uuid.NAMESPACE_OID, f"{facts.udid} {user.short_name}")).upper()
+    guid = SHARED_IPAD_USER if facts.model is Model.IPAD else own
     names = {"UDID": facts.udid, "UserID": guid, "UserShortName": user.short_name, "UserLongName": user.long_name}
     return Channel(names, new_token(), new_magic())
 
