@@ -59,6 +59,14 @@ async def test_data_reaches_the_device_as_data(installation: Installation) -> No
     assert plistlib.loads(body)["Command"] == {"RequestType": "InstallProfile", "Payload": b"a profile"}
 
 
+async def test_a_profile_that_was_sent_is_not_shown(installation: Installation) -> None:
+    device = await installation.device()
+    keys = {"Payload": {"$data": base64.b64encode(b"a challenge").decode()}}
+    sent = await installation.post("/commands", {"devices": [device], "request_type": "InstallProfile", "keys": keys})
+    shown = await installation.get(f"/commands/{sent['command_uuid']}")
+    assert shown["keys"] == {"Payload": "(11 bytes, not shown)"}
+
+
 async def test_a_raw_command_is_sent_byte_for_byte(installation: Installation) -> None:
     device = await installation.device()
     raw = plistlib.dumps({"CommandUUID": "mine", "Command": {"RequestType": "Whatever", "Key": 1}}) + b"<!-- kept -->"

@@ -127,7 +127,7 @@ class DeliveryView(View):
 
 
 class CommandDetail(View):
-    """`keys` are those that were sent; secrets among them are not shown."""
+    """`keys` are those that were sent; secrets and data among them are not shown."""
 
     command_uuid: str
     request_type: str
@@ -240,9 +240,10 @@ async def _body(call: Call, command: str) -> bytes:
 def _keys(body: bytes) -> tuple[Mapping[str, Any], str]:
     try:
         command = read_raw(body)
-        return {key: to_json(value, name=key) for key, value in command_keys(command).items()}, command.request_type
+        sent = command_keys(command)
     except (CommandError, PlistError):
         return {}, ""
+    return {key: to_json(value, name=key, show_data=False) for key, value in sent.items()}, command.request_type
 
 
 async def _read(stored: StoredResult) -> ResultView:

@@ -45,21 +45,24 @@ def _from_object(found: Mapping[str, object], depth: int) -> PlistValue:
             return {key: from_json(each, depth - 1) for key, each in plain.items()}
 
 
-def to_json(value: PlistValue, *, name: str = "") -> object:
-    """What a device answered, or was sent, for people to read: secrets are named and not shown."""
+def to_json(value: PlistValue, *, name: str = "", show_data: bool = True) -> object:
+    """What a device answered, or was sent, for people to read: secrets are named and not shown.
+
+    `show_data` false: of data only the size. What is sent as data is profiles, which hold challenges and passwords.
+    """
     if name and _SECRET.search(name) and not isinstance(value, bool | Mapping):
         return HIDDEN
     match value:
         case bytes():
-            return {"$data": base64.b64encode(value).decode()}
+            return {"$data": base64.b64encode(value).decode()} if show_data else f"({len(value):,} bytes, not shown)"
         case datetime():
             return {"$date": value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")}
         case str() | int() | float():
             return value
         case Mapping():
-            return {key: to_json(each, name=key) for key, each in value.items()}
+            return {key: to_json(each, name=key, show_data=show_data) for key, each in value.items()}
         case _:
-            return [to_json(each) for each in value]
+            return [to_json(each, show_data=show_data) for each in value]
 
 
 def _date(text: str) -> datetime:
