@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.cli.process import ServiceProcess, free_port
+from corral.sealing import Sealer, read_keys
 from corral.simulator.behaviour import Behaviour, Patience
 from corral.simulator.device import Device, World, make_device
 from corral.simulator.facts import Model
@@ -30,6 +32,8 @@ from corral.simulator.push_certificates import StandInApple
 from corral.simulator.push_service import PushService
 from corral.simulator.transport import Detour, Transport
 from corral.simulator.trust import Trust, tls_context
+from corral.store.sqlite import open_sqlite
+from corral.store.store import Store
 
 TOPIC = "com.apple.mgmt.External.7d2c1f60-0000-4000-8000-0000000000e2"
 STANDARD = {"CORRAL_BREAKER_LIMIT": "1000000", "CORRAL_SETUP_TIME": "0s", "CORRAL_LOG_LEVEL": "debug"}
@@ -47,6 +51,26 @@ class FixedKeys(KeyPool):
     async def take(self, bits: int = 2048) -> rsa.RSAPrivateKey:
         del bits
         return next(self._turns)
+
+
+class Unheard:
+    """Registers devices with the push service, and lets them sleep through every push."""
+
+    def __init__(self, push: PushService) -> None:
+        self._push = push
+
+    def register(self, token: bytes, topic: str, magic: str, wake: Callable[[], None]) -> None:
+        del wake
+        self._push.register(token, topic, magic, lambda: None)
+
+    def unregister(self, token: bytes) -> None:
+        self._push.unregister(token)
+
+    def offline(self, token: bytes) -> None:
+        self._push.offline(token)
+
+    def online(self, token: bytes) -> None:
+        self._push.online(token)
 
 
 @dataclass(frozen=True)
@@ -77,7 +101,7 @@ def make_template(folder: Path) -> Template:
 
 @dataclass
 class Installation:
-    """`world` has the push service in it; in `quiet` devices poll only when they are told to."""
+    """In `world` devices hear pushes; in `quiet` they poll only when a test tells them to."""
 
     template: Template
     service: ServiceProcess
@@ -194,7 +218,8 @@ class Installation:
     async def restart(self, *, days_ahead: float = 0) -> None:
         """Stop and start; `days_ahead` lets it live in the future, where its own TLS certificates cannot follow."""
         await self.service.stop()
-        ahead = {"PYTHONPATH": str(FUTURE), "E2E_AHEAD": str(int(days_ahead * 86_400_000))}
+        path = os.pathsep.join(filter(None, (str(FUTURE), os.environ.get("PYTHONPATH"))))
+        ahead = {"PYTHONPATH": path, "E2E_AHEAD": str(int(days_ahead * 86_400_000))}
         self.service.environment = self.service.environment | ahead
         await self.service.start()
 
@@ -246,8 +271,8 @@ async def installation(
         await service.start()
         async with service.admin() as api:
             trust = Trust((await _root(url, plain),), system=False)
-            quiet = World(transport, template.keys, None, trust)
-            world = replace(quiet, push=push)
+            world = World(transport, template.keys, push, trust)
+            quiet = replace(world, push=Unheard(push))
             made = Installation(template, service, url, push, api, world, quiet)
             if push_certificate:
                 await made.import_push_certificate()
@@ -265,3 +290,12 @@ async def _root(url: str, plain: bool) -> bytes:
         der = (await client.get(f"{where}/scep?operation=GetCACert")).content
     x509.load_der_x509_certificate(der)
     return der
+
+
+@contextlib.asynccontextmanager
+async def opened(stopped: Installation) -> AsyncGenerator[Store]:
+    """Its store, read in this process; the service is stopped for it, and stays so."""
+    await stopped.service.stop()
+    key = stopped.data / "sealing.key"
+    async with open_sqlite(stopped.data / "corral.db", Sealer(read_keys(key.read_text(), str(key)))) as store:
+        yield store

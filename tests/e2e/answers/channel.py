@@ -3,12 +3,15 @@
 import asyncio
 import ssl
 
+import apsw
+
 from corral.apple.plist import parse_dict
 from corral.simulator.transport import Response
 from corral.simulator.trust import tls_context
+from corral.store.sqlite.connecting import typed
 from e2e.answers.register import Stage, row
 from e2e.installation import Installation
-from e2e.messages import check_in, enrollment_of, report
+from e2e.messages import check_in, enrollment_of, report, update_token
 
 
 def is_nothing(answer: Response) -> bool:
@@ -129,7 +132,7 @@ async def headers_that_are_too_large(stage: Stage) -> None:
 
 
 @row(36)
-async def too_many_requests(stage: Stage) -> None:
+async def overload(stage: Stage) -> None:
     device = await stage.narrow.enrolled()
     reader, writer = await _connect(stage.narrow)
     writer.write(b"PUT /mdm HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
@@ -141,6 +144,14 @@ async def too_many_requests(stage: Stage) -> None:
     writer.close()
     await reader.read()
     assert (await report(device)).status == 200
+    database = apsw.Connection(str(stage.narrow.data / "corral.db"))
+    typed(database).execute("BEGIN IMMEDIATE")
+    assert (await report(device)).status == 200, "a poll only reads"
+    locked_out = await update_token(device)
+    assert (locked_out.status, locked_out.headers["retry-after"]) == (503, "30")
+    typed(database).execute("ROLLBACK")
+    database.close()
+    assert (await update_token(device)).status == 200
 
 
 async def raw(at: Installation, request: bytes) -> bytes:
