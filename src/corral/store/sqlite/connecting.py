@@ -50,6 +50,9 @@ DATABASE_ERRORS = (
 )
 """Errors of the database as a whole; every other one is of the statement or the value at hand."""
 
+_SURVIVED = (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.InterruptError, apsw.LockedError)
+"""Errors after which a connection is as good as before, once its transaction is rolled back."""
+
 _REASONS: tuple[tuple[type[apsw.Error], str], ...] = (
     (apsw.FullError, "the disk is full; make room"),
     (apsw.BusyError, "it is locked by something else; nothing but the service may open it"),
@@ -93,6 +96,23 @@ def connect(path: Path, *, read_only: bool, patience: int) -> apsw.Connection:
     ):
         typed(connection).execute(f"PRAGMA {pragma}").fetchall()
     return connection
+
+
+def survives(connection: apsw.Connection, error: Exception) -> bool:
+    """Whether this connection may be used again; its transaction is rolled back, or else it is closed.
+
+    It is kept where that is safe: its next commit writes over what a failed one has left in the log, while one that
+    is opened anew could take a commit for whole that never reached the disk.
+    """
+    try:
+        if isinstance(error, _SURVIVED):
+            if connection.in_transaction:
+                typed(connection).execute("ROLLBACK")
+            return True
+        connection.close(True)
+    except apsw.Error:
+        pass
+    return False
 
 
 def unavailable(error: Exception) -> StoreUnavailable:

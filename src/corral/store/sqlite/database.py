@@ -13,7 +13,7 @@ import apsw
 
 from corral.sealing import SealError
 from corral.store.errors import StoreRefused, StoreUnavailable
-from corral.store.sqlite.connecting import Row, Sql, connect, typed, unavailable
+from corral.store.sqlite.connecting import Row, Sql, connect, survives, typed, unavailable
 from corral.store.sqlite.writer import CLOSED, Write, Writer
 
 T = TypeVar("T")
@@ -28,8 +28,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._wakes: list[Callable[[str], None]] = []
+        # Open from the beginning to the end, so that the log's index outlives a writer that has to open itself anew.
+        self._reader: apsw.Connection | None = connect(path, read_only=True, patience=READ_PATIENCE)
         self._writer = Writer(path, self._wake)
-        self._reader: apsw.Connection | None = None
         self._browser: apsw.Connection | None = None
         self._aside = ThreadPoolExecutor(1, "corral-lists")
         self._closed = False
@@ -75,11 +76,12 @@ class Database:
     async def close(self) -> None:
         self._closed = True
         await asyncio.to_thread(self._aside.shutdown)
+        await self._writer.close()
         for connection in (self._reader, self._browser):
             if connection is not None:
-                connection.close(True)
+                with contextlib.suppress(apsw.Error):
+                    connection.close(True)
         self._reader = self._browser = None
-        await self._writer.close()
 
     def _open_reader(self) -> apsw.Connection:
         if self._closed:
@@ -88,11 +90,8 @@ class Database:
         return self._reader
 
     def _failed(self, error: apsw.Error) -> StoreUnavailable:
-        """After an error nothing is assumed about a connection: the next read opens another."""
-        connection, self._reader = self._reader, None
-        if connection is not None:
-            with contextlib.suppress(apsw.Error):
-                connection.close(True)
+        if self._reader is not None and not survives(self._reader, error):
+            self._reader = None
         return unavailable(error)
 
     def _browse(self, act: Callable[[Sql], T]) -> T:
@@ -103,10 +102,8 @@ class Database:
         except SealError as error:
             raise StoreUnavailable(str(error)) from error
         except apsw.Error as error:
-            connection, self._browser = self._browser, None
-            if connection is not None:
-                with contextlib.suppress(apsw.Error):
-                    connection.close(True)
+            if self._browser is not None and not survives(self._browser, error):
+                self._browser = None
             raise unavailable(error) from error
 
     def _wake(self, kind: str) -> None:
@@ -118,9 +115,13 @@ def _at_one_moment(connection: apsw.Connection, act: Callable[[Sql], T]) -> T:
     reading = typed(connection)
     reading.execute("BEGIN")
     try:
-        return act(reading)
-    finally:
-        reading.execute("COMMIT")
+        value = act(reading)
+    except Exception:
+        with contextlib.suppress(apsw.Error):  # some errors have ended the transaction
+            reading.execute("ROLLBACK")
+        raise
+    reading.execute("COMMIT")
+    return value
 
 
 @contextlib.contextmanager

@@ -73,7 +73,10 @@ async def open_sqlite(path: Path, sealer: Sealer, *, create: bool = False) -> As
     one, or sealed with another key.
     """
     with _prepared(path, sealer, create):
-        database = Database(path)
+        try:
+            database = Database(path)
+        except apsw.Error as error:
+            raise StoreRefused(f"Cannot use {path}: {error}.") from error
         try:
             yield SqliteStore(database, sealer)
         finally:

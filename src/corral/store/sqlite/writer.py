@@ -17,7 +17,7 @@ import apsw
 
 from corral.store.errors import StoreUnavailable
 from corral.store.sqlite.checkpoints import Checkpoints
-from corral.store.sqlite.connecting import DATABASE_ERRORS, Sql, connect, typed, unavailable
+from corral.store.sqlite.connecting import DATABASE_ERRORS, Sql, connect, survives, typed, unavailable
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class Writer:
                 _run_member(writing, member)
             writing.execute("COMMIT")
         except Exception as error:
-            self._abandon()
+            self._recover(error)
             for member in batch:
                 member.error, member.woken = unavailable(error), set()
 
@@ -114,12 +114,9 @@ class Writer:
         self._connection = connection
         return connection
 
-    def _abandon(self) -> None:
-        """After an error nothing is assumed about a connection: the next batch opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(apsw.Error):
-                connection.close(True)
+    def _recover(self, error: Exception) -> None:
+        if self._connection is not None and not survives(self._connection, error):
+            self._connection = None
 
     def _answer(self, batch: list[_Member]) -> None:
         """In the event loop: answer everybody, then wake the workers."""
@@ -140,13 +137,15 @@ class Writer:
             return
         try:
             self._checkpoints.between_batches(self._connection)
-        except Exception:
-            self._abandon()  # the next batch opens another connection, and says why if it cannot
+        except Exception as error:
+            self._recover(error)  # the log grows meanwhile; if nothing works, the next batch says so
 
     def _finish(self) -> None:
         with contextlib.suppress(apsw.Error):
             self._checkpoints.finish(self._connection)
-        self._abandon()
+        if self._connection is not None:
+            with contextlib.suppress(apsw.Error):
+                self._connection.close(True)
 
 
 def _run_member(writing: Sql, member: _Member) -> None:
