@@ -31,6 +31,7 @@ from corral.http.device.mdm import MdmRoute
 from corral.http.device.scep import ScepRoute
 from corral.http.routes import front
 from corral.http.server import Listener, open_tcp, open_unix, serve
+from corral.http.workers import supervise
 from corral.logs import configure_logs
 from corral.pki.authority import Authority, create_authority, issue_server, read_authority
 from corral.pki.identity import Trust
@@ -82,7 +83,7 @@ async def initialize(settings: Settings, clock: Clock = system_clock) -> str:
     authority = await asyncio.to_thread(
         create_authority, f"{settings.organization} Device Authority", to_datetime(clock())
     )
-    async with open_sqlite(settings.data / DATABASE, sealer, create=True) as store:
+    async with _open_store(settings, sealer, create=True) as store:
         await store.vault.put_secret("authority.certificate", authority.certificate_pem())
         await store.vault.put_secret("authority.key", authority.key_pem())
         await store.vault.put_secret("challenge.key", secrets.token_bytes(32))
@@ -94,8 +95,19 @@ async def initialize(settings: Settings, clock: Clock = system_clock) -> str:
 async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerator[Corral]:
     """The whole service over an open store, without anything that listens."""
     sealer = _sealer(settings)
-    async with open_sqlite(settings.data / DATABASE, sealer) as store:
+    async with _open_store(settings, sealer) as store:
         yield await _wire(settings, store, clock)
+
+
+def _open_store(
+    settings: Settings, sealer: Sealer, *, create: bool = False
+) -> contextlib.AbstractAsyncContextManager[Store]:
+    if settings.database == "sqlite":
+        return open_sqlite(settings.data / DATABASE, sealer, create=create)
+    # Not before it is needed: an embedded installation starts faster without the other client.
+    from corral.store.postgres import open_postgres
+
+    return open_postgres(settings.database, sealer, create=create, pooler=settings.pooler)
 
 
 async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
@@ -222,20 +234,30 @@ def _identity_source(settings: Settings) -> IdentitySource:
 
 
 def run(settings: Settings) -> None:
-    """Serve until a signal says stop."""
+    """Serve until a signal says stop, in as many processes as the settings say."""
+    if settings.workers == 1:
+        _run_one(settings, 0)
+    else:
+        supervise(settings.workers, lambda number: _run_one(settings, number))
+
+
+def _run_one(settings: Settings, number: int) -> None:
     configure_logs(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(settings, number))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, number: int) -> None:
+    """One process; the first also has the admin socket."""
     async with build(settings) as corral:
         tls = _tls(settings, corral.authority)
         separate = bool(settings.admin_listen)
         app = corral.device_app if separate else corral.both_app
-        listeners = [Listener(app, open_tcp(address), tls) for address in settings.listen]
-        listeners += [Listener(corral.admin_app, open_tcp(address), tls) for address in settings.admin_listen]
-        listeners.append(Listener(corral.admin_app, open_unix(settings.admin_socket), local=True))
+        shared = settings.workers > 1
+        listeners = [Listener(app, open_tcp(each, shared=shared), tls) for each in settings.listen]
+        listeners += [Listener(corral.admin_app, open_tcp(each, shared=shared), tls) for each in settings.admin_listen]
+        if number == 0:
+            listeners.append(Listener(corral.admin_app, open_unix(settings.admin_socket), local=True))
         addresses = [str(each.socket.getsockname()) for each in listeners]
 
         def started() -> None:
@@ -257,7 +279,8 @@ async def _serve(settings: Settings) -> None:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
             await corral.worker.finish()
-            settings.admin_socket.unlink(missing_ok=True)
+            if number == 0:
+                settings.admin_socket.unlink(missing_ok=True)
             _log.info("corral.stopped")
 
 

@@ -97,6 +97,18 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _check_database(given: str) -> str:
+    """Never quotes what was given: a password may be in it."""
+    try:
+        parts = urlsplit(given)
+        valid = given == "sqlite" or (parts.scheme in ("postgresql", "postgres") and (parts.port or 5432) > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("sqlite, or postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    return given
+
+
 def _check_authority(authorities: dict[str, Path]) -> dict[str, Path]:
     for name in authorities:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
@@ -106,6 +118,7 @@ def _check_authority(authorities: dict[str, Path]) -> dict[str, Path]:
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 Url = Annotated[str, AfterValidator(_check_url)]
+Database = Annotated[str, AfterValidator(_check_database)]
 Addresses = Annotated[tuple[Annotated[str, AfterValidator(_check_address)], ...], NoDecode, BeforeValidator(_split)]
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(_check_proxy)], ...], NoDecode, BeforeValidator(_split)]
 Authorities = Annotated[dict[str, Path], NoDecode, BeforeValidator(_pairs), AfterValidator(_check_authority)]
@@ -128,6 +141,15 @@ class Settings(BaseSettings):
     )
 
     data: Path = Field(DEFAULT_DATA, description="Folder of the database, the sealing key and the admin socket")
+    database: Database = Field(
+        "sqlite",
+        repr=False,
+        description="`sqlite` (a file in the data folder), or postgresql://USER:PASSWORD@HOST/NAME",
+    )
+    pooler: Literal["none", "transaction"] = Field(
+        "none", description="`transaction` where the PostgreSQL database is behind PgBouncer in transaction mode"
+    )
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL")
     public_url: Url = Field(description="How devices reach this service: https://HOST or https://HOST:PORT")
     organization: str = Field(
         "Corral", min_length=1, max_length=100, description="Who manages: shown on devices and on enrollment pages"
@@ -231,6 +253,10 @@ class Settings(BaseSettings):
             raise ValueError("identity = header needs the address of the proxy in `proxy`")
         if self.identity == "tls" and self.tls == "off":
             raise ValueError("identity = tls needs TLS: set tls to own or files")
+        if self.workers > 1 and self.database == "sqlite":
+            raise ValueError("workers above 1 need PostgreSQL: set database to its URL")
+        if self.pooler != "none" and self.database == "sqlite":
+            raise ValueError("pooler is for PostgreSQL: set database to its URL")
         if self.admission is Admission.TRUSTED_IDENTITY and not self.authorities:
             raise ValueError("admission = trusted-identity needs at least one authority in `authorities`")
         return self
