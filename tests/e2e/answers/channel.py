@@ -1,17 +1,16 @@
 """Rows 28 to 36: the command channel, and what can happen anywhere."""
 
 import asyncio
-import ssl
 
 import apsw
 
 from corral.apple.plist import parse_dict
 from corral.simulator.transport import Response
-from corral.simulator.trust import tls_context
 from corral.store.sqlite.connecting import typed
 from e2e.answers.register import Stage, row
 from e2e.installation import Installation
 from e2e.messages import check_in, enrollment_of, report, update_token
+from e2e.wire import connect, raw
 
 
 def is_nothing(answer: Response) -> bool:
@@ -128,13 +127,13 @@ async def headers_that_are_too_large(stage: Stage) -> None:
         b"\x16\x03\x01\x00\x05hello\r\n\r\n",
     ):
         answer = await raw(stage.corral, request)
-        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.status == 400
 
 
 @row(36)
 async def overload(stage: Stage) -> None:
     device = await stage.narrow.enrolled()
-    reader, writer = await _connect(stage.narrow)
+    reader, writer = await connect(stage.narrow)
     writer.write(b"PUT /mdm HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
     await writer.drain()
     await asyncio.sleep(0.1)
@@ -152,23 +151,6 @@ async def overload(stage: Stage) -> None:
     typed(database).execute("ROLLBACK")
     database.close()
     assert (await update_token(device)).status == 200
-
-
-async def raw(at: Installation, request: bytes) -> bytes:
-    """What comes back for these very bytes until the server hangs up."""
-    reader, writer = await _connect(at)
-    writer.write(request)
-    try:
-        async with asyncio.timeout(5):
-            return await reader.read()
-    finally:
-        writer.close()
-
-
-async def _connect(at: Installation) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    port = int(at.url.rpartition(":")[2])
-    context: ssl.SSLContext = tls_context(at.trust, None)
-    return await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="127.0.0.1")
 
 
 async def _put(at: Installation, path: str, body: bytes, method: str = "PUT") -> Response:
