@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from corral.apple import catalog
 from corral.apple.catalog import Target
 from corral.apple.plist import PlistValue
+from corral.simulator.behaviour import Behaviour, Removal
 from corral.simulator.contents import (
     Contents,
     apps_of,
@@ -28,7 +29,10 @@ Keys: TypeAlias = Mapping[str, PlistValue]
 _UNKNOWN_REQUEST: Final = 12021
 _NOT_AUTHORIZED: Final = 12007
 _NOT_INSTALLED: Final = 12075
+_NOT_REMOVED: Final = 12011
 _INSTALLATION_FAILED: Final = 4001
+_NOT_AWAITING: Final = 101
+NOT_MANAGED: Final = 12013
 
 
 class Then(Enum):
@@ -38,6 +42,7 @@ class Then(Enum):
     LEAVE = auto()
     WIPE = auto()
     SYNC_DECLARATIONS = auto()
+    BE_CONFIGURED = auto()
     RENEW = auto()
 
 
@@ -58,8 +63,8 @@ class Asked:
     contents: Contents = field(repr=False)
     enrollment: Enrollment = field(repr=False)
     channel: Channel = field(repr=False)
-    supervised: bool = False
-    information_size: int = 0
+    behaviour: Behaviour
+    is_awaiting: bool
 
 
 def error(code: int, text: str, domain: str = "MCMDMErrorDomain") -> Reply:
@@ -94,7 +99,7 @@ def _refuse(asked: Asked) -> Reply | None:
         platform,
         asked.facts.os_version,
         "user" if asked.channel.is_user else "device",
-        supervised=asked.supervised,
+        supervised=asked.behaviour.supervised or asked.behaviour.awaiting_configuration,
         access_rights=asked.enrollment.profile.access_rights,
     )
     for finding in catalog.check(name, asked.keys, target):
@@ -110,8 +115,8 @@ def _device_information(asked: Asked) -> Reply:
     queries = asked.keys.get("Queries")
     wanted = [name for name in queries if isinstance(name, str)] if isinstance(queries, list) else []
     found: dict[str, PlistValue] = {name: known[name] for name in wanted if name in known}
-    if asked.information_size:
-        _pad(found, asked.information_size)
+    if asked.behaviour.information_size:
+        _pad(found, asked.behaviour.information_size)
     return Reply(keys={"QueryResponses": found})
 
 
@@ -207,10 +212,22 @@ def _install_profile(asked: Asked) -> Reply:
 def _remove_profile(asked: Asked) -> Reply:
     identifier = asked.keys.get("Identifier")
     if identifier == asked.enrollment.profile.identifier:
-        return Reply(then=Then.LEAVE)
+        match asked.behaviour.removal:
+            case Removal.OBEY:
+                return Reply(then=Then.LEAVE)
+            case Removal.ANSWER_ERROR:
+                return error(_NOT_REMOVED, "The profile cannot be removed.")
+            case Removal.ACKNOWLEDGE_ONLY:
+                return Reply()
     if not isinstance(identifier, str) or asked.contents.profiles.pop(identifier, None) is None:
         return error(_NOT_INSTALLED, f"The profile '{identifier}' is not installed.")
     return Reply()
+
+
+def _device_configured(asked: Asked) -> Reply:
+    if not asked.is_awaiting:
+        return error(_NOT_AWAITING, "The device is not awaiting configuration.", "MDMDeviceEnrollment")
+    return Reply(then=Then.BE_CONFIGURED)
 
 
 def _settings(asked: Asked) -> Reply:
@@ -268,6 +285,7 @@ _NOTHING_THERE: Final[Mapping[str, Keys]] = {
 _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "CertificateList": _certificate_list,
     "DeclarativeManagement": lambda asked: Reply(then=Then.SYNC_DECLARATIONS),
+    "DeviceConfigured": _device_configured,
     "DeviceInformation": _device_information,
     "DeviceLock": _device_lock,
     "EraseDevice": lambda asked: Reply(then=Then.WIPE),

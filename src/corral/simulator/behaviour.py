@@ -66,7 +66,8 @@ class Behaviour:
     """`proof` None means as the profile says: a signature with SignMessage, else a TLS client certificate.
 
     `ignored_unenrollments` is how many answers that end its enrollment a device passes over, which no device
-    of Apple's does; `delay` is the time (seconds) that each command takes; `information_size` pads the answer to
+    of Apple's does; `awaiting_configuration` is as after Automated Device Enrollment, whose devices are supervised;
+    `delay` is the time (seconds) that each command takes; `information_size` pads the answer to
     DeviceInformation to about that many bytes.
     """
 

@@ -10,8 +10,8 @@ from functools import partial
 from random import Random
 
 from corral.apple.profile import PER_USER_CONNECTIONS
-from corral.simulator.answers import Asked, Reply, Then, answer, error, installation_failed
-from corral.simulator.behaviour import Behaviour, Busy, Removal
+from corral.simulator.answers import NOT_MANAGED, Asked, Reply, Then, answer, error, installation_failed
+from corral.simulator.behaviour import Behaviour, Busy
 from corral.simulator.contents import Contents
 from corral.simulator.declaring import SyncFailed, synchronize
 from corral.simulator.enrollment import Channel, Enrollment, new_user_channel
@@ -237,38 +237,20 @@ class Device:
     async def _execute(self, channel: Channel, command: CommandReceived) -> Reply:
         enrollment = self.enrollment
         if enrollment is None:
-            return error(12013, "The device is not managed.")
-        behaviour = self.behaviour
-        asked = Asked(
-            command.request_type,
-            command.keys,
-            self.facts,
-            self.contents,
-            enrollment,
-            channel,
-            behaviour.supervised,
-            behaviour.information_size,
+            return error(NOT_MANAGED, "The device is not managed.")
+        reply = answer(
+            Asked(
+                command.request_type,
+                command.keys,
+                self.facts,
+                self.contents,
+                enrollment,
+                channel,
+                self.behaviour,
+                self.is_awaiting,
+            )
         )
-        if command.request_type == "DeviceConfigured":
-            return self._end_awaiting()
-        reply = answer(asked)
-        if reply.then is Then.RENEW:
-            return await self._renew(command.keys.get("Payload"))
-        if reply.then is Then.LEAVE:
-            match behaviour.removal:
-                case Removal.ANSWER_ERROR:
-                    return error(12011, "The profile cannot be removed.")
-                case Removal.ACKNOWLEDGE_ONLY:
-                    return Reply()
-                case Removal.OBEY:
-                    pass
-        return reply
-
-    def _end_awaiting(self) -> Reply:
-        if not self.is_awaiting:
-            return error(101, "The device is not awaiting configuration.", "MDMDeviceEnrollment")
-        self.is_awaiting = False
-        return Reply()
+        return await self._renew(command.keys.get("Payload")) if reply.then is Then.RENEW else reply
 
     async def _renew(self, payload: object) -> Reply:
         try:
@@ -284,6 +266,8 @@ class Device:
                 await self.leave("RemoveProfile")
             case Then.WIPE:
                 self.wipe("EraseDevice")
+            case Then.BE_CONFIGURED:
+                self.is_awaiting = False
             case Then.SYNC_DECLARATIONS if self.enrollment is not None:
                 try:
                     await synchronize(self.voice, self.enrollment, channel)
