@@ -24,7 +24,7 @@ from corral.lifecycle.state import (
     Snapshot,
     channel_id,
 )
-from corral.store.devices import Ask, Committed, CommitOutcome, Contact, Next, Stale
+from corral.store.devices import Ask, CommitOutcome, Committed, Contact, Next, Stale
 
 FINAL = {
     Status.ACKNOWLEDGED: DeliveryState.ACKNOWLEDGED,
@@ -55,13 +55,12 @@ class MemoryStore:
     async def load(self, contact: Contact) -> Snapshot:
         certificate = self.certificates.get(contact.fingerprint)
         bound = self.connections.get(certificate.connection_id) if certificate else None
-        if certificate is not None and certificate.device_id is None:
-            bound = None
         named = self.connections.get(contact.named) if certificate is None and contact.named else None
         of_device = [c for c in self.connections.values() if c.device_id == contact.device_id]
         live = [c for c in of_device if not c.is_over]
-        over = [c for c in of_device if c.is_over]
-        lives = sorted([*live, *over[-1:]], key=lambda c: -c.created_at)
+        over = sorted((c for c in of_device if c.is_over), key=lambda c: c.created_at)
+        born = {c.id: number for number, c in enumerate(of_device)}
+        lives = sorted([*live, *over[-1:]], key=lambda c: (-c.created_at, -born[c.id]))
         grant = self.grants.get(certificate.grant_id or "") if certificate else None
         life = bound or named
         key = channel_id(life.id, contact.user_id) if life else ""
@@ -75,7 +74,7 @@ class MemoryStore:
             link=self.links.get(grant.link_id or "") if grant else None,
             channel=self.channels.get(key),
             delivery=self.deliveries.get((key, contact.command_uuid or "")),
-            escrow=self._escrow_of(life.id) if life else {},
+            escrow=self.escrow_of(life.id) if life else {},
             breaker=Breaker(
                 open=self.breaker_open,
                 counted=frozenset(i for i, at in self.unenrolling if at >= contact.breaker_since),
@@ -83,7 +82,7 @@ class MemoryStore:
             topics=self.topics,
         )
 
-    def _escrow_of(self, connection: str) -> dict[EscrowKind, bytes]:
+    def escrow_of(self, connection: str) -> dict[EscrowKind, bytes]:
         latest = {kind: versions[-1] for (owner, kind), versions in self.escrow.items() if owner == connection}
         return {kind: value for kind, value in latest.items() if value is not None}
 
@@ -92,7 +91,7 @@ class MemoryStore:
         if life is None:
             return Snapshot()
         snapshot = await self.load(Contact(fingerprint=b"", device_id=life.device_id, breaker_since=breaker_since))
-        return replace(snapshot, bound=life, channel=self.channels.get(life.id), escrow=self._escrow_of(life.id))
+        return replace(snapshot, bound=life, channel=self.channels.get(life.id), escrow=self.escrow_of(life.id))
 
     async def exchange(self, ask: Ask) -> Next | Snapshot:
         snapshot = await self.load(ask.contact)
@@ -179,7 +178,9 @@ class MemoryStore:
             self.unenrolling.append((change.unenrolling, change.at or change.events[0].at))
         self.breaker_open = self.breaker_open or change.trip_breaker
         self.events += change.events
-        self.work |= {(w.kind, w.key): w for w in change.work}
+        for work in change.work:
+            former = self.work.get((work.kind, work.key), work)
+            self.work[work.kind, work.key] = min(former, work, key=lambda each: each.due_at)
         return Committed()
 
     def _fits(self, change: Change) -> bool:
@@ -195,6 +196,13 @@ class MemoryStore:
             link = self.links[change.link_used]
             if link.uses is not None and link.used >= link.uses:
                 return False
+        for certificate in change.certificates:
+            kept = self.certificates.get(certificate.fingerprint)
+            revoked = kept is not None and kept.status is CertificateStatus.REVOKED
+            if revoked and certificate.status is not CertificateStatus.REVOKED:
+                return False
+        if change.unenrolling is not None and self.breaker_open:
+            return False
         return self._one_life_each(self.connections | {c.id: c for c in change.connections})
 
     @staticmethod

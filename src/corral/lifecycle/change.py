@@ -111,7 +111,7 @@ class Change:
 
     @property
     def is_empty(self) -> bool:
-        return self == Change(device_id=self.device_id, expects=self.expects)
+        return self == Change(device_id=self.device_id, expects=self.expects, at=self.at)
 
 
 NOTHING = Change()

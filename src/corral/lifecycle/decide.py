@@ -6,14 +6,15 @@ is sent. A change names the device version it was decided on; if that is stale t
 
 from dataclasses import replace
 
-from corral.apple.checkin import Authenticate, CheckOut, TokenUpdate
+from corral.apple.checkin import Authenticate, CheckOut, SetBootstrapToken, TokenUpdate
+from corral.lifecycle.admitting import decide_authenticate
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, merge
-from corral.lifecycle.connecting import decide_authenticate, decide_token_update
+from corral.lifecycle.connecting import decide_token_update
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.leaving import decide_check_out, end
 from corral.lifecycle.message import Message, Reported
-from corral.lifecycle.policy import OnLostBinding, OnRestore, Policy
-from corral.lifecycle.reporting import decide_report
+from corral.lifecycle.policy import OnExpiredIdentity, OnLostBinding, Policy
+from corral.lifecycle.reporting import EXPIRED, decide_report, keep
 from corral.lifecycle.serving import decide_service
 from corral.lifecycle.state import (
     Certificate,
@@ -61,9 +62,11 @@ def _decide_known(snapshot: Snapshot, message: Message, identity: Identity, poli
     if not isinstance(message, CheckOut):
         why = _reason_to_leave(snapshot, moment)
         if why:
-            return _tell_to_leave(snapshot, why, isinstance(message, Reported), policy, moment)
+            return _tell_to_leave(snapshot, why, message, policy, moment)
+    if moment.now >= identity.not_after and not _hears_expired(message, policy):
+        return Decision(EXPIRED)
     if certificate is not None and certificate.status is CertificateStatus.RETIRED:
-        return _decide_retired(snapshot, certificate, message, identity, policy, moment)
+        return _decide_retired(snapshot, certificate, message, policy, moment)
     if speaker.user_id:
         return decide_user_message(snapshot, message, identity, policy, moment)
     match message:
@@ -135,10 +138,11 @@ def _refuse_clone(certificate: Certificate, claimed: str, moment: Moment) -> Dec
 
 def _reason_to_leave(snapshot: Snapshot, moment: Moment) -> str:
     """Why this contact is answered by unenrolling; empty when it is not."""
-    device, bound = snapshot.device, snapshot.bound
+    device, bound, certificate = snapshot.device, snapshot.bound, snapshot.certificate
     if device is not None and device.blocked_at is not None:
         return "The organization has blocked this device."
-    if bound is None:
+    # A certificate that no device has authenticated with is issued for a life, and not bound to it.
+    if bound is None or certificate is None or certificate.device_id is None:
         return ""
     if bound.ended_by_decision:
         return "The organization has ended the management of this device."
@@ -147,41 +151,51 @@ def _reason_to_leave(snapshot: Snapshot, moment: Moment) -> str:
     return ""
 
 
-def _tell_to_leave(snapshot: Snapshot, why: str, is_poll: bool, policy: Policy, moment: Moment) -> Decision:
+def _tell_to_leave(snapshot: Snapshot, why: str, message: Message, policy: Policy, moment: Moment) -> Decision:
+    """Whatever the answer is, a result that came with the contact is kept; nobody is told to leave on stale rows."""
     device, bound = snapshot.device, snapshot.bound
-    decision = unenroll(bound, device, snapshot.breaker, policy, moment.now, why=why, is_poll=is_poll)
-    if decision.change.unenrolling is None or bound is None or bound.is_over or device is None:
+    is_report = isinstance(message, Reported)
+    decision = unenroll(bound, device, snapshot.breaker, policy, moment.now, why=why, is_poll=is_report)
+    kept = keep(message, bound, moment) if is_report and bound is not None else Change()
+    decision = replace(decision, change=merge(kept, decision.change))
+    if decision.change.unenrolling is None or device is None:
         return decision
+    if bound is None or bound.is_over:
+        return replace(decision, change=replace(decision.change, device_id=device.id, expects=device.version))
     request = bound.end_request or EndRequest(by="block", at=moment.now, deadline=moment.now)
     proof = f"answered {decision.answer.status}" if isinstance(decision.answer, Answer) else ""
     ended = end(replace(bound, end_request=request), device, EndReason.UNENROLLED, moment, proof=proof)
     return replace(decision, change=merge(decision.change, ended))
 
 
+def _hears_expired(message: Message, policy: Policy) -> bool:
+    """What a device may still say under an identity that has expired: enough to be reached, repaired and ended."""
+    if isinstance(message, CheckOut | Reported):
+        return True
+    repairs = policy.on_expired_identity is OnExpiredIdentity.REPAIR
+    return repairs and isinstance(message, Authenticate | TokenUpdate | SetBootstrapToken)
+
+
 def _decide_retired(
-    snapshot: Snapshot,
-    certificate: Certificate,
-    message: Message,
-    identity: Identity,
-    policy: Policy,
-    moment: Moment,
+    snapshot: Snapshot, certificate: Certificate, message: Message, policy: Policy, moment: Moment
 ) -> Decision:
     """A certificate that a renewal has replaced is heard again: a backup from before it was restored.
 
-    Its TokenUpdate is a restore like any other; everything else gets nothing, so that two copies of one device
-    cannot share a queue.
+    Its TokenUpdate is like any other of a restored device; everything else gets nothing, so that two copies of one
+    device cannot share a queue.
     """
     bound = snapshot.bound
     if isinstance(message, TokenUpdate) and bound is not None and not message.speaker.user_id:
-        if policy.on_restore is OnRestore.REFUSE:
-            return _tell_to_leave(snapshot, "Restored from an old backup.", False, policy, moment)
         again = replace(certificate, status=CertificateStatus.BOUND, heard_at=moment.now)
-        restored = replace(snapshot, certificate=again)
-        decision = decide_token_update(restored, message, policy, moment)
+        decision = decide_token_update(replace(snapshot, certificate=again), message, policy, moment)
+        if decision.answer != ACCEPTED:
+            return decision
         return replace(decision, change=merge(Change(certificates=(again,)), decision.change))
-    if isinstance(message, CheckOut):
-        return Decision(ACCEPTED)
-    return Decision(ACCEPTED if isinstance(message, Reported) else UNKNOWN, _heard_old(bound, moment))
+    heard = _heard_old(bound, moment)
+    if isinstance(message, Reported):
+        kept = keep(message, bound, moment) if bound is not None else Change()
+        return Decision(ACCEPTED, merge(kept, heard))
+    return Decision(ACCEPTED if isinstance(message, CheckOut) else UNKNOWN, heard)
 
 
 def _heard_old(bound: Connection | None, moment: Moment) -> Change:

@@ -78,12 +78,18 @@ def _refusal(state: GrantState, now: Instant) -> str:
         return "the enrollment has expired"
     if state.device_blocked:
         return "the device is blocked"
-    if state.link is not None:
-        return state.link.refusal(now) or ""
     if grant.purpose is Purpose.RENEW:
-        life = state.connection
-        if life is None or life.phase not in (Phase.CONNECTED, Phase.ENDING) or life.end_request is not None:
-            return "the connection that it renews is over"
+        return _refusal_to_renew(state)
+    return state.link.refusal(now) or "" if state.link is not None else ""
+
+
+def _refusal_to_renew(state: GrantState) -> str:
+    """A grant to renew is good for the renewal that is under way, and for nothing once that is through or replaced."""
+    life = state.connection
+    if life is None or life.phase is not Phase.CONNECTED:
+        return "the connection that it renews is over"
+    if life.renewal is None or life.renewal.grant_id != state.grant.id:
+        return "this renewal is no longer under way"
     return ""
 
 

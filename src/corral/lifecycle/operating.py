@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from corral.apple import command
-from corral.lifecycle.change import Change, Enqueue, Event, Work
+from corral.lifecycle.change import Change, Enqueue, Event, Work, merge
 from corral.lifecycle.connecting import PUSH
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.leaving import end
@@ -37,19 +37,41 @@ def end_connection(
 ) -> Change:
     """Ask the device to leave: RemoveProfile first in its queue, and past the deadline an unenrolling answer.
 
-    An `authenticating` life gets no command, so it is over at once. Without a known profile identifier (an
-    imported connection) nothing can be removed by name, so the next contact is answered by unenrolling.
+    An `authenticating` life gets no command, so it is over at once; so is one whose device has acknowledged
+    EraseDevice, since it has gone unless it is heard again. Without a known profile identifier (an imported
+    connection) nothing can be removed by name, so the next contact is answered by unenrolling.
     """
     device = snapshot.device
     if device is None:
         raise OperationRefused("There is no such device.")
-    life = snapshot.current or snapshot.life(Phase.AUTHENTICATING)
-    if life is None:
+    life, attempt = snapshot.current, snapshot.life(Phase.AUTHENTICATING)
+    request = EndRequest(by=by, at=moment.now, deadline=deadline)
+    change = Change()
+    if attempt is not None:
+        change = end(replace(attempt, end_request=request), device, EndReason.REFUSED, moment, proof=f"ended by {by}")
+    if life is not None:
+        return merge(change, _end_current(snapshot, life, device, request, profile_identifier, policy, moment))
+    if attempt is None:
         raise OperationRefused(f"Device {device.id} has no connection that could be ended.")
-    if life.phase is Phase.ENDING:
-        assert life.end_request is not None
-        sooner = min(deadline, life.end_request.deadline)
+    return change
+
+
+def _end_current(
+    snapshot: Snapshot,
+    life: Connection,
+    device: Device,
+    request: EndRequest,
+    profile_identifier: str,
+    policy: Policy,
+    moment: Moment,
+) -> Change:
+    by = request.by
+    if life.end_request is not None:
+        sooner = min(request.deadline, life.end_request.deadline)
         return _put(replace(life, end_request=replace(life.end_request, deadline=sooner)), device, by, moment)
+    if life.erasing_at is not None:
+        proof = f"EraseDevice acknowledged, and ended by {by}"
+        return end(replace(life, end_request=request), device, EndReason.ERASED, moment, proof=proof)
     if snapshot.breaker.open:
         raise OperationRefused("The breaker against mass unenrollment is open; look why, then close it.")
     if would_trip(snapshot.breaker, life.id, policy):
@@ -57,9 +79,6 @@ def end_connection(
             f"This would be more than {policy.breaker_limit} devices told to leave within "
             f"{policy.breaker_window // 60_000} minutes; raise breaker_limit or wait."
         )
-    request = EndRequest(by=by, at=moment.now, deadline=deadline)
-    if life.phase is Phase.AUTHENTICATING:
-        return end(replace(life, end_request=request), device, EndReason.REFUSED, moment, proof=f"ended by {by}")
     if not profile_identifier:
         request = replace(request, deadline=moment.now)
     change = _put(replace(life, phase=Phase.ENDING, end_request=request, renewal=None), device, by, moment)
@@ -102,8 +121,11 @@ def unblock(snapshot: Snapshot, by: str, moment: Moment) -> Change:
     return _device_change(free, lives, "device.unblocked", by, moment, "")
 
 
-def begin_renewal(snapshot: Snapshot, grant: Grant, command_uuid: str, body: bytes, by: str, moment: Moment) -> Change:
-    """Send the enrollment profile again with a new challenge: the device gets a new key and checks in anew."""
+def begin_renewal(snapshot: Snapshot, grant: Grant, body: bytes, by: str, moment: Moment) -> Change:
+    """Send the enrollment profile again with a new challenge: the device gets a new key and checks in anew.
+
+    The grant's id is the CommandUUID of the InstallProfile (`body`), so that its failure ends this renewal only.
+    """
     device, life = snapshot.device, snapshot.life(Phase.CONNECTED)
     if device is None or life is None:
         raise OperationRefused("Only a connected device can renew its identity.")
@@ -113,7 +135,7 @@ def begin_renewal(snapshot: Snapshot, grant: Grant, command_uuid: str, body: byt
     change = _device_change(device, (settle(after, device),), "connection.renewal-asked", by, moment, "")
     queued = Enqueue(
         channel_id=life.id,
-        command_uuid=command_uuid,
+        command_uuid=grant.id,
         request_type="InstallProfile",
         body=body,
         consequence=Consequence.RENEWAL,

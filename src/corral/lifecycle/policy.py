@@ -50,6 +50,8 @@ class Policy:
     """How long DeviceConfigured waits after the TokenUpdate, so that setup commands can be queued before it."""
     configured_retry: Instant = 5 * MINUTE
     """How long a device may wait in Setup Assistant before DeviceConfigured is sent again."""
+    installation_time: Instant = 15 * MINUTE
+    """How long after an Authenticate its TokenUpdate is waited for before commands flow again in the life as it was."""
     not_now_push: Instant = 10 * MINUTE
     """When a channel that said NotNow is pushed again."""
     keys_per_grant: int = 4

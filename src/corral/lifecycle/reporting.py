@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from corral.apple.report import Status
+from corral.lifecycle.admitting import belongs_to_renewal
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, NextCommand, Result, merge
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.leaving import end
@@ -38,19 +39,17 @@ def decide_report(
         return Decision(ACCEPTED, merge(kept, _still_here(life, moment)))
     if life.phase is Phase.AUTHENTICATING:
         return Decision(ACCEPTED, kept)
+    expired = moment.now >= identity.not_after
+    if expired and policy.on_expired_identity is OnExpiredIdentity.REFUSE:
+        return Decision(EXPIRED)
+    change = merge(kept, _consequence(snapshot, message, life, device, moment))
+    change = merge(change, _resume(snapshot, message, life, device, policy, moment))
+    after = next((row for row in change.connections if row.id == life.id), settle(life, device))
+    if not after.open or moment.now >= after.recheck_at:
+        return Decision(ACCEPTED, change)
     key = channel_id(life.id, message.report.speaker.user_id)
     after_idle = message.report.status is Status.IDLE
-    if moment.now >= identity.not_after:
-        if policy.on_expired_identity is OnExpiredIdentity.REFUSE:
-            return Decision(EXPIRED)
-        change = merge(kept, _consequence(snapshot, message, life, device, moment))
-        return Decision(NextCommand(key, after_idle, REPAIRS), change)
-    change = merge(kept, _consequence(snapshot, message, life, device, moment))
-    if not settle(life, device).open:
-        return Decision(ACCEPTED, change)
-    if any(row.id == life.id and not row.open for row in change.connections):
-        return Decision(ACCEPTED, change)
-    return Decision(NextCommand(key, after_idle), change)
+    return Decision(NextCommand(key, after_idle, REPAIRS if expired else None), change)
 
 
 def keep(message: Reported, life: Connection, moment: Moment) -> Change:
@@ -94,12 +93,41 @@ def _consequence(snapshot: Snapshot, message: Reported, life: Connection, device
             return _put(erasing, device, "device.erasing", moment)
         case Consequence.DEVICE_CONFIGURED if done:
             return _put(replace(life, awaiting_since=None), device, "configuration.done", moment)
-        case Consequence.USER_CONFIGURED if done and snapshot.channel is not None:
-            return _put_channel(replace(snapshot.channel, awaiting_since=None), life, moment)
-        case Consequence.RENEWAL if not done:
+        case Consequence.DEVICE_CONFIGURED if life.awaiting_since is not None:
+            # Counted from now, so that the next try comes after a while and not at once.
+            return _put(replace(life, awaiting_since=moment.now), device, "configuration.failed", moment)
+        case Consequence.USER_CONFIGURED if snapshot.channel is not None:
+            kind = "configuration.done" if done else "configuration.failed"
+            return _put_channel(replace(snapshot.channel, awaiting_since=None), life, device, kind, moment)
+        case Consequence.RENEWAL if not done and life.renewal and life.renewal.grant_id == delivery.command_uuid:
             return _put(replace(life, renewal=None), device, "connection.renewal-failed", moment)
         case _:
             return _told(life, delivery.consequence, status, moment)
+
+
+def _resume(
+    snapshot: Snapshot, message: Reported, life: Connection, device: Device, policy: Policy, moment: Moment
+) -> Change:
+    """Deliveries go on where an Authenticate was not followed by its TokenUpdate: the installation has failed.
+
+    That is so when the device asks for commands under the identity that a renewal would have replaced, and, whatever
+    the identity, when it has taken longer than any installation does.
+    """
+    renewal = life.renewal
+    since = max(life.reauthenticated_at or 0, (renewal.authenticated_at or 0) if renewal else 0)
+    if not since or message.report.status is not Status.IDLE or message.report.speaker.user_id:
+        return Change()
+    certificate = snapshot.certificate
+    as_before = (
+        life.reauthenticated_at is None
+        and renewal is not None
+        and certificate is not None
+        and not belongs_to_renewal(certificate, renewal)
+    )
+    if not as_before and moment.now < since + policy.installation_time:
+        return Change()
+    whole = replace(life, reauthenticated_at=None, renewal=replace(renewal, authenticated_at=None) if renewal else None)
+    return _put(whole, device, "connection.installation-failed", moment)
 
 
 def _put(life: Connection, device: Device, kind: str, moment: Moment) -> Change:
@@ -113,15 +141,15 @@ def _put(life: Connection, device: Device, kind: str, moment: Moment) -> Change:
     )
 
 
-def _put_channel(channel: Channel, life: Connection, moment: Moment) -> Change:
+def _put_channel(channel: Channel, life: Connection, device: Device, kind: str, moment: Moment) -> Change:
     event = Event(
-        type="configuration.done",
+        type=kind,
         at=moment.now,
         device_id=life.device_id,
         connection_id=life.id,
         data={"user_id": channel.user_id},
     )
-    return Change(channels=(channel,), events=(event,), at=moment.now)
+    return Change(device_id=device.id, expects=device.version, channels=(channel,), events=(event,), at=moment.now)
 
 
 def _removal_failed(life: Connection, device: Device, status: Status, moment: Moment) -> Change:

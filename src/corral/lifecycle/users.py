@@ -16,7 +16,7 @@ from corral.lifecycle.connecting import PUSH
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.message import Message, Reported
 from corral.lifecycle.policy import Policy, UserAuthentication
-from corral.lifecycle.reporting import decide_report
+from corral.lifecycle.reporting import decide_report, keep
 from corral.lifecycle.serving import PLIST, serve_declarations
 from corral.lifecycle.state import Channel, Connection, Snapshot
 
@@ -32,8 +32,7 @@ def decide_user_message(
     if isinstance(message, CheckOut):
         return _leave(snapshot, moment)
     if isinstance(message, Reported):
-        known = snapshot.channel is not None or life is None or life.is_over
-        return decide_report(snapshot, message, identity, policy, moment) if known else Decision(ACCEPTED)
+        return _report(snapshot, message, identity, policy, moment)
     if life is None or life.is_over:
         return Decision(NO_PARENT)
     match message:
@@ -47,6 +46,14 @@ def decide_user_message(
             return Decision(Answer(400, reason=f"No token service {message.service_type!r} here."))
         case _:
             return Decision(Answer(400, reason="This message is not expected on a user channel."))
+
+
+def _report(snapshot: Snapshot, message: Reported, identity: Identity, policy: Policy, moment: Moment) -> Decision:
+    """A channel that is not there (any more) has no queue; what it reports is kept all the same."""
+    life, channel = snapshot.bound, snapshot.channel
+    if life is None or life.is_over or (channel is not None and channel.ended_at is None):
+        return decide_report(snapshot, message, identity, policy, moment)
+    return Decision(ACCEPTED, keep(message, life, moment))
 
 
 def _authenticate(message: UserAuthenticate, policy: Policy) -> Decision:
@@ -96,7 +103,9 @@ def _leave(snapshot: Snapshot, moment: Moment) -> Decision:
         return Decision(ACCEPTED)
     gone = replace(channel, ended_at=moment.now)
     event = _event("channel.ended", life, channel, moment)
-    return Decision(ACCEPTED, Change(channels=(gone,), events=(event,), at=moment.now))
+    expects = snapshot.device.version if snapshot.device else 0
+    change = Change(device_id=life.device_id, expects=expects, channels=(gone,), events=(event,), at=moment.now)
+    return Decision(ACCEPTED, change)
 
 
 def _event(kind: str, life: Connection, channel: Channel, moment: Moment) -> Event:

@@ -32,6 +32,7 @@ from corral.service.clock import Clock, fresh_id, to_datetime, to_instant
 from corral.service.enrolling import Enrolling
 from corral.service.errors import OverCapacity
 from corral.service.identifying import Identifying
+from corral.service.remarks import Remarks
 from corral.service.transitions import ATTEMPTS, Transitions
 from corral.store.devices import Committed, DeviceStore
 from corral.store.errors import StoreUnavailable
@@ -73,6 +74,7 @@ class Issuing:
         self._valid = timedelta(days=identity_days)
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
+        self._remarks = Remarks()
 
     def ca_certificate(self) -> bytes:
         """The answer to GetCACert: one certificate, DER."""
@@ -144,24 +146,26 @@ class Issuing:
         certificate = await self._grants.certificate(identity.fingerprint)
         if certificate is None or certificate.status is not CertificateStatus.BOUND or now >= certificate.not_after:
             return "the certificate that asks for renewal is not current"
-        grant_id = f"by-{identity.fingerprint.hex()[:32]}"
-        known = await self._grants.grant_state(grant_id)
-        if known is not None:
-            return known
         snapshot = await self._transitions.look(certificate.connection_id)
-        if snapshot.bound is None or snapshot.device is None:
+        life, device = snapshot.bound, snapshot.device
+        if life is None or device is None:
             return "the connection that it renews is over"
+        ours = f"by-{identity.fingerprint.hex()[:32]}-"
+        if life.renewal is not None and life.renewal.grant_id.startswith(ours):
+            under_way = await self._grants.grant_state(life.renewal.grant_id)
+            if under_way is not None:
+                return under_way
         grant = Grant(
-            id=grant_id,
+            id=ours + fresh_id()[:8],
             purpose=Purpose.RENEW,
             connection_id=certificate.connection_id,
             device_id=certificate.device_id,
             created_at=now,
             expires_at=certificate.not_after,
-            profile=snapshot.bound.profile,
+            profile=life.profile,
         )
         try:
-            await self._transitions.operate(
+            opened = await self._transitions.operate(
                 certificate.connection_id,
                 lambda seen, moment: operating.renewal_by_request(seen, grant, moment),
             )
@@ -169,8 +173,8 @@ class Issuing:
             return str(error)
         return GrantState(
             grant=grant,
-            connection=snapshot.bound,
-            device_blocked=snapshot.device.blocked_at is not None,
+            connection=opened.connections[0],
+            device_blocked=device.blocked_at is not None,
         )
 
     async def _issue(self, request: Request, state: GrantState) -> bytes | str:
@@ -224,6 +228,15 @@ class Issuing:
         )
 
     async def _refuse(self, request: Request, why: str) -> bytes:
-        event = Event(type="certificate.refused", at=self._clock(), data={"why": why})
-        await self._events.append((event,))
+        now = self._clock()
+        match self._challenges.read(request.challenge or ""):
+            case EnrollChallenge(link_id):
+                data, asker = {"why": why, "link": link_id}, link_id
+            case RenewChallenge(grant_id):
+                data, asker = {"why": why, "grant": grant_id}, grant_id
+            case None:
+                data, asker = {"why": why}, ""
+        if self._remarks.is_due((why, asker), now):
+            await self._events.append((Event(type="certificate.refused", at=now, data=data),))
+            self._remarks.told((why, asker), now)
         return await asyncio.to_thread(scep.reply_refused, request, self._authority, FailInfo.BAD_REQUEST)

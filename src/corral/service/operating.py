@@ -79,11 +79,11 @@ class Operating:
             life = snapshot.life(Phase.CONNECTED)
             if life is None:
                 raise OperationRefused(f"Device {device_id} is not connected, so it cannot renew its identity.")
-            grant = _renewal_grant(life, moment)
-            body = self._enrolling.renewal_profile(life, grant)
-            install = command.build(moment.fresh_id().upper(), "InstallProfile", {"Payload": body})
-            sent = install.uuid
-            return operating.begin_renewal(snapshot, grant, install.uuid, install.body, by, moment)
+            sent = moment.fresh_id().upper()
+            grant = _renewal_grant(sent, life, moment)
+            payload = self._enrolling.renewal_profile(life, grant)
+            install = command.build(sent, "InstallProfile", {"Payload": payload})
+            return operating.begin_renewal(snapshot, grant, install.body, by, moment)
 
         await self._transitions.operate(device_id, change)
         return sent
@@ -95,9 +95,9 @@ class Operating:
         return device_id
 
 
-def _renewal_grant(life: Connection, moment: Moment) -> Grant:
+def _renewal_grant(command_uuid: str, life: Connection, moment: Moment) -> Grant:
     return Grant(
-        id=moment.fresh_id().replace("-", "")[:24],
+        id=command_uuid,
         purpose=Purpose.RENEW,
         connection_id=life.id,
         device_id=life.device_id,
