@@ -75,6 +75,8 @@ class Commanding:
         """
         schedule = schedule or Schedule()
         built, payload = _build(request_type, keys, raw)
+        if raw is not None and await self._queue.command_body(built.uuid) not in (None, built.body):
+            raise RequestRefused(f"CommandUUID {built.uuid} names another command already; give this one a new one.")
         sent: list[Sent] = []
         queueing: dict[str, Sent] = {}
         for name in devices:

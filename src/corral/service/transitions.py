@@ -1,8 +1,10 @@
 """Load, decide, commit: and again with a fresh Snapshot where somebody else was faster."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
-from corral.lifecycle.change import Answer, Change, NextCommand
+from corral.lifecycle.change import Answer, Change, Decision, NextCommand
 from corral.lifecycle.decide import decide
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.message import Message
@@ -10,6 +12,7 @@ from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import Phase, Snapshot, channel_id
 from corral.service.clock import Clock, moment
 from corral.service.contacts import ContactBook
+from corral.service.remarks import Remarks
 from corral.store.devices import Committed, Contact, DeviceStore
 from corral.store.errors import StoreUnavailable
 
@@ -24,17 +27,26 @@ class Transitions:
         self._contacts = contacts
         self._policy = policy
         self._clock = clock
+        self._remarks = Remarks()
+        self._leaving = asyncio.Lock()
 
     async def answer(
         self, contact: Contact, message: Message, identity: Identity, snapshot: Snapshot | None = None
     ) -> Answer:
         """The answer to a message, after what it changes is durable; `snapshot` spares the first load."""
         for _ in range(ATTEMPTS):
-            if snapshot is None:
-                snapshot = await self._devices.load(contact)
-            decision = decide(snapshot, message, identity, self._policy, moment(self._clock))
-            if decision.change.is_empty or await self._commit(decision.change):
-                self._note(snapshot, decision.change, contact.user_id)
+            snapshot = snapshot or await self._devices.load(contact)
+            decision = self._decide(snapshot, message, identity)
+            if decision.change.unenrolling is None:
+                committed = await self._tell(decision.change, identity)
+            else:
+                # The breaker counts what is committed: of many contacts at once each must see the one before.
+                async with self._leaving:
+                    snapshot = await self._devices.load(contact)
+                    decision = self._decide(snapshot, message, identity)
+                    committed = await self._tell(decision.change, identity)
+            if committed:
+                self._note(snapshot, decision.change, contact)
                 return await self._render(decision.answer)
             snapshot = None
         raise StoreUnavailable("This device is changing faster than it can be decided; try again.")
@@ -42,10 +54,11 @@ class Transitions:
     async def operate(self, connection_or_device: str, decide_change: Callable[[Snapshot, Moment], Change]) -> Change:
         """Carry out what a person decides about a device, named by its id or that of one of its connections."""
         for _ in range(ATTEMPTS):
-            snapshot = await self.look(connection_or_device)
-            change = decide_change(snapshot, moment(self._clock))
-            if change.is_empty or await self._commit(change):
-                return change
+            async with self._leaving:
+                snapshot = await self.look(connection_or_device)
+                change = decide_change(snapshot, moment(self._clock))
+                if await self._commit(change):
+                    return change
         raise StoreUnavailable("This device is changing faster than it can be decided; try again.")
 
     async def look(self, connection_or_device: str) -> Snapshot:
@@ -60,15 +73,30 @@ class Transitions:
     def contact_since(self) -> int:
         return self._breaker_since()
 
-    def _note(self, snapshot: Snapshot, change: Change, user_id: str) -> None:
-        """Heard, on the life that this message began or belongs to."""
+    def _decide(self, snapshot: Snapshot, message: Message, identity: Identity) -> Decision:
+        now = moment(self._clock)
+        decision = decide(snapshot, message, identity, self._policy, now)
+        events = self._remarks.thin(decision.change.events, identity.fingerprint, now.now)
+        return replace(decision, change=replace(decision.change, events=events))
+
+    def _note(self, snapshot: Snapshot, change: Change, contact: Contact) -> None:
+        """Heard, on the life that this message began or belongs to; a clone is not its owner."""
         begun = next((row for row in change.connections if row.phase is not Phase.ENDED), None)
         life = begun or snapshot.bound
-        if life is not None:
-            self._contacts.note(channel_id(life.id, user_id))
+        if life is None or life.device_id != contact.device_id:
+            return
+        if contact.user_id and snapshot.channel is None and not change.channels:
+            return
+        self._contacts.note(channel_id(life.id, contact.user_id))
+
+    async def _tell(self, change: Change, identity: Identity) -> bool:
+        committed = await self._commit(change)
+        if committed:
+            self._remarks.tell(change.events, identity.fingerprint, self._clock())
+        return committed
 
     async def _commit(self, change: Change) -> bool:
-        return isinstance(await self._devices.commit(change), Committed)
+        return change.is_empty or isinstance(await self._devices.commit(change), Committed)
 
     async def _render(self, answer: Answer | NextCommand) -> Answer:
         if isinstance(answer, Answer):
