@@ -10,7 +10,6 @@ from e2e.messages import (
     authenticate,
     check_in,
     draft,
-    enrollment_of,
     is_document,
     report,
     update_token,
@@ -175,4 +174,3 @@ async def test_the_breaker_stops_a_mass_unenrollment_until_a_person_has_looked(s
     await at.post("/breaker/close")
     assert is_document(await report(devices[2]))
     assert [each["type"] for each in await at.events(0)].count("breaker.opened") == 1
-    assert enrollment_of(devices[2]).profile.topic
