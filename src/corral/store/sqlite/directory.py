@@ -93,11 +93,12 @@ class SqliteDirectory:
 
 
 def _summaries(*conditions: str) -> str:
+    """Joins the tables of the view `life` itself: as the right side of a LEFT JOIN it would be read whole."""
+    columns = select("", d=rows.DEVICE, l=rows.LIFE.removesuffix(" profile"))
     return (
-        select(f"FROM device AS d LEFT JOIN life AS l ON l.row = {_SHOWN}", d=rows.DEVICE, l=rows.LIFE).replace(
-            " FROM device", f", {_SEEN}, {_OPEN} FROM device", 1
-        )
-        + f" WHERE d.id > :after{''.join(conditions)} ORDER BY d.id LIMIT :limit"
+        f"{columns}, coalesce(p.body, x''), {_SEEN}, {_OPEN} FROM device AS d"
+        f" LEFT JOIN connection AS l ON l.rowid = {_SHOWN} LEFT JOIN profile AS p ON p.id = l.profile_id"
+        f" WHERE d.id > :after{''.join(conditions)} ORDER BY d.id LIMIT :limit"
     )
 
 

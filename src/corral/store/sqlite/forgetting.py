@@ -14,7 +14,7 @@ _COMMANDS = f"SELECT DISTINCT command_uuid FROM delivery WHERE channel_id IN ({_
 
 # Lives, channels, deliveries, results and escrow go with the device itself, by their foreign keys.
 _WHAT_HANGS_ON_IT = (
-    ("work", f"key IN ({_SPOKEN})"),
+    ("work", f"kind IN ('push', 'push-later') AND key IN ({_SPOKEN})"),
     ("contact", f"channel_id IN ({_SPOKEN})"),
     ("contact_hour", f"channel_id IN ({_SPOKEN})"),
     ("push_log", f"channel_id IN ({_SPOKEN})"),
