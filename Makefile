@@ -17,8 +17,8 @@ help: ## List the targets
 		{ echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	@echo "Installing into .venv (once) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: .venv/installed ## Show a fleet live: enroll, obey, renew, leave (ARGS="--exit --devices 20" for a script)

@@ -210,7 +210,14 @@ def test_the_table_names_every_setting_with_its_variable_and_default() -> None:
         assert shown[name] == (f"CORRAL_{name.upper()}", _default(name, field), field.description), name
 
 
-_DURATIONS = {"ending_deadline", "breaker_window", "setup_time", "configured_retry", "not_now_push"}
+_DURATIONS = {
+    "ending_deadline",
+    "breaker_window",
+    "setup_time",
+    "configured_retry",
+    "installation_time",
+    "not_now_push",
+}
 
 
 def _default(name: str, field: FieldInfo) -> str:

@@ -222,6 +222,11 @@ class Settings(BaseSettings):
     configured_retry: Duration = Field(
         5 * MINUTE, gt=0, description="When DeviceConfigured is sent again to a device that waits in Setup Assistant"
     )
+    installation_time: Duration = Field(
+        15 * MINUTE,
+        gt=0,
+        description="How long after an Authenticate of a connected device its TokenUpdate is waited for",
+    )
     not_now_push: Duration = Field(10 * MINUTE, gt=0, description="When a device that said NotNow is pushed again")
     keys_per_grant: int = Field(
         4, ge=1, le=100, description="Keys that one enrollment may come with, the first among them"
@@ -291,6 +296,7 @@ class Settings(BaseSettings):
             breaker_window=self.breaker_window,
             setup_time=self.setup_time,
             configured_retry=self.configured_retry,
+            installation_time=self.installation_time,
             not_now_push=self.not_now_push,
             keys_per_grant=self.keys_per_grant,
         )
