@@ -27,7 +27,7 @@ from corral.lifecycle.state import (
     Purpose,
 )
 from corral.sealing import make_key_file
-from corral.settings import read_settings
+from corral.settings import Settings, read_settings
 from corral.simulator.push_certificates import StandInApple
 
 START: Instant = 1_790_000_000_000
@@ -140,11 +140,19 @@ def _channel(life: str, user: str, now: Instant) -> Channel:
 
 @asynccontextmanager
 async def installation(data: Path) -> AsyncGenerator[Installation]:
-    """A new one in this folder, which nobody else sees."""
+    """A new one in this folder, which nobody else sees, at a time of its own."""
     settings = read_settings({"data": data, "public_url": "https://mdm.example.org"})
     make_key_file(settings.sealing_key_file)
-    made = Installation()
-    made.token = await initialize(settings, made.clock)
+    token = await initialize(settings, lambda: START)
+    async with opened(settings, START) as made:
+        made.token = token
+        yield made
+
+
+@asynccontextmanager
+async def opened(settings: Settings, now: Instant) -> AsyncGenerator[Installation]:
+    """One that is there already, while no service runs over it."""
+    made = Installation(now)
     async with build(settings, made.clock) as made.corral:
         base = "https://mdm.example.org/api/v1"
         inside = httpx.ASGITransport(local(made.corral.admin_app), raise_app_exceptions=False)

@@ -22,7 +22,10 @@ def show_breaker(session: Session) -> None:
 @app.command("close")
 @over_api
 def close_breaker(session: Session) -> None:
-    """Close it: devices that are to leave are told so again, counted from now."""
+    """Close it.
+
+    Devices that are to leave are told so again, counted from now.
+    """
     session.show(session.api.post("/breaker/close"), _write)
 
 

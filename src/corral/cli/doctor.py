@@ -75,8 +75,8 @@ def _ask(access: Access, findings: list[Finding]) -> tuple[dict[str, Any] | None
     from corral.cli.reach.api import Api
 
     try:
-        api = Api(access)
-        status, authority = api.get("/status"), api.get("/authority")
+        with Api(access) as api:
+            status, authority = api.get("/status"), api.get("/authority")
     except Failure as failure:
         what, _, remedy = str(failure).partition("; ")
         findings.append(fail("service", what.rstrip("."), remedy or "see that it runs, and who may ask it."))

@@ -36,7 +36,8 @@ def login(
     if not token or not token.isascii() or not token.isprintable():
         raise Failure("This is no token; `corral token create` and `corral init` print one.")
     trusted = _read(ca) if ca else ""
-    status = Api(OverHttp(checked, token, trusted)).get("/status")
+    with Api(OverHttp(checked, token, trusted)) as api:
+        status = api.get("/status")
     path = write_login(Login(checked, token, trusted))
     print(f"Logged in to {checked} (Corral {status['version']}). The token is in {path}.")
 

@@ -67,7 +67,7 @@ REASONS: dict[str, tuple[DeviceDetail, Delivery, str]] = {
     "enrolls anew": (replace(DETAIL, connections=(replace(LIFE, reauthenticated_at=NOW),)), delivery(), "enrolls anew"),
     "not yet": (DETAIL, delivery(not_before=NOW + HOUR), "earlier"),
     "over": (DETAIL, delivery(expires_at=NOW), "time is over"),
-    "no token": (replace(DETAIL, channels=(replace(CHANNEL, token=None),)), delivery(), "push token"),
+    "no token": (replace(DETAIL, channels=(replace(CHANNEL, token_updated_at=None),)), delivery(), "push token"),
     "unreachable": (
         replace(DETAIL, channels=(replace(CHANNEL, unreachable="Apple: unregistered"),)),
         delivery(),

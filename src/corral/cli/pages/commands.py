@@ -92,7 +92,7 @@ def _keys(keys: Iterable[dict[str, Any]], depth: int) -> Iterable[tuple[str, ...
             allowed = f"{key['minimum'] if key['minimum'] is not None else ''}..{key['maximum'] or ''}"
         default = "" if key["default"] is None else f"default {key['default']}"
         yield (
-            "\N{NO-BREAK SPACE}" * 2 * depth + key["name"],
+            "  " * depth + key["name"],
             key["type"],
             "required" * key["required"] or default,
             allowed,

@@ -17,8 +17,8 @@ def write_device(data: dict[str, Any]) -> None:
             ("id", device["id"]),
             ("name", device["name"]),
             ("serial number", device["serial_number"]),
-            ("model", " ".join(filter(None, (device["model_name"], device["product_name"], device["model"])))),
-            ("system", " ".join(filter(None, (device["platform"], device["os_version"], device["build_version"])))),
+            ("model", _once(device["model_name"], device["product_name"], device["model"])),
+            ("system", _once(device["platform"], device["os_version"], device["build_version"])),
             ("state", _state(device, life)),
             ("last seen", when_ago(data["last_seen"])),
             ("last push", f"{when_ago(push['at'])}: {push['outcome']}" if push else ""),
@@ -65,6 +65,11 @@ def _tell(kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
             return f"called {count(data['count'], 'time')} in this hour", whose
         case _:
             return kind, ""
+
+
+def _once(*words: str | None) -> str:
+    """Each word that is known, the first time that it comes."""
+    return " ".join(dict.fromkeys(filter(None, words)))
 
 
 def _joined(*parts: str) -> str:

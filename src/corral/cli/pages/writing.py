@@ -54,7 +54,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
         table.add_column(column, overflow="fold", justify="right" if numeric else "left")
     for row in listed:
         table.add_row(*map(Text, row))
-    console().print(table)
+    out = console()
+    with out.capture() as written:
+        out.print(table)
+    # Padding to the right would only be in the way of a pipe.
+    print("\n".join(line.rstrip() for line in written.get().splitlines()))
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -95,5 +99,5 @@ def _read(text: Any) -> datetime | None:
 def _length(seconds: float) -> str:
     for size, noun in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= 2 * size or (size != 86400 and seconds >= size):
-            return count(int(seconds // size), noun)
+            return count(round(seconds / size), noun)
     return count(int(seconds), "second")

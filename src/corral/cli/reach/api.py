@@ -1,8 +1,10 @@
 """A client of the admin API. Whatever goes wrong becomes one line and an exit code."""
 
+import socket
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -13,7 +15,8 @@ from corral.cli.reach.access import Access, OverHttp, OverSocket, is_loopback
 TIMEOUT = 60.0
 PAGE = 500
 
-_CODES = {401: ExitCode.UNREACHABLE, 404: ExitCode.NOT_FOUND, 502: ExitCode.UNREACHABLE, 503: ExitCode.UNREACHABLE}
+_UNREACHABLE = ExitCode.UNREACHABLE
+_CODES = {401: _UNREACHABLE, 404: ExitCode.NOT_FOUND, 502: _UNREACHABLE, 503: _UNREACHABLE}
 
 
 def segment(name: str) -> str:
@@ -22,11 +25,17 @@ def segment(name: str) -> str:
 
 
 class Api:
-    """Calls the admin API of one service; raises Failure."""
+    """Calls the admin API of one service; raises Failure. Its connection is closed at the end of a `with`."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._client = _client(access)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def get(self, path: str, **query: object) -> dict[str, Any]:
         return self._json(self._call("GET", path, query))
@@ -61,7 +70,7 @@ class Api:
         try:
             response = self._client.request(method, f"/api/v1{path}", params=given, json=body)
         except httpx.HTTPError as error:
-            raise Failure(self._explain(error), ExitCode.UNREACHABLE) from None
+            raise Failure(self._explain(error), _UNREACHABLE) from None
         if response.is_success:
             return response
         raise Failure(_detail(response), _CODES.get(response.status_code, ExitCode.FAILED))
@@ -76,8 +85,6 @@ class Api:
     def _explain(self, error: httpx.HTTPError) -> str:
         match self._access:
             case OverSocket(path):
-                if isinstance(error, httpx.ConnectError):
-                    return f"The service does not run: nothing answers at {path}; start it with `corral serve`."
                 return f"The service at {path} did not answer: {_words(error)}."
             case OverHttp(url):
                 text = str(error)
@@ -92,6 +99,7 @@ class Api:
 def _client(access: Access) -> httpx.Client:
     match access:
         case OverSocket(path):
+            _knock(path)
             transport = httpx.HTTPTransport(uds=str(path))
             return httpx.Client(transport=transport, base_url="http://corral", timeout=TIMEOUT, trust_env=False)
         case OverHttp(url, token, ca):
@@ -102,6 +110,19 @@ def _client(access: Access) -> httpx.Client:
                 verify=_context(ca),
                 trust_env=not is_loopback(urlsplit(url).hostname or ""),
             )
+
+
+def _knock(path: Path) -> None:
+    """Whether anybody listens, asked here so that each reason gets its own words."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            raise Failure(f"{path} belongs to the user that the service runs as; be that user.", _UNREACHABLE) from None
+        except OSError:
+            raise Failure(
+                f"The service does not run: nobody listens at {path}; start it with `corral serve`.", _UNREACHABLE
+            ) from None
 
 
 def _context(ca: str) -> ssl.SSLContext:

@@ -63,7 +63,8 @@ def over_api(command: Callable[Concatenate[Session, _P], None]) -> Callable[...,
 
         given = {name: values.pop(name) for name, _, _ in _PARAMETERS}
         access = choose(given["url"], given["token_file"], given["data"], given["ca"])
-        command(Session(Api(access), given["as_json"]), **values)  # pyright: ignore[reportCallIssue] - by the signature below
+        with Api(access) as api:
+            command(Session(api, given["as_json"]), **values)  # pyright: ignore[reportCallIssue] - by the signature below
 
     signature = inspect.signature(command, eval_str=True)
     own = [p.replace(kind=p.KEYWORD_ONLY) for p in list(signature.parameters.values())[1:]]

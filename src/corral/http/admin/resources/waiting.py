@@ -64,7 +64,7 @@ def _why(
         return "it is not to be sent earlier", delivery.not_before
     if now >= delivery.expires_at:
         return "its time is over; it will be taken out of the queue", None
-    if channel.token is None:
+    if channel.token_updated_at is None:
         return "the device has not sent a push token yet", None
     if channel.unreachable:
         return f"no push can reach the device: {channel.unreachable}", None
