@@ -1,0 +1,192 @@
+"""Every row of a store, out of one back-end and into another: what a backup, a restore and a move are made of.
+
+Both back-ends speak of the same tables and columns here, whatever theirs look like. Sealed columns travel sealed.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from corral.sealing import Sealer, SealError
+
+Value: TypeAlias = bool | int | str | bytes | None
+Row: TypeAlias = tuple[Value, ...]
+
+SCHEMA = 1
+"""Number of the tables below; it goes up whenever one of them changes."""
+
+ROWS_AT_ONCE = 1000
+BYTES_AT_ONCE = 2**20
+"""A batch ends at either; a single row may be longer."""
+
+SEAL_PLACE, SEALED = "meta/value/seal", b"corral"
+"""What the check value of a database says once its sealing key opens it, and where it was sealed for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`wide`: its rows hold whole messages, and may be megabytes each. `numbered`: the column, if any, that the
+    database counts up by itself, and of which no number may come twice."""
+
+    name: str
+    columns: tuple[str, ...]
+    booleans: frozenset[str] = frozenset()
+    wide: bool = False
+    numbered: str | None = None
+
+
+def _table(name: str, columns: str, booleans: str = "", *, wide: bool = False, numbered: str | None = None) -> Table:
+    return Table(name, tuple(columns.split()), frozenset(booleans.split()), wide, numbered)
+
+
+TABLES = (
+    _table("profile", "digest body", wide=True),
+    _table(
+        "device",
+        "id version created_at user_enrollment blocked_at blocked_reason serial_number platform os_version"
+        " build_version product_name model model_name name imei meid",
+        "user_enrollment",
+    ),
+    _table(
+        "connection",
+        "number id device_id phase origin topic created_at admitted_by connected_at reauthenticated_at awaiting_since"
+        " erasing_at ended_at end_reason proof open recheck_at renewal_grant_id renewal_asked_at"
+        " renewal_authenticated_at end_by end_asked_at end_deadline end_note profile_digest",
+        "open",
+        numbered="number",
+    ),
+    _table(
+        "channel",
+        "number id connection_id user_id kind short_name long_name topic token magic token_updated_at unreachable"
+        " awaiting_since ended_at",
+        numbered="number",
+    ),
+    _table(
+        "certificate",
+        "number fingerprint authority purpose status connection_id device_id grant_id request_digest issued_at"
+        " not_after heard_at der",
+        numbered="number",
+    ),
+    _table(
+        "link",
+        "number id token_digest created_at created_by note uses used expires_at device_id serial_number revoked_at",
+        numbered="number",
+    ),
+    _table(
+        "enroll_grant",
+        "id version purpose connection_id link_id device_id serial_number created_at expires_at keys_issued spent_at"
+        " revoked_at profile_digest",
+    ),
+    _table("command", "uuid request_type created_at created_by body", wide=True),
+    _table(
+        "delivery",
+        "sequence channel_id command_uuid request_type consequence state priority not_before expires_at deferred_at"
+        " not_now_count queued_at delivered_at attempts finished_at",
+        numbered="sequence",
+    ),
+    _table(
+        "result",
+        "id channel_id command_uuid connection_id status received_at unreadable body",
+        "unreadable",
+        wide=True,
+        numbered="id",
+    ),
+    _table("escrow", "id connection_id kind at value", numbered="id"),
+    _table("event", "sequence type at device_id connection_id data", numbered="sequence"),
+    _table("work", "kind key due_at free_at lease again_at attempts"),
+    _table("contact", "channel_id last_seen"),
+    _table("contact_hour", "channel_id hour count"),
+    _table("push_log", "id channel_id at outcome", numbered="id"),
+    _table("push_state", "channel_id at outcome"),
+    _table("unenrolling", "connection_id at"),
+    _table("breaker", "id opened_at"),
+    _table("secret", "name value"),
+    _table("push_certificate", "topic certificate_pem key_pem apple_account not_after imported_at stopped"),
+    _table("credential", "number id name digest created_at expires_at revoked_at", numbered="number"),
+)
+"""What others refer to comes first. Of `meta` only the check value travels, in the Facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a table, in its columns' order."""
+
+    table: Table
+    rows: list[Row] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of all rows before the first of them comes.
+
+    `seal` is the check value of the sealing key; `counts` the rows of each table; `numbers` the last number that
+    each numbered table has given out, whether or not its row is still there.
+    """
+
+    seal: bytes = field(repr=False)
+    counts: Mapping[str, int]
+    numbers: Mapping[str, int]
+
+
+class TransferFailed(Exception):
+    """Rows are missing or do not fit; one line says where."""
+
+
+class Source(Protocol):
+    """A store at one moment, however much is written to it meanwhile."""
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def batches(self) -> AsyncIterator[Batch]:
+        """All rows, in the order of TABLES."""
+        ...
+
+
+class Target(Protocol):
+    """An empty store that is being filled. It becomes one that can be opened only if all of it succeeds."""
+
+    async def load(self, batch: Batch) -> None: ...
+
+    async def count(self, table: Table) -> int: ...
+
+    async def set_numbers(self, numbers: Mapping[str, int]) -> None:
+        """The next row of each numbered table gets a number above these."""
+        ...
+
+
+async def carry(source: Source, target: Target, tell: Callable[[str, int], None] = lambda table, rows: None) -> None:
+    """Load everything, then count every table on both sides; `tell` hears of each batch. Raises TransferFailed."""
+    came = {table.name: 0 for table in TABLES}
+    async for batch in source.batches():
+        await target.load(batch)
+        came[batch.table.name] += len(batch.rows)
+        tell(batch.table.name, len(batch.rows))
+    for table in TABLES:
+        said, there = source.facts.counts.get(table.name, 0), await target.count(table)
+        if not said == came[table.name] == there:
+            raise TransferFailed(
+                f"Table {table.name} has {said} rows, of which {came[table.name]} were read and {there} arrived."
+            )
+    await target.set_numbers(source.facts.numbers)
+
+
+def opens(seal: bytes, sealer: Sealer) -> bool:
+    """Whether the sealing key is the one that a database's check value was made with."""
+    try:
+        return sealer.open(seal, SEAL_PLACE) == SEALED
+    except SealError:
+        return False
+
+
+def bounded(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The same rows in lists that keep to ROWS_AT_ONCE and BYTES_AT_ONCE."""
+    some, size = list[Row](), 0
+    for row in rows:
+        some.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if len(some) >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
