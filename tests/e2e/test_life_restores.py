@@ -127,4 +127,5 @@ async def test_a_backup_from_before_a_renewal_is_refused_where_the_operator_says
     backup = replace(enrollment_of(device))
     await at.post(f"/devices/{device.facts.udid}/renew")
     await device.poll()
+    backup.device.token, backup.device.magic = new_token(), new_magic()
     assert is_document(await update_token(device, backup))
