@@ -144,7 +144,7 @@ class Connection:
     admitted_by: str = ""
     """What let it in: `grant:<id>`, `authority:<name>` or `restore:<former connection>`."""
     profile: bytes = b""
-    """The enrollment facts that a renewal must repeat exactly, as JSON of apple.profile.EnrollmentFacts."""
+    """What a renewal must repeat exactly of its enrollment profile, as JSON of service.enrolling.KeptProfile."""
     connected_at: Instant | None = None
     reauthenticated_at: Instant | None = None
     """An Authenticate came under the certificate of this connected life; its TokenUpdate is awaited."""

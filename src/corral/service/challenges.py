@@ -1,7 +1,7 @@
 """SCEP challenges: secrets that stand for a grant and need no row until somebody uses them.
 
 `e.<link>.<nonce>.<mac>` is made for each download of an enrollment profile, so that looking at a link costs the
-database nothing; `r.<grant>..<mac>` goes with a renewal. The MAC (HMAC-SHA-256, 128 bits) is over what is before it.
+database nothing (`u` instead of `e` where the profile is not signed); `r.<grant>..<mac>` goes with a renewal. The MAC (HMAC-SHA-256, 128 bits) is over what is before it.
 """
 
 import base64
@@ -14,8 +14,11 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class EnrollChallenge:
+    """`signed` tells whether the profile that it stands in was: its renewal must be the same."""
+
     link_id: str
     grant_id: str
+    signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,12 @@ class Challenges:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def for_link(self, link_id: str) -> tuple[str, str]:
-        """A new challenge under this link, and the id of the grant that it will make: (challenge, grant id)."""
-        grant_id = secrets.token_hex(12)
-        return self._signed(f"e.{link_id}.{grant_id}"), grant_id
+    def for_link(self, link_id: str, *, signed: bool) -> str:
+        """A new challenge under this link, which names the grant that it will make."""
+        return self._authenticated(f"{'e' if signed else 'u'}.{link_id}.{secrets.token_hex(12)}")
 
     def for_renewal(self, grant_id: str) -> str:
-        return self._signed(f"r.{grant_id}.")
+        return self._authenticated(f"r.{grant_id}.")
 
     def read(self, challenge: str) -> Challenge | None:
         """What it stands for, or None if it was not made here."""
@@ -46,14 +48,14 @@ class Challenges:
         if not hmac.compare_digest(mac.encode(), self._mac(body).encode()):
             return None
         match body.split("."):
-            case ["e", link_id, grant_id]:
-                return EnrollChallenge(link_id, grant_id)
+            case ["e" | "u" as kind, link_id, grant_id]:
+                return EnrollChallenge(link_id, grant_id, signed=kind == "e")
             case ["r", grant_id, ""]:
                 return RenewChallenge(grant_id)
             case _:
                 return None
 
-    def _signed(self, body: str) -> str:
+    def _authenticated(self, body: str) -> str:
         return f"{body}.{self._mac(body)}"
 
     def _mac(self, body: str) -> str:

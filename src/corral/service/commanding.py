@@ -12,7 +12,7 @@ from corral.apple.identifiers import Kind
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Channel, Connection, Consequence, Instant, Phase
 from corral.service.clock import Clock
-from corral.service.enrolling import Enrolling, read_facts
+from corral.service.enrolling import Enrolling, read_kept
 from corral.service.errors import NotFound, RequestRefused
 from corral.store.directory import DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
@@ -188,11 +188,11 @@ def _life(detail: DeviceDetail, name: str) -> Connection:
 
 
 def _target(detail: DeviceDetail, life: Connection, channel: Channel) -> Target:
-    facts = read_facts(life)
+    kept = read_kept(life)
     return Target(
         platform=detail.device.platform,
         os_version=detail.device.os_version,
         channel="user" if channel.user_id else "device",
         kind=Kind(channel.kind),
-        access_rights=facts.access_rights if facts else None,
+        access_rights=kept.facts.access_rights if kept else None,
     )

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import uuid
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,6 +29,14 @@ CAPABILITIES = (
 ALL_RIGHTS = 8191
 AT_ONCE = 64
 """Profiles that are signed for strangers at the same time, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptProfile:
+    """What a renewal must repeat exactly: a device refuses an update that is signed by another, or not at all."""
+
+    facts: EnrollmentFacts
+    signed: bool
 
 
 class Enrolling:
@@ -110,30 +119,30 @@ class Enrolling:
         self._under_way += 1
         try:
             facts = await self._facts()
-            challenge, _ = self._challenges.for_link(link.id)
-            profile = _build(facts, challenge, uuid.uuid4())
+            profile = _build(facts, self._challenges.for_link(link.id, signed=signed), uuid.uuid4())
             return await asyncio.to_thread(self._sign, profile) if signed else profile
         finally:
             self._under_way -= 1
 
     def renewal_profile(self, life: Connection, grant: Grant) -> bytes:
         """The profile that the life was enrolled by, with a new identity: everything else is repeated exactly."""
-        facts = read_facts(life)
-        if facts is None:
+        kept = read_kept(life)
+        if kept is None:
             raise RequestRefused(
                 "The enrollment profile of this connection is not known here, so it cannot be repeated; "
                 "enroll the device again."
             )
-        return self._sign(_build(facts, self._challenges.for_renewal(grant.id), uuid.uuid4()))
+        profile = _build(kept.facts, self._challenges.for_renewal(grant.id), uuid.uuid4())
+        return self._sign(profile) if kept.signed else profile
 
     def profile_identifier(self, life: Connection) -> str:
         """What RemoveProfile must name to end this life; empty if it is not known."""
-        facts = read_facts(life)
-        return facts.identifier if facts else ""
+        kept = read_kept(life)
+        return kept.facts.identifier if kept else ""
 
-    async def facts_for_grant(self) -> bytes:
+    async def keep(self, *, signed: bool) -> bytes:
         """What a renewal will have to repeat of the profiles that are given out now."""
-        return msgspec.json.encode(await self._facts())
+        return msgspec.json.encode(KeptProfile(await self._facts(), signed))
 
     async def _facts(self) -> EnrollmentFacts:
         certificates = [each for each in await self._vault.push_certificates() if not each.stopped]
@@ -165,9 +174,9 @@ class Enrolling:
         return cms.sign(profile, self._authority.certificate, self._authority.key)
 
 
-def read_facts(life: Connection) -> EnrollmentFacts | None:
-    """The facts that were kept with a life; None for one that was enrolled elsewhere."""
-    return msgspec.json.decode(life.profile, type=EnrollmentFacts) if life.profile else None
+def read_kept(life: Connection) -> KeptProfile | None:
+    """What was kept of a life's profile; None for one that was enrolled elsewhere."""
+    return msgspec.json.decode(life.profile, type=KeptProfile) if life.profile else None
 
 
 def _build(facts: EnrollmentFacts, challenge: str, identity_uuid: uuid.UUID) -> bytes:

@@ -116,7 +116,7 @@ class Issuing:
                 return "the challenge was not made here"
             case RenewChallenge(grant_id):
                 return await self._grants.grant_state(grant_id) or "the renewal is not known"
-            case EnrollChallenge(link_id, grant_id):
+            case EnrollChallenge(link_id, grant_id, signed):
                 known = await self._grants.grant_state(grant_id)
                 if known is not None:
                     return known
@@ -133,7 +133,7 @@ class Issuing:
                     serial_number=link.serial_number,
                     created_at=now,
                     expires_at=min(link.expires_at, now + 30 * DAY),
-                    profile=await self._enrolling.facts_for_grant(),
+                    profile=await self._enrolling.keep(signed=signed),
                 )
                 return GrantState(grant=grant, link=link)
 
