@@ -1,7 +1,8 @@
 """SCEP challenges: secrets that stand for a grant and need no row until somebody uses them.
 
 `e.<link>.<nonce>.<mac>` is made for each download of an enrollment profile, so that looking at a link costs the
-database nothing (`u` instead of `e` where the profile is not signed); `r.<grant>..<mac>` goes with a renewal. The MAC (HMAC-SHA-256, 128 bits) is over what is before it.
+database nothing (`u` instead of `e` where the profile is not signed); `r.<grant>..<mac>` goes with a renewal. The MAC
+(HMAC-SHA-256, 128 bits) is over what is before it.
 """
 
 import base64
