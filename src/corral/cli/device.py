@@ -91,7 +91,7 @@ def end_device(
     if now and deadline is not None:
         raise UsageFailure("Give --deadline or --now, not both.")
     body = moment("--deadline", "0s" if now else deadline, "deadline", "deadline_in")
-    confirm(f"End the connection of {device}? All that came with its profile leaves the device.", yes)
+    confirm(f"End the connection of {device}, and take all that came with its profile off the device?", yes)
     data = session.api.post(f"/devices/{_segment(device)}/end", body)
     session.show(data, _write_ending)
 

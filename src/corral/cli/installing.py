@@ -84,6 +84,8 @@ def init(
     traces = [name for name in _TRACES if (found.data / name).exists()]
     if traces:
         raise Failure(f"There is an installation in {found.data} already ({', '.join(traces)}); nothing was changed.")
+    if "authorities" in given:
+        given["authorities"] = {name: str(path.absolute()) for name, path in found.authorities.items()}
     token = _make(found, given)
     if as_json:
         print(json.dumps({"data": str(found.data), "public_url": found.public_url, "token": token}, indent=2))
@@ -173,7 +175,11 @@ def _write_file(path: Path, given: Mapping[str, Any]) -> None:
     lines = ["# Settings of this installation; docs/settings.md has all of them."]
     lines += [f"{name} = {json.dumps(value, default=str)}" for name, value in given.items() if name != "authorities"]
     if "authorities" in given:
-        lines += ["", "[authorities]", *(f"{name} = {json.dumps(str(p))}" for name, p in given["authorities"].items())]
+        lines += [
+            "",
+            "[authorities]",
+            *(f"{json.dumps(name)} = {json.dumps(path)}" for name, path in given["authorities"].items()),
+        ]
     text = "\n".join(lines) + "\n"
     tomllib.loads(text)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,0 +1,156 @@
+"""`corral doctor`: each finding is one line, and what is wrong has a remedy."""
+
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.conftest import Cli, Running, free_port
+from corral.cli.examining import installation, outside, service
+from corral.cli.examining.finding import Finding, Level
+from corral.settings import Settings, read_settings
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """A healthy service."""
+    healthy: dict[str, Any] = {
+        "time": NOW.isoformat(),
+        "push_certificates": [certificate()],
+        "topics": {"com.apple.mgmt.x": 5},
+        "authority": {"subject": "CN=A", "not_after": (NOW + timedelta(days=7000)).isoformat()},
+        "breaker_opened_at": None,
+    }
+    return {**healthy, **changes}
+
+
+def certificate(days: float = 300, account: str = "a@example.org", stopped: str = "") -> dict[str, Any]:
+    until = (NOW + timedelta(days=days)).isoformat()
+    return {"topic": "com.apple.mgmt.x", "not_after": until, "apple_account": account, "stopped": stopped}
+
+
+def worst(findings: list[Finding]) -> Finding:
+    order = [Level.OK, Level.WARN, Level.FAIL]
+    return max(findings, key=lambda each: order.index(each.level))
+
+
+SERVICE: dict[str, tuple[dict[str, Any], Level, str]] = {
+    "healthy": (status(), Level.OK, ""),
+    "no push certificate": (status(push_certificates=[], topics={}), Level.FAIL, "vendor"),
+    "expired": (status(push_certificates=[certificate(-1)]), Level.FAIL, "a@example.org"),
+    "expires tomorrow": (status(push_certificates=[certificate(1)]), Level.FAIL, "a@example.org"),
+    "expires this month": (status(push_certificates=[certificate(29)]), Level.WARN, "a@example.org"),
+    "refused by Apple": (status(push_certificates=[certificate(stopped="BadCertificate")]), Level.FAIL, "Renew"),
+    "nobody's account": (status(push_certificates=[certificate(account="")]), Level.WARN, "--apple-account"),
+    "orphans": (status(topics={"com.apple.mgmt.old": 3}), Level.FAIL, "enroll them again"),
+    "authority ends": (status(authority={"subject": "CN=A", "not_after": NOW.isoformat()}), Level.FAIL, "new"),
+    "breaker open": (status(breaker_opened_at=NOW.isoformat()), Level.WARN, "corral breaker show"),
+}
+
+
+@pytest.mark.parametrize(("told", "level", "remedy"), SERVICE.values(), ids=SERVICE)
+def test_what_the_service_tells_is_judged(told: dict[str, Any], level: Level, remedy: str) -> None:
+    found = worst(service.examine(told))
+    assert found.level is level
+    assert remedy in found.remedy
+    assert bool(found.remedy) == (level is not Level.OK)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    data = tmp_path / "data"
+    data.mkdir(0o700)
+    for name in ("sealing.key", "corral.db"):
+        (data / name).touch(0o600)
+    return read_settings({"data": data, "public_url": "https://x"})
+
+
+def test_a_sound_installation_is_ok(settings: Settings) -> None:
+    assert {each.level for each in installation.examine(settings, 1)} == {Level.OK}
+
+
+def test_open_permissions_fail_with_the_command_that_mends_them(settings: Settings) -> None:
+    settings.data.chmod(0o755)
+    settings.sealing_key_file.chmod(0o640)
+    found = [each for each in installation.examine(settings, 1) if each.level is Level.FAIL]
+    assert [each.remedy for each in found] == [
+        f"Close it: chmod 700 {settings.data}",
+        f"Close it: chmod 600 {settings.sealing_key_file}",
+    ]
+
+
+def test_a_missing_key_fails(settings: Settings) -> None:
+    settings.sealing_key_file.unlink()
+    assert worst(installation.examine(settings, 1)).subject == "sealing key"
+
+
+def test_a_full_disk_warns(settings: Settings) -> None:
+    found = worst(installation.examine(settings, 10_000_000))
+    assert (found.level, found.subject) == (Level.WARN, "disk")
+
+
+def test_a_clock_that_went_back_fails(settings: Settings) -> None:
+    ahead = time.time() + 3600
+    os.utime(settings.data / "corral.db", (ahead, ahead))
+    found = worst(installation.examine(settings, 1))
+    assert (found.level, found.subject) == (Level.FAIL, "clock")
+
+
+def test_a_name_that_nobody_knows_fails() -> None:
+    found = worst(outside.examine("https://corral.invalid", ""))
+    assert (found.level, found.subject) == (Level.FAIL, "public name")
+    assert "DNS" in found.remedy
+
+
+def test_a_port_where_nobody_listens_fails() -> None:
+    found = worst(outside.examine(f"https://127.0.0.1:{free_port()}", ""))
+    assert (found.level, found.subject) == (Level.FAIL, "public URL")
+
+
+def test_a_certificate_of_nobody_known_fails(running: Running) -> None:
+    found = worst(outside.examine(running.url, ""))
+    assert (found.level, found.subject) == (Level.FAIL, "TLS")
+    assert "public authority" in found.remedy
+
+
+def test_on_the_installation_everything_is_examined(cli: Cli, running: Running) -> None:
+    outcome = cli("doctor", "--data", running.data)
+    assert outcome.code == 0, outcome
+    assert "Corral's own authority" in outcome.out
+    assert "reaches this service" in outcome.out
+    assert "of Apple Account owner@example.org" in outcome.out
+    found = json.loads(cli("doctor", "--data", running.data, "--json").out)["findings"]
+    assert {each["level"] for each in found} == {"ok"}
+    subjects = {each["subject"] for each in found}
+    assert {"data folder", "sealing key", "disk", "clock", "service", "TLS", "push certificate"} <= subjects
+
+
+def test_from_afar_what_can_be_seen_is_examined(cli: Cli, running: Running, home: Path) -> None:
+    cli("authority", "--data", running.data, "--out", home / "ca.pem")
+    (home / "token").write_text(running.token)
+    outcome = cli("doctor", "--url", running.url, "--token-file", home / "token", "--ca", home / "ca.pem")
+    assert outcome.code == 0, outcome
+    assert "disk" not in outcome.out
+    assert "reaches this service" in outcome.out
+
+
+def test_it_works_while_the_service_is_down(cli: Cli, home: Path) -> None:
+    url = f"https://127.0.0.1:{free_port()}"
+    assert cli("init", "--data", home / "d", "--public-url", url).code == 0
+    outcome = cli("doctor", "--data", home / "d")
+    assert outcome.code == 1
+    assert "service: The service does not run" in outcome.out
+    assert "corral serve" in outcome.out
+    assert "sealing key" in outcome.out
+    assert not outcome.err
+
+
+def test_without_an_installation_it_says_so(cli: Cli, home: Path) -> None:
+    outcome = cli("doctor", "--data", home / "nothing")
+    assert outcome.code == 1
+    assert "corral init" in outcome.error

@@ -1,0 +1,282 @@
+"""Each command over the API: what it changes, what it tells people, and the same as JSON."""
+
+import json
+import plistlib
+import re
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from cli.conftest import Cli, Running
+
+
+def test_a_link_is_made_listed_and_revoked(cli: Cli, service: Running) -> None:
+    outcome = cli("enroll", "link", "--uses", "unlimited", "--expires", "12h", "--note", "for Ada", "--serial", "S1")
+    assert outcome.code == 0
+    assert "any number of devices" in outcome.out
+    assert "only S1" in outcome.out
+    (url,) = re.findall(r"https://\S+/enroll/\S+", outcome.out)
+    listed = cli("enroll", "links").out
+    assert "for Ada" in listed
+    assert url not in listed
+    found = json.loads(cli("enroll", "links", "--json", "--limit", 0).out)["links"]
+    link = next(each for each in found if each["note"] == "for Ada")
+    assert cli("enroll", "revoke", link["id"]).code == 0
+    assert "withdrawn" in cli("enroll", "links").out
+    assert cli("enroll", "revoke", link["id"]).code == 3
+
+
+def test_a_link_may_end_at_a_time(cli: Cli, service: Running) -> None:
+    made = json.loads(cli("enroll", "link", "--expires", "2031-02-03T04:05:06+00:00", "--json").out)
+    assert made["link"]["expires_at"] == "2031-02-03T04:05:06Z"
+    assert cli("enroll", "link", "--expires", "2001-02-03").code == 1
+
+
+def test_a_profile_is_written_for_its_owner_alone_and_never_over_a_file(cli: Cli, service: Running, home: Path) -> None:
+    path = home / "p.mobileconfig"
+    assert cli("enroll", "link", "--out", path, "--unsigned").code == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert plistlib.loads(path.read_bytes())["PayloadType"] == "Configuration"
+    before = len(json.loads(cli("enroll", "links", "--json", "--limit", 0).out)["links"])
+    outcome = cli("enroll", "link", "--out", path)
+    assert outcome.code == 2
+    assert "exists already" in outcome.error
+    after = len(json.loads(cli("enroll", "links", "--json", "--limit", 0).out)["links"])
+    assert before == after, "no link is made for nothing"
+
+
+def test_devices_are_listed_and_found(cli: Cli, service: Running) -> None:
+    listed = json.loads(cli("device", "list", "--json").out)["devices"]
+    assert len(listed) == 16
+    table = cli("device", "list").out
+    assert all(each["device"]["id"] in table for each in listed)
+    assert "Mac 16" in cli("device", "list", "--phase", "ended").out
+    assert "Mac 1 " not in cli("device", "list", "--phase", "ended").out
+    assert cli("device", "list", "--search", "zzz").out.startswith("No device")
+    outcome = cli("device", "list", "--limit", "3")
+    assert "--after" in outcome.err
+    assert "--after" not in outcome.out
+    assert cli("device", "list", "--phase", "happy").code == 1
+
+
+def test_a_device_is_shown_by_each_of_its_names(cli: Cli, service: Running) -> None:
+    for name in ("D2", "SERIAL2", "C2"):
+        outcome = cli("device", "show", name)
+        assert outcome.code == 0
+        assert "Mac 2" in outcome.out
+        assert "connected since" in outcome.out
+    assert json.loads(cli("device", "show", "D2", "--json").out)["device"]["id"] == "D2"
+
+
+def test_the_next_command_and_why_it_waits_are_told(cli: Cli, service: Running) -> None:
+    assert cli("command", "send", "D3", "--type", "ProfileList", "--not-before", "1h").code == 0
+    for page in ("show", "timeline"):
+        assert "ProfileList" in cli("device", page, "D3").out
+        assert "it is not to be sent earlier than" in cli("device", page, "D3").out
+
+
+def test_the_timeline_is_told_and_goes_back(cli: Cli, service: Running) -> None:
+    assert cli("device", "block", "D4", "--reason", "lost in\x1b[2J a taxi").code == 0
+    assert cli("device", "unblock", "D4").code == 0
+    outcome = cli("device", "timeline", "D4", "--limit", 1)
+    assert "device.unblocked" in outcome.out
+    (before,) = re.findall(r"--before (\S+)\.$", outcome.err, re.MULTILINE)
+    older = cli("device", "timeline", "D4", "--before", before).out
+    assert "lost in" in older
+    assert "\x1b" not in older, "nothing that was typed or sent may steer the terminal"
+    assert cli("device", "timeline", "D4", "--before", "7d").code == 2
+
+
+def test_a_block_is_shown(cli: Cli, service: Running) -> None:
+    assert "blocked" in cli("device", "block", "D5").out
+    assert "blocked since" in cli("device", "show", "D5").out
+    assert cli("device", "unblock", "D5").code == 0
+    assert cli("device", "unblock", "D5").code == 1
+
+
+def test_a_connection_is_ended_and_only_then_forgotten(cli: Cli, service: Running) -> None:
+    outcome = cli("device", "forget", "D6", "--yes")
+    assert outcome.code == 1
+    assert "end the connection" in outcome.error
+    outcome = cli("device", "end", "D6", "--deadline", "3d", "--yes")
+    assert outcome.code == 0
+    assert "asked to remove its profile" in outcome.out
+    assert cli("device", "forget", "D16", "--yes").code in (0, 3)
+
+
+def test_what_cannot_be_undone_is_not_done_unasked(cli: Cli, service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (("device", "end", "D7"), ("device", "forget", "D7"), ("command", "clear", "D7")):
+        outcome = cli(*command)
+        assert outcome.code == 2
+        assert "--yes" in outcome.error
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", _refuse)
+    assert cli("device", "end", "D7").code == 1
+    assert json.loads(cli("device", "show", "D7", "--json").out)["connections"][0]["phase"] == "connected"
+
+
+def _refuse(question: str, *, abort: bool) -> None:
+    import typer
+
+    assert question.endswith("?")
+    assert abort
+    raise typer.Abort
+
+
+def test_a_renewal_needs_a_profile_that_is_known_here(cli: Cli, service: Running) -> None:
+    outcome = cli("device", "renew", "D8")
+    assert outcome.code == 1
+    assert "enroll the device again" in outcome.error
+
+
+def test_keys_get_the_types_of_the_schema(cli: Cli, service: Running, home: Path) -> None:
+    (home / "p.mobileconfig").write_bytes(b"profile")
+    lock = json.loads(cli("command", "send", "D9", "--type", "DeviceLock", "--set", "PIN=123456", "--json").out)
+    assert lock["queued"] == 1, "a PIN of digits is text"
+    ask = ("command", "send", "D9", "--type", "DeviceInformation", "--set", "Queries=DeviceName, OSVersion", "--json")
+    asked = json.loads(cli(*ask).out)
+    shown = json.loads(cli("command", "show", asked["command_uuid"], "--json").out)
+    assert shown["keys"] == {"Queries": ["DeviceName", "OSVersion"]}
+    install = ("command", "send", "D9", "--type", "InstallProfile", "--set", f"Payload=@{home / 'p.mobileconfig'}")
+    assert cli(*install).code == 0
+    assert "(7 bytes, not shown)" in cli("command", "show", _latest(cli, "D9")).out
+
+
+def _latest(cli: Cli, device: str) -> str:
+    found = json.loads(cli("command", "list", "--device", device, "--json").out)["commands"]
+    return found[0]["command_uuid"]
+
+
+def test_what_is_not_queued_is_1_and_told_by_device(cli: Cli, service: Running) -> None:
+    outcome = cli("command", "send", "D9", "nobody", "--type", "ProfileList")
+    assert outcome.code == 1
+    assert "queued for 1 device" in outcome.out
+    assert "Not for nobody" in outcome.error
+    outcome = cli("command", "send", "D9", "--type", "InstallProfile")
+    assert outcome.code == 1
+    assert cli("command", "send", "D9", "--type", "Unheard", "--force").code == 0
+
+
+def test_a_raw_command_is_sent_from_a_file(cli: Cli, service: Running, home: Path) -> None:
+    path = home / "command.plist"
+    path.write_bytes(plistlib.dumps({"CommandUUID": "from a file", "Command": {"RequestType": "ProfileList"}}))
+    assert cli("command", "send", "D10", "--plist", path).code == 0
+    assert cli("command", "show", "from a file").code == 0
+    path.write_bytes(b"no property list")
+    outcome = cli("command", "send", "D10", "--plist", path)
+    assert outcome.code == 1
+    assert outcome.error
+    outcome = cli("command", "send", "D10", "--plist", home / "nothing")
+    assert outcome.code == 1
+    assert "nothing" in outcome.error
+
+
+def test_waiting_ends_when_the_time_is_over(cli: Cli, service: Running) -> None:
+    outcome = cli("command", "send", "D10", "--type", "ProfileList", "--wait", "0s")
+    assert outcome.code == 0
+    assert "D10: open" in outcome.out
+    assert cli("command", "send", "D10", "--type", "ProfileList", "--wait", "a while").code == 2
+
+
+def test_a_users_channel_is_reached(cli: Cli, service: Running) -> None:
+    assert cli("command", "send", "D15", "--type", "ProfileList", "--user", "U1").code == 0
+    assert "D15 / U1" in cli("command", "list", "--device", "D15").out
+    assert "Next command of user U1" in cli("device", "show", "D15").out
+
+
+def test_commands_are_cancelled_and_cleared(cli: Cli, service: Running) -> None:
+    for _ in range(3):
+        assert cli("command", "send", "D11", "--type", "ProfileList").code == 0
+    assert cli("command", "cancel", _latest(cli, "D11"), "--device", "D11").out == "1 delivery cancelled.\n"
+    assert cli("command", "clear", "D11", "--yes").out == "2 deliveries cancelled.\n"
+    assert cli("command", "clear", "D11", "--yes").out == "Nothing was open.\n"
+    assert "cancelled" in cli("command", "list", "--device", "D11", "--state", "cancelled").out
+
+
+def test_an_answer_that_has_not_come_is_3(cli: Cli, service: Running) -> None:
+    assert cli("command", "send", "D12", "--type", "ProfileList").code == 0
+    outcome = cli("command", "show", _latest(cli, "D12"), "--device", "D12", "--raw")
+    assert outcome.code == 3
+    assert "has not answered" in outcome.error
+
+
+def test_types_are_listed_and_explained(cli: Cli, service: Running) -> None:
+    assert "EnableLostMode" in cli("command", "types", "lostmode").out
+    explained = cli("command", "explain", "DeviceLock").out
+    assert "PIN" in explained
+    assert "macOS" in explained
+    outcome = cli("command", "explain", "devicelok")
+    assert outcome.code == 3
+    assert "DeviceLock" in outcome.error
+
+
+def test_a_push_certificate_is_requested_once_a_file(cli: Cli, service: Running, home: Path) -> None:
+    outcome = cli("push-cert", "request", "--out", home / "push.csr", "--name", "Example", "--country", "DE")
+    assert outcome.code == 0
+    assert "vendor" in outcome.out
+    assert "identity.apple.com/pushcert" in outcome.out
+    request = x509.load_pem_x509_csr((home / "push.csr").read_bytes())
+    assert request.subject.rfc4514_string() == "C=DE,CN=Example"
+    outcome = cli("push-cert", "request", "--out", home / "push.csr")
+    assert outcome.code == 1
+    assert "exists already" in outcome.error
+    outcome = cli("push-cert", "request", "--out", home / "other.csr", "--country", "Germany")
+    assert outcome.code == 1
+    assert not (home / "other.csr").exists()
+
+
+def test_the_push_certificates_are_shown_with_their_owner(cli: Cli, service: Running) -> None:
+    shown = cli("push-cert", "show").out
+    assert "com.apple.mgmt.External" in shown
+    assert "owner@example.org" in shown
+    assert "PRIVATE" not in cli("push-cert", "show", "--json").out
+
+
+def test_a_file_that_is_no_push_certificate_is_told(cli: Cli, service: Running, home: Path) -> None:
+    (home / "x.pem").write_text("x")
+    for arguments in (("x.pem",), ("nothing.pem",), ("x.pem", "--key", "x.pem")):
+        outcome = cli("push-cert", "import", *arguments)
+        assert outcome.code == 1
+        assert outcome.error
+
+
+def test_a_token_is_made_used_and_revoked(cli: Cli, service: Running, home: Path) -> None:
+    outcome = cli("token", "create", "Ada", "--expires", "1d")
+    (token,) = re.findall(r"corral_[\w-]{40,}", outcome.out)
+    cli("authority", "--out", home / "ca.pem")
+    (home / "token").write_text(token)
+    remote = ("--url", service.url, "--token-file", home / "token", "--ca", home / "ca.pem")
+    assert cli("enroll", "link", "--note", "by Ada", *remote).code == 0
+    assert "Ada" in cli("enroll", "links").out
+    listed = json.loads(cli("token", "list", "--json").out)["tokens"]
+    ada = next(each for each in listed if each["name"] == "Ada")
+    assert cli("token", "revoke", ada["id"]).code == 0
+    assert cli("status", *remote).code == 4
+    assert "revoked" in cli("token", "list").out
+    assert token not in cli("token", "list", "--json").out
+
+
+def test_the_breaker_is_shown_and_only_an_open_one_is_closed(cli: Cli, service: Running) -> None:
+    assert cli("breaker", "show").out == "The breaker is closed.\n"
+    outcome = cli("breaker", "close")
+    assert outcome.code == 1
+    assert "not open" in outcome.error
+
+
+def test_events_are_told_and_read_on(cli: Cli, service: Running) -> None:
+    cli("enroll", "link", "--note", "first")
+    found = json.loads(cli("events", "--limit", 1000, "--json").out)
+    assert found["events"]
+    cli("enroll", "link", "--note", "second")
+    told = cli("events", "--after", found["next"]).out
+    assert "note second" in told
+    assert "note first" not in told
+
+
+def test_the_authority_is_written_for_everybody_to_read(cli: Cli, service: Running, home: Path) -> None:
+    assert "BEGIN CERTIFICATE" in cli("authority").out
+    assert cli("authority", "--out", home / "ca.pem").code == 0
+    x509.load_pem_x509_certificate((home / "ca.pem").read_bytes())
+    assert cli("authority", "--out", home / "ca.pem").code == 1
