@@ -155,8 +155,17 @@ class Target(Protocol):
         ...
 
 
-async def carry(source: Source, target: Target, tell: Callable[[str, int], None] = lambda table, rows: None) -> None:
-    """Load everything, then count every table on both sides; `tell` hears of each batch. Raises TransferFailed."""
+async def carry(
+    source: Source,
+    target: Target,
+    *,
+    skip: Mapping[str, int] | None = None,
+    tell: Callable[[str, int], None] = lambda table, rows: None,
+) -> None:
+    """Load everything, then count every table on both sides. Raises TransferFailed.
+
+    `skip` leaves so many numbers of a table free after the last one; `tell` hears of each batch.
+    """
     came = {table.name: 0 for table in TABLES}
     async for batch in source.batches():
         await target.load(batch)
@@ -168,7 +177,8 @@ async def carry(source: Source, target: Target, tell: Callable[[str, int], None]
             raise TransferFailed(
                 f"Table {table.name} has {said} rows, of which {came[table.name]} were read and {there} arrived."
             )
-    await target.set_numbers(source.facts.numbers)
+    last, free = source.facts.numbers, skip or {}
+    await target.set_numbers({name: last.get(name, 0) + free.get(name, 0) for name in {*last, *free}})
 
 
 def opens(seal: bytes, sealer: Sealer) -> bool:
