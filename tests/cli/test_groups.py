@@ -4,12 +4,16 @@ import json
 import plistlib
 import re
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cli.conftest import Cli, Running
+from corral.simulator.push_certificates import StandInApple
+from inprocess import TOPIC
 
 
 def test_a_link_is_made_listed_and_revoked(cli: Cli, service: Running) -> None:
@@ -225,6 +229,21 @@ def test_a_push_certificate_is_requested_once_a_file(cli: Cli, service: Running,
     outcome = cli("push-cert", "request", "--out", home / "other.csr", "--country", "Germany")
     assert outcome.code == 1
     assert not (home / "other.csr").exists()
+
+
+def test_a_push_certificate_is_renewed_with_the_same_topic_only(cli: Cli, service: Running, home: Path) -> None:
+    assert cli("push-cert", "request", "--out", home / "push.csr").code == 0
+    key = x509.load_pem_x509_csr((home / "push.csr").read_bytes()).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    apple = StandInApple.create(datetime.now(UTC))
+    (home / "other.pem").write_bytes(apple.push_certificate("com.apple.mgmt.other", key, datetime.now(UTC)))
+    outcome = cli("push-cert", "import", home / "other.pem")
+    assert outcome.code == 1
+    assert "would have to enroll again" in outcome.error
+    (home / "same.pem").write_bytes(apple.push_certificate(TOPIC, key, datetime.now(UTC)))
+    outcome = cli("push-cert", "import", home / "same.pem", "--apple-account", "owner@example.org")
+    assert outcome.code == 0
+    assert TOPIC in outcome.out
 
 
 def test_the_push_certificates_are_shown_with_their_owner(cli: Cli, service: Running) -> None:

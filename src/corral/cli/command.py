@@ -21,7 +21,7 @@ OfDevice = Annotated[str | None, typer.Option("--device", help="Only this device
 @over_api
 def send_command(
     session: Session,
-    devices: Annotated[list[str], typer.Argument(metavar="DEVICE...", help="Ids, serial numbers or connection ids.")],
+    devices: Annotated[list[str], typer.Argument(metavar="DEVICE", help="Ids, serial numbers or connection ids.")],
     request_type: Annotated[str | None, typer.Option("--type", help="RequestType, such as DeviceInformation.")] = None,
     keys: Annotated[
         list[str] | None,
@@ -34,11 +34,16 @@ def send_command(
     ] = None,
     user: Annotated[str, typer.Option("--user", help="Id of the user whose channel is meant.")] = "",
     priority: Annotated[int, typer.Option("--priority", min=-999, max=999, help="Higher goes first.")] = 0,
-    not_before: Annotated[str | None, typer.Option("--not-before", help="Not earlier than: a span or a time.")] = None,
-    expires: Annotated[str | None, typer.Option("--expires", help="Not later than: a span or a time.")] = None,
+    not_before: Annotated[
+        str | None, typer.Option("--not-before", metavar="SPAN|TIME", help="Not earlier than: a span or a time.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="SPAN|TIME", help="Not later than: a span or a time.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Send it even if Apple's schema speaks against it.")] = False,
     wait: Annotated[
-        str | None, typer.Option("--wait", help="Wait so long (30s, 2m) for the answers, and show them.")
+        str | None,
+        typer.Option("--wait", metavar="SPAN", help="Wait so long (30s, 2m) for the answers, and show them."),
     ] = None,
 ) -> None:
     """Queue a command for devices.

@@ -47,7 +47,9 @@ def show_timeline(
     session: Session,
     device: Name,
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="So many lines.")] = 50,
-    before: Annotated[str | None, typer.Option("--before", help="Only what is older than this time.")] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="TIME", help="Only what is older than this time.")
+    ] = None,
 ) -> None:
     """What happened with a device, newest first.
 
@@ -79,7 +81,11 @@ def end_device(
     device: Name,
     deadline: Annotated[
         str | None,
-        typer.Option("--deadline", help="When it is told to leave on contact, if it has not: a span or a time."),
+        typer.Option(
+            "--deadline",
+            metavar="SPAN|TIME",
+            help="When it is told to leave on contact, if it has not: a span or a time.",
+        ),
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="On its very next contact.")] = False,
     yes: Yes = False,

@@ -19,7 +19,10 @@ def create_link(
     session: Session,
     uses: Annotated[str, typer.Option("--uses", help="How many devices: a number, or unlimited.")] = "1",
     expires: Annotated[
-        str | None, typer.Option("--expires", help="A span (7d, 12h) or a time.  [default: the setting link_days]")
+        str | None,
+        typer.Option(
+            "--expires", metavar="SPAN|TIME", help="A span (7d, 12h) or a time.  [default: the setting link_days]"
+        ),
     ] = None,
     serial: Annotated[str | None, typer.Option("--serial", help="Only for the device of this serial number.")] = None,
     udid: Annotated[str | None, typer.Option("--udid", help="Only for the device of this UDID.")] = None,

@@ -22,16 +22,21 @@ _PATHS = ("tls_certificate", "tls_key", "apns_ca", "admin_socket", "sealing_key_
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder.  [default: CORRAL_DATA, or data]")]
 PublicUrl = Annotated[
-    str | None, typer.Option("--public-url", help="How devices reach the service: https://HOST[:PORT].")
+    str | None, typer.Option("--public-url", metavar="URL", help="How devices reach the service: https://HOST[:PORT].")
 ]
-Listen = Annotated[list[str] | None, typer.Option("--listen", help="Address to serve on, HOST:PORT; may be repeated.")]
+Listen = Annotated[
+    list[str] | None, typer.Option("--listen", metavar="HOST:PORT", help="Address to serve on; may be repeated.")
+]
 AdminListen = Annotated[
-    list[str] | None, typer.Option("--admin-listen", help="Address of its own for the admin API; may be repeated.")
+    list[str] | None,
+    typer.Option("--admin-listen", metavar="HOST:PORT", help="Address of its own for the admin API; may be repeated."),
 ]
 Tls = Annotated[str | None, typer.Option("--tls", help="own, files, or off (behind a proxy).")]
 TlsCertificate = Annotated[Path | None, typer.Option("--tls-certificate", help="PEM file, with the chain.")]
 TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="PEM file.")]
-Proxy = Annotated[list[str] | None, typer.Option("--proxy", help="Address of a TLS-terminating proxy to believe.")]
+Proxy = Annotated[
+    list[str] | None, typer.Option("--proxy", metavar="ADDRESS", help="Address of a TLS-terminating proxy to believe.")
+]
 Identity = Annotated[
     str | None, typer.Option("--identity", help="Where a device's certificate comes from: signature, header or tls.")
 ]

@@ -16,7 +16,8 @@ def create_token(
     session: Session,
     name: Annotated[str, typer.Argument(help="Whose it is; shown beside all that is done with it.")],
     expires: Annotated[
-        str | None, typer.Option("--expires", help="A span (90d) or a time.  [default: until revoked]")
+        str | None,
+        typer.Option("--expires", metavar="SPAN|TIME", help="A span (90d) or a time.  [default: until revoked]"),
     ] = None,
 ) -> None:
     """Make a token, which is shown this once."""

@@ -19,8 +19,6 @@ from corral.http.asgi import Receive, Scope, Send
 from corral.store.errors import StoreUnavailable
 from inprocess import Installation, local
 
-ALL = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: f"{each.method} {each.path}")
-
 
 def address(endpoint: Endpoint) -> str:
     return re.sub(r"{\w+}", "anything", endpoint.path)
@@ -38,11 +36,11 @@ def assert_problem(response: httpx.Response, status: int, detail: str = "") -> M
     return problem
 
 
-@ALL
-async def test_no_route_answers_without_a_credential(endpoint: Endpoint, installation: Installation) -> None:
-    response = await installation.remote.request(endpoint.method, address(endpoint))
-    assert_problem(response, 401, "token")
-    assert response.headers["www-authenticate"] == "Bearer"
+async def test_no_route_answers_without_a_credential(installation: Installation) -> None:
+    for endpoint in ENDPOINTS:
+        response = await installation.remote.request(endpoint.method, address(endpoint))
+        assert_problem(response, 401, "token")
+        assert response.headers["www-authenticate"] == "Bearer"
 
 
 WRONG = {
@@ -116,10 +114,10 @@ async def test_an_unknown_address_is_404_and_a_wrong_method_405(installation: In
     assert_problem(await installation.api.post("/openapi.json"), 405)
 
 
-@ALL
-async def test_no_answer_is_stored_by_caches(endpoint: Endpoint, installation: Installation) -> None:
-    response = await installation.api.request(endpoint.method, address(endpoint))
-    assert response.headers["cache-control"] == "no-store"
+async def test_no_answer_is_stored_by_caches(installation: Installation) -> None:
+    for endpoint in ENDPOINTS:
+        response = await installation.api.request(endpoint.method, address(endpoint))
+        assert response.headers["cache-control"] == "no-store", endpoint
 
 
 async def test_bodies_are_bounded(installation: Installation) -> None:
