@@ -5,7 +5,6 @@ A sealed value is `0x01, key id (4 bytes), nonce (12 bytes), ciphertext and tag`
 """
 
 import base64
-import binascii
 import hashlib
 import os
 from collections.abc import Sequence
@@ -46,7 +45,7 @@ class Sealer:
         start = 1 + _ID + _NONCE
         try:
             return key.decrypt(sealed[1 + _ID : start], sealed[start:], place.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: too short to be a nonce
             raise SealError(f"{place} does not open: it was changed, or moved from another place.") from None
 
 
@@ -65,7 +64,7 @@ def read_keys(text: str, origin: str) -> tuple[bytes, ...]:
     """Sealing keys in base64, one a line, the first of which seals; `origin` names the file or variable in errors."""
     try:
         keys = tuple(base64.b64decode(line, validate=True) for line in text.split())
-    except binascii.Error:
+    except ValueError:
         raise SealError(f"{origin} does not hold sealing keys in base64, one a line.") from None
     if not keys or any(len(key) != 32 for key in keys):
         raise SealError(f"{origin} must hold at least one sealing key of 32 bytes in base64.")
