@@ -210,7 +210,7 @@ async def test_an_unknown_certificate_does_not_pass(queued: Store) -> None:
     await refused(queued, replace(v.contact(), fingerprint=b""))
 
 
-@pytest.mark.parametrize("status", set(CertificateStatus) - {CertificateStatus.BOUND})
+@pytest.mark.parametrize("status", sorted(set(CertificateStatus) - {CertificateStatus.BOUND}))
 async def test_a_certificate_that_is_not_bound_does_not_pass(queued: Store, status: CertificateStatus) -> None:
     await queued.devices.commit(Change(certificates=(v.certificate(status=status),)))
     await refused(queued)
@@ -248,7 +248,7 @@ async def test_a_user_channel_must_exist_and_not_be_ended(queued: Store) -> None
     await refused(queued, jane)
 
 
-@pytest.mark.parametrize("consequence", set(Consequence) - {Consequence.PLAIN})
+@pytest.mark.parametrize("consequence", sorted(set(Consequence) - {Consequence.PLAIN}))
 async def test_a_result_with_a_consequence_does_not_pass(fleet: Store, consequence: Consequence) -> None:
     await fleet.queue.enqueue(v.command(consequence=consequence), ["C1"])
     for status in (*FINAL, Status.NOT_NOW):
