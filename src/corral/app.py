@@ -87,7 +87,7 @@ async def initialize(settings: Settings, clock: Clock = system_clock) -> str:
         await store.vault.put_secret("authority.certificate", authority.certificate_pem())
         await store.vault.put_secret("authority.key", authority.key_pem())
         await store.vault.put_secret("challenge.key", secrets.token_bytes(32))
-        _, token = await Credentials(store.vault, clock).create("first administrator", None, "corral init")
+        _, token = await Credentials(store.vault, store.events, clock).create("first administrator", None, "corral init")
     return token
 
 
@@ -154,7 +154,7 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         commanding=Commanding(store.queue, store.directory, enrolling, clock),
         operating=Operating(store.directory, store.devices, transitions, enrolling, policy, clock),
         push_certificates=PushCertificates(store.vault, store.directory, store.work, store.events, client, clock),
-        credentials=Credentials(store.vault, clock),
+        credentials=Credentials(store.vault, store.events, clock),
         directory=store.directory,
         events=store.events,
         queue=store.queue,

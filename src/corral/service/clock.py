@@ -3,13 +3,16 @@
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.state import Instant
 
 Clock: TypeAlias = Callable[[], Instant]
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def system_clock() -> Instant:
@@ -29,4 +32,4 @@ def to_datetime(instant: Instant) -> datetime:
 
 
 def to_instant(when: datetime) -> Instant:
-    return int(when.timestamp() * 1000)
+    return (when - _EPOCH) // timedelta(milliseconds=1)

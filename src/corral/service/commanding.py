@@ -154,7 +154,7 @@ class Commanding:
             command_uuid=built.uuid,
             queued=queued,
             findings=findings,
-            problem="" if queued else "; ".join(f.what for f in findings if f.severity == "error"),
+            problem="" if queued else "; ".join(f"{f.where} {f.what}" for f in findings if f.severity == "error"),
         )
 
     async def _detail(self, name: str) -> DeviceDetail:

@@ -3,9 +3,11 @@
 import hashlib
 import secrets
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound
+from corral.store.events import EventStore
 from corral.store.vault import Credential, Vault
 
 PREFIX = "corral_"
@@ -18,18 +20,19 @@ def digest(token: str) -> bytes:
 
 
 class Credentials:
-    def __init__(self, vault: Vault, clock: Clock) -> None:
+    def __init__(self, vault: Vault, events: EventStore, clock: Clock) -> None:
         self._vault = vault
+        self._events = events
         self._clock = clock
 
     async def create(self, name: str, expires_at: Instant | None, by: str) -> tuple[Credential, str]:
         """A new credential and its token, which nobody can read again."""
-        del by
         token = PREFIX + secrets.token_urlsafe(32)
         credential = Credential(
             id=fresh_id(), name=name, digest=digest(token), created_at=self._clock(), expires_at=expires_at
         )
         await self._vault.add_credential(credential)
+        await self._tell("token.created", {"by": by, "token": credential.id, "name": name})
         return credential, token
 
     async def verify(self, token: str) -> Credential | None:
@@ -46,6 +49,10 @@ class Credentials:
     async def list(self) -> tuple[Credential, ...]:
         return await self._vault.credentials()
 
-    async def revoke(self, credential_id: str) -> None:
+    async def revoke(self, credential_id: str, by: str) -> None:
         if not await self._vault.revoke_credential(credential_id, self._clock()):
             raise NotFound(f"There is no token {credential_id}, or it is revoked already.")
+        await self._tell("token.revoked", {"by": by, "token": credential_id})
+
+    async def _tell(self, kind: str, data: dict[str, str]) -> None:
+        await self._events.append((Event(type=kind, at=self._clock(), data=data),))

@@ -54,7 +54,7 @@ async def create_token(call: Call, body: NewToken) -> CreatedToken:
 
 
 async def revoke_token(call: Call, token: str) -> None:
-    await call.services.credentials.revoke(token)
+    await call.services.credentials.revoke(token, call.by)
 
 
 def _view(credential: Credential, now: Instant) -> TokenView:
