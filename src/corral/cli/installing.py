@@ -21,6 +21,12 @@ _TRACES = (DATABASE, "sealing.key", "corral.toml")
 _PATHS = ("tls_certificate", "tls_key", "apns_ca", "admin_socket", "sealing_key_file")
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder.  [default: CORRAL_DATA, or data]")]
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database", help="sqlite (default), or postgresql://USER:PASSWORD@HOST/NAME.")
+]
+Pooler = Annotated[
+    str | None, typer.Option("--pooler", help="transaction where the database is behind PgBouncer in that mode.")
+]
 PublicUrl = Annotated[
     str | None, typer.Option("--public-url", metavar="URL", help="How devices reach the service: https://HOST[:PORT].")
 ]
@@ -55,6 +61,8 @@ def init(
     data: Data = None,
     public_url: PublicUrl = None,
     organization: Annotated[str | None, typer.Option("--organization", help="Who manages: shown on devices.")] = None,
+    database: DatabaseUrl = None,
+    pooler: Pooler = None,
     listen: Listen = None,
     admin_listen: AdminListen = None,
     tls: Tls = None,
@@ -75,6 +83,8 @@ def init(
         {
             "public_url": public_url,
             "organization": organization,
+            "database": database,
+            "pooler": pooler,
             "listen": listen,
             "admin_listen": admin_listen,
             "tls": tls,
@@ -117,6 +127,9 @@ def serve(
     tls_key: TlsKey = None,
     proxy: Proxy = None,
     identity: Identity = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes that serve; more than one needs PostgreSQL.")
+    ] = None,
     settings: Set = None,
 ) -> None:
     """Run the service.
@@ -133,13 +146,17 @@ def serve(
             "tls_key": tls_key,
             "proxy": proxy,
             "identity": identity,
+            "workers": workers,
         },
         settings,
     )
     place = data or Path(os.environ.get("CORRAL_DATA") or "data")
-    if not (place / DATABASE).exists():
+    elsewhere = "database" in given or "CORRAL_DATABASE" in os.environ
+    if not elsewhere and not any((place / name).exists() for name in (DATABASE, "corral.toml")):
         raise Failure(f"There is no installation in {place}; make one with `corral init`.")
     found = _read({**given, "data": data})
+    if found.database == "sqlite" and not (found.data / DATABASE).exists():
+        raise Failure(f"There is no installation in {found.data}; make one with `corral init`.")
     from corral.app import run
 
     with _one_line("Cannot serve"):

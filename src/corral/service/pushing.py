@@ -39,12 +39,19 @@ class Pushing:
         self._client = client
         self._clock = clock
         self._jitter = random.SystemRandom().random
+        self._loaded: dict[str, Instant] = {}
+        """Topics that the client has a certificate for, by when that was imported."""
 
     async def load_certificates(self) -> None:
-        """Take the push certificates of the vault into the client, but for topics that Apple has refused."""
-        for certificate in await self._vault.push_certificates():
-            if not certificate.stopped:
-                self._client.load(certificate.topic, certificate.certificate_pem, certificate.key_pem)
+        """Bring the client up to what the vault holds: another process may have imported or stopped one."""
+        usable = {each.topic: each for each in await self._vault.push_certificates() if not each.stopped}
+        for topic in self._loaded.keys() - usable.keys():
+            del self._loaded[topic]
+            self._client.unload(topic)
+        for topic, certificate in usable.items():
+            if self._loaded.get(topic) != certificate.imported_at:
+                self._client.load(topic, certificate.certificate_pem, certificate.key_pem)
+                self._loaded[topic] = certificate.imported_at
 
     async def push_due(self, kind: str) -> int:
         """Send what is due of this kind of work; returns how many rows were taken."""
@@ -53,6 +60,8 @@ class Pushing:
         if not leased:
             return 0
         targets = {each.channel_id: each for each in await self._work.push_targets([w.key for w in leased])}
+        if any(each.topic not in self._loaded for each in targets.values()):
+            await self.load_certificates()
         outcomes = await self._send(list(targets.values()))
         await self._settle(leased, targets, outcomes)
         return len(leased)
@@ -121,6 +130,7 @@ class Pushing:
 
     async def _stop(self, topic: str, reason: str, now: Instant) -> None:
         self._client.unload(topic)
+        self._loaded.pop(topic, None)
         if topic in {each.topic for each in await self._vault.push_certificates()}:
             await self._vault.stop_topic(topic, reason)
             stopped = Event(type="push.topic-stopped", at=now, data={"topic": topic, "reason": reason})

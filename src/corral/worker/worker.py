@@ -51,6 +51,7 @@ class Worker:
                 group.create_task(self._push(kind))
             group.create_task(self._every(1.0, "contacts", self._contacts.flush))
             group.create_task(self._every(self._sweep_every, "sweep", self._sweeping.sweep))
+            group.create_task(self._every(self._sweep_every, "certificates", self._pushing.load_certificates))
 
     async def finish(self) -> None:
         """After the last answer: write what is gathered in memory."""
