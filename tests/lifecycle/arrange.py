@@ -1,6 +1,7 @@
 """Values to arrange a Snapshot of: everything has a plain default, and a test names what it is about."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -235,3 +236,7 @@ def row(change: Change, id: str = "life") -> Connection:
 def quietly(change: Change) -> Change:
     """The change without its events."""
     return replace(change, events=())
+
+
+def kinds_of(events: Iterable[Event]) -> list[str]:
+    return [each.type for each in events]

@@ -123,11 +123,13 @@ class MemoryStore:
         return await self.next(key, ask.now, after_idle=ask.status is Status.IDLE)
 
     async def next(
-        self, channel: str, now: Instant, *, after_idle: bool, only: frozenset[Consequence] | None = None
+        self, channel_id: str, now: Instant, *, after_idle: bool, only: frozenset[Consequence] | None = None
     ) -> Next:
-        mine = [d for d in self.deliveries.values() if d.channel_id == channel]
+        mine = [d for d in self.deliveries.values() if d.channel_id == channel_id]
         found = next_delivery(mine, now, after_idle=after_idle, only=only)
-        return Next(channel) if found is None else Next(channel, found.command_uuid, self.bodies[found.command_uuid])
+        return (
+            Next(channel_id) if found is None else Next(channel_id, found.command_uuid, self.bodies[found.command_uuid])
+        )
 
     async def forget(self, device_id: str) -> bool:
         return self.devices.pop(device_id, None) is not None

@@ -117,6 +117,12 @@ def test_row_2_the_message_itself_is_answered_under_the_new_binding() -> None:
     assert (decision.change.device_id, decision.change.expects) == (a.UDID, 7)
 
 
+def test_row_2_a_token_update_under_a_lost_binding_goes_on_with_the_life() -> None:
+    decision = decide(lost(), a.token_update(token=b"new"), a.identity(), POLICY, a.moment())
+    assert decision.answer == ACCEPTED
+    assert decision.change.channels[0].token == b"new"
+
+
 def test_row_2_a_refusal_under_a_new_binding_keeps_the_binding_and_its_fence() -> None:
     over = a.life(phase=Phase.ENDED)
     snapshot = a.seen(over, certificate=None, bound=None, named=over, grant=None, link=None)

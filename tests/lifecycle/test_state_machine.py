@@ -248,14 +248,13 @@ class LifeCycle(RuleBasedStateMachine):
         """First TokenUpdates at the same moment, of one link perhaps: no link is used more often than it may be."""
         if owner is other or owner.pending is None or other.pending is None:
             return
+        pending = {owner.udid: owner.pending, other.udid: other.pending}
         for device in (owner, other):
-            self.send(device, device.pending, device.authenticate())  # type: ignore[arg-type]
-        self.world.send_both(
-            *((each, each.pending, each.token_update()) for each in (owner, other)),  # type: ignore[misc]
-        )
+            self.send(device, pending[device.udid], device.authenticate())
+        self.world.send_both(*((each, pending[each.udid], each.token_update()) for each in (owner, other)))
         for device in (owner, other):
             life = self.world.life(device)
-            certificate = self.certificate(device.pending)  # type: ignore[arg-type]
+            certificate = self.certificate(pending[device.udid])
             if life is not None and certificate is not None and certificate.connection_id == life.id:
                 self.installed(device)
 
