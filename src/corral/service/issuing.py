@@ -30,7 +30,7 @@ from corral.pki.scep import FailInfo, MessageType, Refusal, Request
 from corral.service.challenges import Challenges, EnrollChallenge, RenewChallenge
 from corral.service.clock import Clock, fresh_id, to_datetime, to_instant
 from corral.service.enrolling import Enrolling
-from corral.service.errors import OverCapacity
+from corral.service.errors import OverCapacity, RequestRefused
 from corral.service.identifying import Identifying
 from corral.service.remarks import Remarks
 from corral.service.transitions import ATTEMPTS, Transitions
@@ -123,6 +123,10 @@ class Issuing:
                 link = await self._grants.link(link_id)
                 if link is None:
                     return "the enrollment link is not known"
+                try:
+                    profile = await self._enrolling.keep(signed=signed)
+                except RequestRefused as error:
+                    return str(error)
                 now = self._clock()
                 grant = Grant(
                     id=grant_id,
@@ -133,7 +137,7 @@ class Issuing:
                     serial_number=link.serial_number,
                     created_at=now,
                     expires_at=min(link.expires_at, now + 30 * DAY),
-                    profile=await self._enrolling.keep(signed=signed),
+                    profile=profile,
                 )
                 return GrantState(grant=grant, link=link)
 

@@ -1,0 +1,80 @@
+"""An office that issues certificates over a real store, with an authority that is made once."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from corral.lifecycle.policy import Policy
+from corral.lifecycle.state import DAY
+from corral.pki.authority import Authority, create_authority
+from corral.pki.trust import Trust
+from corral.sealing import Sealer
+from corral.service.challenges import Challenges
+from corral.service.clock import to_datetime
+from corral.service.contacts import ContactBook
+from corral.service.enrolling import Enrolling
+from corral.service.identifying import Identifying
+from corral.service.issuing import Issuing
+from corral.service.transitions import Transitions
+from corral.store.sqlite import open_sqlite
+from corral.store.store import Store
+from service.fakes import NOW, Clock, push_certificate
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return create_authority("Test authority", to_datetime(NOW - 30 * DAY))
+
+
+@pytest.fixture(scope="session")
+def keys() -> list[rsa.RSAPrivateKey]:
+    return [rsa.generate_private_key(65537, 2048) for _ in range(3)]
+
+
+@dataclass
+class Office:
+    store: Store
+    clock: Clock
+    challenges: Challenges
+    enrolling: Enrolling
+    identifying: Identifying
+    transitions: Transitions
+    issuing: Issuing
+    policy: Policy
+
+
+@pytest.fixture
+async def office(authority: Authority, tmp_path: Path) -> AsyncIterator[Office]:
+    clock, policy = Clock(), Policy()
+    async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
+        await store.vault.put_push_certificate(push_certificate())
+        challenges = Challenges(b"c" * 32)
+        enrolling = Enrolling(
+            authority,
+            challenges,
+            store.grants,
+            store.vault,
+            store.events,
+            "https://mdm.example.org",
+            "Example",
+            clock,
+        )
+        identifying = Identifying(Trust([authority.certificate]), clock)
+        transitions = Transitions(store.devices, ContactBook(store.contacts, clock), policy, clock)
+        issuing = Issuing(
+            authority,
+            challenges,
+            enrolling,
+            identifying,
+            store.grants,
+            store.devices,
+            store.events,
+            transitions,
+            policy,
+            clock,
+            365,
+        )
+        yield Office(store, clock, challenges, enrolling, identifying, transitions, issuing, policy)
