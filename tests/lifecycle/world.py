@@ -259,7 +259,8 @@ class World:
 
     def _check_leaving(self, device: FakeDevice, seen: Snapshot) -> None:
         """Row 4, or the policy on restores; and never for a certificate that is not bound to the speaker."""
-        record, bound = seen.device, seen.bound
+        # A certificate whose row is lost is bound again by the life that it names, and then the same holds.
+        record, bound = seen.device, seen.bound or seen.named
         assert record is not None
         owned = seen.certificate is None or seen.certificate.device_id in (None, device.udid)
         assert owned

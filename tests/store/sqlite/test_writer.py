@@ -140,7 +140,8 @@ async def test_the_log_stays_bounded_under_steady_writing(path: Path, monkeypatc
 
 
 async def test_a_closed_store_leaves_no_thread_behind(path: Path) -> None:
+    before = set(threading.enumerate())
     async with open_sqlite(path, SEALER, create=True) as store:
         await store.devices.commit(v.enrolled())
-    names = {thread.name for thread in threading.enumerate()}
-    assert not [name for name in names if name.startswith("corral-")]
+    left = set(threading.enumerate()) - before
+    assert not [thread.name for thread in left if thread.name.startswith("corral-")]
