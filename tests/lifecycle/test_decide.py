@@ -360,7 +360,8 @@ def test_a_retired_certificate_gets_nothing_but_leaves_a_trace(message: Message)
     taken = name(message) in ("Reported", "CheckOut")
     assert status(decision.answer) == (200 if taken else 400)
     assert not isinstance(decision.answer, NextCommand)
-    assert a.event(decision.change, "connection.old-certificate-heard").connection_id == "life"
+    heard = a.event(decision.change, "connection.old-certificate-heard")
+    assert (heard.device_id, heard.connection_id) == (a.UDID, "life")
     assert not decision.change.connections
 
 
