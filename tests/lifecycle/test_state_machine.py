@@ -73,21 +73,22 @@ class LifeCycle(RuleBasedStateMachine):
 
     def send(self, device: FakeDevice, identity: Identity, message: Any) -> Answer:
         """A message, after which no older certificate has led around what a person decided."""
-        before = self.world.life(device)
-        was_wanted_gone = self.world.ended.get(device.udid)
+        before, spent = self.world.life(device), self.spent()
         answer = self.world.send(device, identity, message)
         after = self.world.life(device)
         if after is not None and (before is None or after.id != before.id):
-            self.check_succession(device, after, was_wanted_gone)
+            self.check_succession(device, after, spent)
         return answer
 
-    def check_succession(self, device: FakeDevice, after: Connection, was_wanted_gone: int | None) -> None:
-        """Whoever was told to go is back by a new enrollment only, one that began after he was told to."""
+    def spent(self) -> set[str]:
+        return {g.id for g in self.world.store.grants.values() if g.spent_at is not None}
+
+    def check_succession(self, device: FakeDevice, after: Connection, spent: set[str]) -> None:
+        """Whoever was told to go is back by an enrollment only, which is spent by it."""
         latest_before = [c for c in self.world.lives(device) if c.id != after.id][-1:]
-        if was_wanted_gone is not None and latest_before and latest_before[0].end_request is not None:
+        if latest_before and latest_before[0].end_request is not None:
             assert after.origin is Origin.ENROLLED
-            assert after.admitted_by.startswith("grant:")
-            assert self.world.born[after.id] > was_wanted_gone
+            assert after.admitted_by.removeprefix("grant:") in self.spent() - spent
 
     # Enrolling
 
@@ -431,6 +432,18 @@ class LifeCycle(RuleBasedStateMachine):
             device,
             lambda seen: operating.end_connection(seen, "admin", identifier, due, world.policy, world.moment()),
         )
+
+    @rule(device=devices)
+    @with_devices
+    def end_and_come_back(self, device: FakeDevice) -> None:
+        """By all that a device still holds of what it once was."""
+        if self.world.life(device) is None:
+            self.enroll(device)
+        self.enroll(device)
+        self.end(device, HOUR, "profile")
+        self.authenticate_again(device)
+        self.update_token(device, restored=True, awaiting=True)
+        self.old_backup(device, 0)
 
     @rule(device=devices)
     @with_devices

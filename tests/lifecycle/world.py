@@ -105,10 +105,6 @@ class World:
         self.failed_setup: set[str] = set()
         self.owner: dict[bytes, str] = {}
         """The first device of each certificate."""
-        self.steps = itertools.count(1)
-        self.born: dict[str, int] = {}
-        self.ended: dict[str, int] = {}
-        """Of a device: the step at which a person or policy last wanted it to leave."""
 
     def close(self) -> None:
         self.loop.close()
@@ -272,7 +268,6 @@ class World:
         )
 
     def _record(self, change: Change) -> None:
-        step = next(self.steps)
         for queued in change.enqueue:
             self.queued[queued.command_uuid] = queued.channel_id
             self.store.bodies[queued.command_uuid] = queued.command_uuid.encode()
@@ -280,10 +275,6 @@ class World:
             self.told.append((change.unenrolling, self.now))
         self.waits.update(e.connection_id or "" for e in change.events if e.type == "configuration.awaited")
         self.failed_setup |= {e.connection_id or "" for e in change.events if e.type == "configuration.failed"}
-        for life in change.connections:
-            self.born.setdefault(life.id, step)
-            if life.end_request is not None:
-                self.ended[life.device_id] = step
         for certificate in change.certificates:
             if certificate.device_id is not None:
                 self.owner.setdefault(certificate.fingerprint, certificate.device_id)
