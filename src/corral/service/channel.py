@@ -1,5 +1,7 @@
 """The command channel: a device polls or reports, and gets its next command."""
 
+from functools import lru_cache
+
 from corral.apple.plist import PlistError
 from corral.apple.report import Report, ReportError, Status, read_lenient, read_report
 from corral.lifecycle.change import Answer
@@ -10,6 +12,11 @@ from corral.service.clock import Clock
 from corral.service.contacts import ContactBook
 from corral.service.transitions import Transitions, command_answer
 from corral.store.devices import Ask, Contact, DeviceStore, Next
+
+POLL = 1024
+"""Bodies up to so many bytes are read once and remembered: a device's polls are the same to the byte."""
+
+_read_poll = lru_cache(16_384)(read_report)
 
 
 class Channel:
@@ -37,7 +44,7 @@ class Channel:
         """
         unreadable = False
         try:
-            report = read_report(body)
+            report = _read_poll(body) if len(body) <= POLL else read_report(body)
         except (ReportError, PlistError) as error:
             repaired = _read_broken(body)
             if repaired is None:

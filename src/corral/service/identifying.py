@@ -8,7 +8,7 @@ from corral.lifecycle.evidence import Identity
 from corral.pki.identity import OWN, Trust, Trusted
 from corral.service.clock import Clock, to_datetime, to_instant
 
-_CACHED = 65_536
+_CACHED = 16_384
 
 
 class Identifying:

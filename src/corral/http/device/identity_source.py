@@ -1,6 +1,7 @@
 """Where a listener takes a device's certificate from. A listener has exactly one source; trust is never mixed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeAlias
 
@@ -40,6 +41,10 @@ class Presented:
     intermediates: tuple[bytes, ...] = ()
 
 
+_from_header = lru_cache(8192)(certificate_from_header)
+"""A proxy sends the same header with every request of a device; whom it is of is read anew each time."""
+
+
 def present(source: IdentitySource, scope: Scope, body: bytes) -> Presented:
     """The certificate presented with a request; raises IdentityError, which says what is missing or wrong."""
     match source:
@@ -49,7 +54,7 @@ def present(source: IdentitySource, scope: Scope, body: bytes) -> Presented:
         case FromHeader(name, proxies):
             if not _is_proxy(scope, proxies):
                 raise IdentityError("this listener takes requests only from the proxy that it was told of")
-            return Presented(certificate_from_header(_only(scope, name)))
+            return Presented(_from_header(_only(scope, name)))
         case FromTls():
             certificate = scope.get("extensions", {}).get("corral.client_certificate")
             if not certificate:
