@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from corral.apple.identifiers import Kind, Speaker
 from corral.apple.platform import Platform
 from corral.lifecycle.change import ACCEPTED, Answer, Decision
 from corral.lifecycle.decide import decide
@@ -253,3 +254,47 @@ def test_row_7_a_foreign_certificate_whose_life_is_over_may_begin_another() -> N
     assert decision.answer == ACCEPTED
     (bound,) = decision.change.certificates
     assert bound == replace(pinned, connection_id="new-1", heard_at=a.NOW)
+
+
+DESCRIPTION: dict[str, Any] = {
+    "serial_number": "OTHER",
+    "os_version": "99.9",
+    "build_version": "99Z9",
+    "model": "MX99",
+    "model_name": "MacBook Pro",
+    "imei": "11",
+    "meid": "22",
+}
+
+
+def test_row_7_a_device_is_described_as_it_describes_itself_now() -> None:
+    known = a.device(build_version="old", product_name="old", model="old", model_name="old", name="old", meid="old")
+    described = begin(a.invited(device=known), product_name="Mac15,7", device_name="Ann's", **DESCRIPTION).change.device
+    assert described == replace(known, platform=Platform.MACOS, product_name="Mac15,7", name="Ann's", **DESCRIPTION)
+
+
+def test_row_7_a_user_enrollment_is_known_as_such() -> None:
+    speaker = Speaker(a.UDID, "", Kind.USER_ENROLLMENT_DEVICE)
+    decision = decide(a.invited(), a.authenticate(speaker), a.identity(), Policy(), a.moment())
+    assert decision.change.device is not None
+    assert decision.change.device.user_enrollment
+    described = begin(a.invited(device=decision.change.device)).change.device
+    assert described is not None
+    assert not described.user_enrollment
+
+
+def test_row_7_a_grant_without_a_link_admits() -> None:
+    assert begin(a.invited(grant=a.grant(link_id=None), link=None)).answer == ACCEPTED
+
+
+def test_row_5_the_certificate_of_a_renewal_that_is_through_repeats_its_authenticate() -> None:
+    decision = begin(a.seen(certificate=a.renewed(), grant=a.renew_grant(spent_at=a.NOW)))
+    assert a.row(decision.change) == replace(a.life(), reauthenticated_at=a.NOW, open=False)
+
+
+def test_row_6_a_foreign_certificate_of_an_older_life_begins_another_and_renews_none() -> None:
+    older = a.life("older", Phase.ENDED, end_reason=EndReason.SUPERSEDED)
+    current = a.life(admitted_by="authority:step", renewal=a.renewal())
+    pinned = a.certificate(authority="step", purpose=Purpose.PINNED, grant_id=None, connection_id="older")
+    snapshot = a.seen(older, lives=(current, older), certificate=pinned, grant=None, link=None)
+    assert [row.id for row in begin(snapshot, FOREIGN, TRUSTING).change.connections] == ["new-1"]

@@ -280,6 +280,7 @@ def test_row_9_a_restore_is_refused_only_by_policy_and_only_if_token_and_magic_c
     assert (over.end_request.by, over.end_request.deadline) == ("policy on_restore", a.NOW)
     assert decision.change.silence == ("life",)
     assert decision.change.expects == 7
+    assert a.kinds(decision.change) == ["connection.unenroll-answered", "connection.ended"]
 
 
 @pytest.mark.parametrize(
@@ -307,6 +308,12 @@ def test_row_9_after_an_authenticate_that_was_repeated_deliveries_go_on() -> Non
     after = a.row(update(a.seen(a.life(reauthenticated_at=a.NOW - 1))).change)
     assert after == a.life()
     assert after.open
+
+
+def test_row_9_a_life_whose_beginning_is_not_known_goes_on() -> None:
+    """One that was taken over from another service, for example."""
+    imported = a.life(connected_at=None)
+    assert a.row(update(a.seen(imported)).change) == imported
 
 
 def test_row_9_a_certificate_is_marked_as_heard_once() -> None:
