@@ -174,6 +174,13 @@ async def test_old_events_go_and_their_numbers_are_not_given_again(at: Opened) -
     assert await at.prune(Kind.EVENTS, limit=5) == 0
 
 
+async def test_an_event_of_a_clock_that_was_ahead_holds_up_no_other(at: Opened) -> None:
+    await at.store.events.append((v.event(at=LATER),))
+    for _ in range(12):
+        await at.store.events.append((v.event(),))
+    assert await at.prune(Kind.EVENTS, limit=5) == 12
+
+
 async def test_old_pushes_and_contacts_go_and_the_last_of_each_stays(at: Opened) -> None:
     for day in (0, 0, 50, 50):
         await at.store.work.record_pushes([PushRecord(channel_id="C1", at=v.NOW + day * DAY, outcome="accepted")])

@@ -1,7 +1,5 @@
 """What is forgotten by age: found on the thread for lists, deleted in a short member of the writer's batch."""
 
-# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
-
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -32,24 +30,18 @@ _OLD_DELIVERIES = (
 _DELETE_RESULT = "DELETE FROM result WHERE id = ?"
 _DELETE_DELIVERY = "DELETE FROM delivery WHERE sequence = ? AND state <> 'open'"
 
-_UNUSED = (
-    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE command_uuid = c.uuid)"
-    " AND NOT EXISTS (SELECT 1 FROM result WHERE command_uuid = c.uuid)"
+# Who is old enough is found by key; whether anything still refers to it is seen when it is deleted.
+_COMMANDS = "SELECT uuid, created_at < ?2 FROM command WHERE uuid > ?1 ORDER BY uuid LIMIT ?3"
+_DELETE_COMMAND = (
+    "DELETE FROM command WHERE uuid = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE command_uuid = ?1)"
+    " AND NOT EXISTS (SELECT 1 FROM result WHERE command_uuid = ?1)"
 )
-_COMMANDS = (
-    "SELECT c.uuid, c.created_at < ?2" + _UNUSED + " FROM command AS c WHERE c.uuid > ?1 ORDER BY c.uuid LIMIT ?3"
-)
-_DELETE_COMMAND = "DELETE FROM command AS c WHERE c.uuid = ?" + _UNUSED
-
-_UNCERTIFIED = (
-    " AND g.spent_at IS NULL AND NOT EXISTS (SELECT 1 FROM certificate WHERE grant_id = g.id)"
+_GRANTS = "SELECT id, expires_at < ?2 AND spent_at IS NULL FROM enroll_grant WHERE id > ?1 ORDER BY id LIMIT ?3"
+_DELETE_GRANT = (
+    "DELETE FROM enroll_grant AS g WHERE g.id = ? AND g.spent_at IS NULL"
+    " AND NOT EXISTS (SELECT 1 FROM certificate WHERE grant_id = g.id)"
     " AND NOT EXISTS (SELECT 1 FROM connection WHERE id = g.connection_id AND renewal_grant_id = g.id)"
 )
-_GRANTS = (
-    "SELECT g.id, g.expires_at < ?2" + _UNCERTIFIED + " FROM enroll_grant AS g WHERE g.id > ?1 ORDER BY g.id LIMIT ?3"
-)
-_DELETE_GRANT = "DELETE FROM enroll_grant AS g WHERE g.id = ?" + _UNCERTIFIED
-
 _LINKS = "SELECT id, expires_at < ?2 AND revoked_at IS NULL FROM link WHERE id > ?1 ORDER BY id LIMIT ?3"
 _IN_USE = (
     "SELECT DISTINCT link_id FROM enroll_grant WHERE spent_at IS NULL AND link_id IN (SELECT value FROM json_each(?))"
@@ -151,4 +143,4 @@ def _first(seen: Sequence[Row], limit: int, delete: str) -> tuple[Doomed, str | 
 def _events(sql: Sql, before: Instant, limit: int) -> tuple[Doomed, str | None]:
     seen = sql.execute(_OLDEST_EVENTS, (before, limit)).fetchall()
     keys = [(sequence,) for sequence, old in seen if old]
-    return [(_DELETE_EVENT, keys)], "" if len(keys) == len(seen) == limit else None
+    return [(_DELETE_EVENT, keys)], "" if keys and len(seen) == limit else None
