@@ -217,6 +217,11 @@ _DURATIONS = {
     "configured_retry",
     "installation_time",
     "not_now_push",
+    "keep_results",
+    "keep_events",
+    "keep_pushes",
+    "keep_contacts",
+    "keep_grants",
 }
 
 

@@ -49,6 +49,7 @@ from corral.service.issuing import Issuing
 from corral.service.operating import Operating
 from corral.service.push_certificates import PushCertificates
 from corral.service.pushing import Pushing
+from corral.service.retaining import Keep, Retaining
 from corral.service.services import Services
 from corral.service.status import Status
 from corral.service.sweeping import Sweeping
@@ -87,7 +88,9 @@ async def initialize(settings: Settings, clock: Clock = system_clock) -> str:
         await store.vault.put_secret("authority.certificate", authority.certificate_pem())
         await store.vault.put_secret("authority.key", authority.key_pem())
         await store.vault.put_secret("challenge.key", secrets.token_bytes(32))
-        _, token = await Credentials(store.vault, store.events, clock).create("first administrator", None, "corral init")
+        _, token = await Credentials(store.vault, store.events, clock).create(
+            "first administrator", None, "corral init"
+        )
     return token
 
 
@@ -163,7 +166,8 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         status=Status(store, authority, clock).read,
     )
     sweeping = Sweeping(store.queue, store.work, transitions, policy, clock)
-    worker = Worker(store.work, pushing, sweeping, contacts, clock)
+    retaining = Retaining(store.retention, _keep(settings), clock)
+    worker = Worker(store.work, pushing, sweeping, retaining, contacts, clock)
     store.on_work(worker.wake)
     mdm = MdmRoute(
         CheckIn(transitions),
@@ -216,6 +220,16 @@ async def _read_authority(store: Store) -> Authority:
     if certificate is None or key is None:
         raise StoreRefused("The database holds no certificate authority; it was not made by `corral init`.")
     return read_authority(certificate, key)
+
+
+def _keep(settings: Settings) -> Keep:
+    return Keep(
+        results=settings.keep_results,
+        events=settings.keep_events,
+        pushes=settings.keep_pushes,
+        contact_hours=settings.keep_contacts,
+        grants=settings.keep_grants,
+    )
 
 
 def _foreign(files: Mapping[str, Path]) -> dict[str, list[x509.Certificate]]:

@@ -55,6 +55,15 @@ def parse_duration(given: object) -> Instant:
     return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
 
 
+def _parse_retention(given: object) -> Instant | None:
+    if given is None or str(given).strip().lower() == "forever":
+        return None
+    span = parse_duration(given)
+    if span < HOUR:
+        raise ValueError("`forever`, or at least 1h")
+    return span
+
+
 def _split(given: object) -> object:
     """Lists come from the environment and from flags as one string, with commas."""
     return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
@@ -117,6 +126,7 @@ def _check_authority(authorities: dict[str, Path]) -> dict[str, Path]:
 
 
 Duration = Annotated[int, BeforeValidator(parse_duration)]
+Retention = Annotated[int | None, BeforeValidator(_parse_retention)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Database = Annotated[str, AfterValidator(_check_database)]
 Addresses = Annotated[tuple[Annotated[str, AfterValidator(_check_address)], ...], NoDecode, BeforeValidator(_split)]
@@ -230,6 +240,15 @@ class Settings(BaseSettings):
     not_now_push: Duration = Field(10 * MINUTE, gt=0, description="When a device that said NotNow is pushed again")
     keys_per_grant: int = Field(
         4, ge=1, le=100, description="Keys that one enrollment may come with, the first among them"
+    )
+    keep_results: Retention = Field(
+        90 * DAY, description="How long results and finished commands are kept; `forever` keeps them"
+    )
+    keep_events: Retention = Field(180 * DAY, description="How long events are kept, or `forever`")
+    keep_pushes: Retention = Field(30 * DAY, description="How long the outcomes of pushes are kept, or `forever`")
+    keep_contacts: Retention = Field(30 * DAY, description="How long contacts by the hour are kept, or `forever`")
+    keep_grants: Retention = Field(
+        30 * DAY, description="How long links and grants are kept after they have expired, or `forever`"
     )
     apns_url: Url = Field("https://api.push.apple.com", description="Apple's push service, or a stand-in")
     apns_ca: Path | None = Field(None, description="PEM file of the authority of a stand-in")

@@ -11,9 +11,11 @@ from corral.apns.push import Outcome, Push
 from corral.lifecycle.policy import Policy
 from corral.service.contacts import ContactBook
 from corral.service.pushing import BATCH, Pushing
+from corral.service.retaining import Keep, Retaining
 from corral.service.sweeping import Sweeping
 from corral.service.transitions import Transitions
 from corral.store.errors import StoreUnavailable
+from corral.store.retention import Kind, Pruned
 from corral.worker import worker as module
 from corral.worker.worker import Worker
 from lifecycle.memory import MemoryStore
@@ -29,6 +31,14 @@ from service.fakes import (
     push_certificate,
     target,
 )
+
+
+class NothingOld:
+    """A store in which nothing is old enough to be forgotten."""
+
+    async def prune(self, kind: Kind, before: int, limit: int, after: str = "") -> Pruned:
+        del kind, before, limit, after
+        return Pruned(0, None)
 
 
 class House:
@@ -47,7 +57,8 @@ class House:
         pushing = Pushing(self.work, vault, FakeEvents(), self.client, self.clock)
         transitions = Transitions(MemoryStore(), self.book, Policy(), self.clock)
         sweeping = Sweeping(self.queue, self.work, transitions, Policy(), self.clock)
-        self.worker = Worker(self.work, pushing, sweeping, self.book, self.clock, sweep_every)
+        retaining = Retaining(NothingOld(), Keep(), self.clock)
+        self.worker = Worker(self.work, pushing, sweeping, retaining, self.book, self.clock, sweep_every)
 
     def put(self, channel: str, due_at: int = NOW, kind: str = "push") -> None:
         self.work.targets[channel] = target(channel)

@@ -8,6 +8,7 @@ from corral.store.directory import Directory
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
 from corral.store.queue import QueueStore
+from corral.store.retention import RetentionStore
 from corral.store.vault import Vault
 from corral.store.work import WorkStore
 
@@ -31,6 +32,8 @@ class Store(Protocol):
     def directory(self) -> Directory: ...
     @property
     def vault(self) -> Vault: ...
+    @property
+    def retention(self) -> RetentionStore: ...
 
     async def ready(self) -> None:
         """Returns if the database answers and can be written; else raises StoreUnavailable with the reason."""

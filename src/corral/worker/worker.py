@@ -9,6 +9,7 @@ from corral.lifecycle.state import SECOND
 from corral.service.clock import Clock
 from corral.service.contacts import ContactBook
 from corral.service.pushing import BATCH, Pushing
+from corral.service.retaining import Retaining
 from corral.service.sweeping import Sweeping
 from corral.store.errors import StoreUnavailable
 from corral.store.work import WorkStore
@@ -16,6 +17,8 @@ from corral.store.work import WorkStore
 _log = structlog.get_logger("corral.worker")
 
 PUSH_KINDS = ("push", "push-later")
+FORGET_EVERY = 300.0
+"""Seconds between two rounds of retention."""
 LONGEST_SLEEP = 5.0
 """Seconds after which a worker looks again even if nobody woke it: work of another process's commit, for example."""
 
@@ -28,6 +31,7 @@ class Worker:
         work: WorkStore,
         pushing: Pushing,
         sweeping: Sweeping,
+        retaining: Retaining,
         contacts: ContactBook,
         clock: Clock,
         sweep_every: float = 30.0,
@@ -35,6 +39,7 @@ class Worker:
         self._work = work
         self._pushing = pushing
         self._sweeping = sweeping
+        self._retaining = retaining
         self._contacts = contacts
         self._clock = clock
         self._sweep_every = sweep_every
@@ -51,6 +56,7 @@ class Worker:
                 group.create_task(self._push(kind))
             group.create_task(self._every(1.0, "contacts", self._contacts.flush))
             group.create_task(self._every(self._sweep_every, "sweep", self._sweeping.sweep))
+            group.create_task(self._every(FORGET_EVERY, "retention", self._retaining.round))
             group.create_task(self._every(self._sweep_every, "certificates", self._pushing.load_certificates))
 
     async def finish(self) -> None:

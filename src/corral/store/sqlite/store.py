@@ -19,6 +19,7 @@ from corral.store.sqlite.directory import SqliteDirectory
 from corral.store.sqlite.events import SqliteEvents
 from corral.store.sqlite.grants import SqliteGrants
 from corral.store.sqlite.queue import SqliteQueue
+from corral.store.sqlite.retention import SqliteRetention
 from corral.store.sqlite.vault import SqliteVault
 from corral.store.sqlite.work import SqliteWork
 from corral.store.sqlite.writer import Write
@@ -47,6 +48,7 @@ class SqliteStore:
         self.grants = SqliteGrants(database)
         self.directory = SqliteDirectory(database)
         self.vault = SqliteVault(database, sealer)
+        self.retention = SqliteRetention(database)
 
     async def ready(self) -> None:
         if time.monotonic() - self._proven_at < _READY_FOR:
