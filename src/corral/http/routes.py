@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
@@ -30,8 +31,9 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 
 async def _wrong_method(request: Request, error: Exception) -> Response:
-    del request, error
-    return PlainTextResponse("This address does not take that method.\n", 405)
+    del request
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return PlainTextResponse("This address does not take that method.\n", 405, headers=headers)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

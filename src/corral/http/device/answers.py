@@ -3,7 +3,7 @@
 from corral.http.asgi import Send, respond
 from corral.lifecycle.change import Answer
 
-RETRY_AFTER = (b"retry-after", b"30")
+EXTRA = {405: ((b"allow", b"GET, HEAD, PUT, POST"),), 503: ((b"retry-after", b"30"),)}
 TEXT = b"text/plain; charset=utf-8"
 
 
@@ -12,4 +12,4 @@ async def send_answer(send: Send, answer: Answer) -> None:
         await respond(send, answer.status, answer.body, answer.media_type.encode())
         return
     text = answer.reason.encode() + b"\n" if answer.reason else b""
-    await respond(send, answer.status, text, TEXT, (RETRY_AFTER,) if answer.status == 503 else ())
+    await respond(send, answer.status, text, TEXT, EXTRA.get(answer.status, ()))

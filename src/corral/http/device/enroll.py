@@ -12,7 +12,13 @@ from corral.store.errors import StoreUnavailable
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 _templates = Environment(loader=PackageLoader("corral.http.device"), autoescape=select_autoescape())
-_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+_ASK = "Ask the people who gave you this link for a new one."
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 
 class EnrollPages:
@@ -57,10 +63,11 @@ class EnrollPages:
     async def _open_link(self, request: Request) -> Link | Response:
         link = await self._enrolling.find_link(request.path_params["token"])
         if link is None:
-            return _page(404, "closed.html", title="Unknown link", reason="This enrollment link is not known here.")
+            reason = "This enrollment link is not known here; perhaps a part of it got lost."
+            return _page(404, "closed.html", title="Unknown link", reason=reason, hint=_ASK)
         refusal = link.refusal(self._clock())
         if refusal:
-            return _page(410, "closed.html", title="This link is closed", reason=refusal)
+            return _page(410, "closed.html", title="This link is closed", reason=refusal, hint=_ASK)
         return link
 
 
