@@ -219,6 +219,10 @@ def test_an_older_renewal_that_fails_does_not_end_the_one_that_replaced_it() -> 
     assert a.kinds(decision.change) == ["command.renewal"]
 
 
+def test_a_renewal_that_fails_when_none_is_under_way_is_only_told() -> None:
+    assert a.kinds(after(Status.ERROR, Consequence.RENEWAL).change) == ["command.renewal"]
+
+
 def test_a_renewal_profile_that_was_taken_is_told_and_changes_nothing() -> None:
     decision = after(Status.ACKNOWLEDGED, Consequence.RENEWAL, a.life(renewal=a.renewal(grant_id="command")))
     assert not decision.change.connections
@@ -253,6 +257,13 @@ def test_a_poll_under_the_old_identity_shows_that_the_renewal_was_not_installed(
 def test_a_report_during_the_installation_shows_nothing(message: Reported) -> None:
     life = a.life(renewal=a.renewal(authenticated_at=a.NOW - 1))
     decision = answer(a.seen(life), message)
+    assert decision.answer == ACCEPTED
+    assert not decision.change.connections
+
+
+def test_an_authenticate_of_the_old_identity_itself_is_waited_for() -> None:
+    life = a.life(reauthenticated_at=a.NOW - 1, renewal=a.renewal(authenticated_at=a.NOW - 1))
+    decision = answer(a.seen(life), a.IDLE)
     assert decision.answer == ACCEPTED
     assert not decision.change.connections
 
@@ -309,3 +320,5 @@ def test_an_expired_identity_is_refused_by_policy_and_nothing_is_taken_from_it()
         assert isinstance(decision.answer, Answer)
         assert decision.answer.status == 400
         assert decision.change.is_empty
+        in_time = answer(a.seen(), message, REFUSE)
+        assert isinstance(in_time.answer, NextCommand)

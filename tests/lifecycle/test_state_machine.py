@@ -194,7 +194,7 @@ class LifeCycle(RuleBasedStateMachine):
             return
         if certificate.purpose is not Purpose.RENEW or before.renewal.grant_id != certificate.grant_id:
             return
-        if awaiting and before.renewal.authenticated_at is not None:
+        if awaiting and (before.renewal.authenticated_at is not None or before.reauthenticated_at is not None):
             assert after.id != before.id
         else:
             assert after.id == before.id
