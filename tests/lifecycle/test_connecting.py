@@ -75,6 +75,18 @@ def test_row_8_an_older_life_is_superseded_in_the_same_commit() -> None:
     assert a.kinds(change) == ["connection.ended", "connection.connected"]
 
 
+def test_row_8_a_new_enrollment_replaces_a_life_that_was_ending() -> None:
+    """Somebody gave it since: what was ended does not hold it back."""
+    ending = a.life("older", Phase.ENDING)
+    change = update(attempt(lives=(a.life(phase=Phase.AUTHENTICATING), ending))).change
+    assert a.row(change).phase is Phase.CONNECTED
+    assert a.row(change, "older").end_reason is EndReason.SUPERSEDED
+
+
+def test_row_8_the_topic_is_the_one_that_it_is_pushed_by() -> None:
+    assert a.row(update(attempt(), topic="com.apple.mgmt.other").change).topic == "com.apple.mgmt.other"
+
+
 def test_row_8_a_life_that_was_being_erased_was_erased() -> None:
     erased = a.life("older", erasing_at=a.NOW - HOUR)
     change = update(attempt(lives=(a.life(phase=Phase.AUTHENTICATING), erased))).change
@@ -176,6 +188,19 @@ def test_row_8_the_old_identity_during_a_renewal_shows_that_it_failed() -> None:
     assert change.grant is None
 
 
+def test_row_9_the_certificate_of_a_renewal_that_is_through_is_like_any_other() -> None:
+    change = update(a.seen(certificate=a.renewed(heard_at=a.NOW), grant=a.renew_grant(spent_at=a.NOW))).change
+    assert a.row(change) == a.life()
+    assert (change.retire, change.grant) == (None, None)
+
+
+def test_row_9_a_renewal_that_was_only_asked_for_makes_no_wipe_of_an_await_period() -> None:
+    change = update(a.seen(a.life(renewal=a.renewal())), awaiting_configuration=True).change
+    assert a.row(change).awaiting_since == a.NOW
+    assert a.row(change).renewal == a.renewal()
+    assert len(change.connections) == 1
+
+
 @pytest.mark.parametrize(
     ("life", "certificate", "grant", "admitted_by"),
     [
@@ -266,7 +291,8 @@ def test_row_9_the_first_unlock_token_is_no_restore_and_the_same_one_is_not_kept
     assert change.escrow == (kept,)
     again = update(a.seen(escrow={EscrowKind.UNLOCK_TOKEN: b"unlock"}), unlock_token=b"unlock").change
     assert again.escrow == ()
-    assert update(a.seen(escrow={EscrowKind.UNLOCK_TOKEN: b"unlock"})).change.escrow == (), "absence says nothing"
+    silent = update(a.seen(escrow={EscrowKind.UNLOCK_TOKEN: b"unlock"})).change
+    assert (silent.escrow, silent.events) == ((), ()), "absence says nothing"
 
 
 def test_row_9_a_restore_is_refused_only_by_policy_and_only_if_token_and_magic_changed() -> None:
@@ -281,6 +307,11 @@ def test_row_9_a_restore_is_refused_only_by_policy_and_only_if_token_and_magic_c
     assert decision.change.silence == ("life",)
     assert decision.change.expects == 7
     assert a.kinds(decision.change) == ["connection.unenroll-answered", "connection.ended"]
+
+
+def test_row_9_a_refused_restore_of_a_life_that_is_ending_is_still_the_persons_end() -> None:
+    over = a.row(update(a.seen(a.life(phase=Phase.ENDING)), REFUSE, **NEW).change)
+    assert over.end_request == a.end_request()
 
 
 @pytest.mark.parametrize(

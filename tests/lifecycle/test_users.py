@@ -165,8 +165,9 @@ def test_a_channel_that_is_not_there_gets_no_command_and_its_results_are_kept(ch
     assert report.change.result.channel_id == "life/ANN"
 
 
-def test_row_11_a_user_of_a_life_that_is_over_gets_nothing() -> None:
-    decision = say(IDLE, life=a.life(phase=Phase.ENDED))
+@pytest.mark.parametrize("channel", [CHANNEL, None])
+def test_row_11_a_user_of_a_life_that_is_over_gets_nothing(channel: Channel | None) -> None:
+    decision = say(IDLE, life=a.life(phase=Phase.ENDED), channel=channel)
     assert decision.answer == ACCEPTED
     assert a.kinds(decision.change) == ["connection.still-here"]
 
