@@ -102,12 +102,14 @@ async def test_a_retry_with_the_same_key_gets_the_same_certificate(corral: Insta
 async def test_a_retry_with_a_new_key_gets_another_certificate_three_times(corral: Installation) -> None:
     device = corral.device()
     first = await draft(device, await corral.link())
+    profile = device.cached_profile
+    assert profile is not None
     await authenticate(device, first)
     await device.retry_installation()
     assert (await corral.life(device))["phase"] == "connected"
     assert is_plain_403(await report(device, enrollment=first)), "the earlier certificate is revoked"
-    with pytest.raises(InstallationFailed):
-        await corral.device().enroll(device.cached_profile or b"")
+    with pytest.raises(InstallationFailed, match="BAD_REQUEST"):
+        await corral.device().enroll(profile)
 
     other = corral.device()
     await draft(other, await corral.link())
