@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import contextlib
 import functools
+import io
 import os
 import pwd
 import secrets
@@ -17,8 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -119,31 +122,46 @@ def _running(durable: bool) -> Server:
     return server
 
 
-@contextlib.asynccontextmanager
-async def fresh_database(*, durable: bool = False) -> AsyncGenerator[str]:
+@contextlib.contextmanager
+def fresh_database(*, durable: bool = False) -> Generator[str]:
     """The URL of an empty database that is dropped afterwards."""
     url = server_url(durable=durable)
     name = "corral_" + secrets.token_hex(6)
-    await _execute(url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+    execute(url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C.UTF-8' LC_CTYPE 'C.UTF-8'")
     try:
         yield urlunsplit(urlsplit(url)._replace(path="/" + name))
     finally:
-        await _execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-@contextlib.contextmanager
-def fresh_database_url(*, durable: bool = False) -> Iterator[str]:
-    """The same where no event loop runs."""
-    with asyncio.Runner() as runner:
-        database = fresh_database(durable=durable)
-        yield runner.run(database.__aenter__())
-        runner.run(database.__aexit__(None, None, None))
+def execute(url: str, statement: str) -> None:
+    """On a thread of its own, since an event loop may run in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _execute(url, statement)).result()
+
+
+def dump(url: str) -> bytes:
+    """All rows of all tables as the server keeps them, values in their own bytes."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _dump(url)).result()
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+    connection = await cast(Any, asyncpg).connect(url)
     try:
         await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _dump(url: str) -> bytes:
+    connection = await cast(Any, asyncpg).connect(url)
+    try:
+        dumped = io.BytesIO()
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in tables:
+            await connection.copy_from_table(table, output=dumped, format="binary")
+        return dumped.getvalue()
     finally:
         await connection.close()
 
@@ -165,7 +183,9 @@ def _candidates() -> Iterator[Path]:
 def _may_run(folder: Path) -> bool:
     """Whether the user that the server will run as gets at the program: a home directory may be closed to it."""
     try:
-        subprocess.run([folder / "postgres", "--version"], check=True, capture_output=True, user=_unprivileged(), cwd="/")
+        subprocess.run(
+            [folder / "postgres", "--version"], check=True, capture_output=True, user=_unprivileged(), cwd="/"
+        )
     except (OSError, subprocess.SubprocessError):
         return False
     return True

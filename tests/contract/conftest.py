@@ -1,7 +1,7 @@
 """Every back-end goes through the same tests: `home` is a fresh database, `store` is that database opened."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +10,10 @@ import pytest
 from contract.values import enrolled
 from corral.sealing import Sealer
 from corral.store.devices import Committed
+from corral.store.postgres import open_postgres
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
+from postgres_server import dump, fresh_database
 
 
 class Home(Protocol):
@@ -37,12 +39,38 @@ class SqliteHome:
         return self._path.read_bytes() + (log.read_bytes() if log.exists() else b"")
 
 
-HOMES: dict[str, Callable[[Path], Home]] = {"sqlite": SqliteHome}
+class PostgresHome:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._sealer = Sealer([b"sealing key of the contract test"])
+        self._made = False
+
+    def open(self) -> AbstractAsyncContextManager[Store]:
+        create, self._made = not self._made, True
+        return open_postgres(self._url, self._sealer, create=create)
+
+    def raw(self) -> bytes:
+        return dump(self._url)
+
+
+@contextmanager
+def _on_sqlite(folder: Path) -> Generator[Home]:
+    yield SqliteHome(folder)
+
+
+@contextmanager
+def _on_postgres(_folder: Path) -> Generator[Home]:
+    with fresh_database() as url:
+        yield PostgresHome(url)
+
+
+HOMES: dict[str, Callable[[Path], AbstractContextManager[Home]]] = {"postgres": _on_postgres, "sqlite": _on_sqlite}
 
 
 @pytest.fixture(params=sorted(HOMES))
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    return HOMES[request.param](tmp_path)
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Home]:
+    with HOMES[request.param](tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

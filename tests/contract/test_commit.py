@@ -32,7 +32,7 @@ FULL_DEVICE = v.device(
     product_name="iPhone18,1",
     model="MX1",
     model_name="iPhone",
-    name="Zoë's \N{MOBILE PHONE} phone\x00",
+    name="Zoë's \N{MOBILE PHONE} phone",
     imei="1",
     meid="2",
 )

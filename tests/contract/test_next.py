@@ -65,8 +65,8 @@ def body(uuid: str) -> bytes:
 async def test_next_is_what_the_pure_rule_says(
     back_end: str, queue: list[tuple[dict[str, Any], str]], only: frozenset[Consequence] | None
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        async with HOMES[back_end](Path(folder)).open() as store:
+    with tempfile.TemporaryDirectory() as folder, HOMES[back_end](Path(folder)) as home:
+        async with home.open() as store:
             await store.devices.commit(v.enrolled())
             await store.devices.commit(v.enrolled(2))
             for number, (fields, fate) in enumerate(queue):

@@ -43,7 +43,7 @@ LIFE = (
     " erasing_at ended_at end_reason proof open recheck_at renewal_grant_id renewal_asked_at"
     " renewal_authenticated_at end_by end_asked_at end_deadline end_note profile"
 )
-"""Of the view `life`; the table `connection` has profile_id in the place of profile."""
+"""Of the view `life`; the table `connection` has a key of `profile` in the place of profile."""
 
 CHANNEL = (
     "connection_id user_id kind short_name long_name topic token magic token_updated_at unreachable"
@@ -59,7 +59,7 @@ GRANT = (
     "id version purpose connection_id link_id device_id serial_number created_at expires_at keys_issued spent_at"
     " revoked_at profile"
 )
-"""Of the view `granted`; the table `enroll_grant` has profile_id in the place of profile."""
+"""Of the view `granted`; the table `enroll_grant` has a key of `profile` in the place of profile."""
 
 LINK = "id created_at created_by note uses used expires_at device_id serial_number revoked_at"
 
@@ -118,7 +118,7 @@ def life(row: Row) -> Connection:
     )
 
 
-def life_row(value: Connection, profile_id: int | None) -> Row:
+def life_row(value: Connection, profile_key: int | bytes | None) -> Row:
     renewal, end = value.renewal, value.end_request
     return (
         value.id,
@@ -139,7 +139,7 @@ def life_row(value: Connection, profile_id: int | None) -> Row:
         value.recheck_at,
         *((renewal.grant_id, renewal.asked_at, renewal.authenticated_at) if renewal else (None, None, None)),
         *((end.by, end.at, end.deadline, end.note) if end else (None, None, None, None)),
-        profile_id,
+        profile_key,
     )
 
 
@@ -235,8 +235,8 @@ def grant(row: Row) -> Grant:
     return Grant(**values)
 
 
-def grant_row(value: Grant, profile_id: int | None) -> Row:
-    return (*(getattr(value, name) for name in _GRANT[:-1]), profile_id)
+def grant_row(value: Grant, profile_key: int | bytes | None) -> Row:
+    return (*(getattr(value, name) for name in _GRANT[:-1]), profile_key)
 
 
 def link(row: Row) -> Link:

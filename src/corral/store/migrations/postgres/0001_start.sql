@@ -1,6 +1,12 @@
 -- Times are Unix milliseconds. Sealed columns hold what sealing.py makes of the value. Names and keys are compared and
 -- ordered by their bytes. `number` tells which of two rows of the same time came later.
 
+CREATE TABLE migration (
+    number integer PRIMARY KEY,
+    name text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE meta (
     name text PRIMARY KEY,
     value bytea NOT NULL

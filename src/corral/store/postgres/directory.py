@@ -1,0 +1,129 @@
+"""What people look up."""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+from corral.lifecycle.state import Instant
+from corral.store import rows
+from corral.store.directory import DeviceDetail, DeviceSummary
+from corral.store.postgres.connecting import Session
+from corral.store.postgres.database import Database
+from corral.store.postgres.statements import listed, select, spoken_by
+from corral.store.rows import Row
+
+_SHOWN = (
+    "SELECT id FROM connection WHERE device_id = d.id ORDER BY"
+    " CASE phase WHEN 'connected' THEN 0 WHEN 'ending' THEN 0 WHEN 'authenticating' THEN 1 ELSE 2 END,"
+    " created_at DESC, number DESC LIMIT 1"
+)
+"""The life that stands for a device."""
+
+_SEEN = f"(SELECT max(last_seen) FROM contact WHERE {spoken_by('l.id', 'channel_id')})"
+_OPEN = (
+    "(SELECT count(*) FROM channel AS ch JOIN delivery AS q ON q.channel_id = ch.id AND q.state = 'open'"
+    " WHERE ch.connection_id = l.id)"
+)
+
+
+def _starting(column: str) -> str:
+    """Of $3, in either case: ids, serial numbers and names are compared by their bytes."""
+    low = 'lower($3::text COLLATE "C")'
+    return f"lower({column}) >= {low} AND lower({column}) < {low} || chr(1114111)"
+
+
+_SEARCHED = (
+    f" AND d.id IN (SELECT id FROM device WHERE {_starting('id')}"
+    f" UNION SELECT id FROM device WHERE {_starting('serial_number')}"
+    f" UNION SELECT id FROM device WHERE {_starting('name')})"
+)
+_SUMMARIES = (
+    f"SELECT {listed(rows.DEVICE, 'd')}, {listed(rows.LIFE, 'l')}, {_SEEN}, {_OPEN} FROM device AS d"
+    f" LEFT JOIN LATERAL ({_SHOWN}) AS shown ON TRUE LEFT JOIN life AS l ON l.id = shown.id WHERE d.id > $1"
+)
+
+_DEVICE = select("FROM device AS d WHERE d.id = $1", d=rows.DEVICE)
+_LIVES = select("FROM life AS l WHERE l.device_id = $1 ORDER BY l.created_at DESC, l.number DESC", l=rows.LIFE)
+_CHANNELS = select(
+    "FROM channel AS c JOIN connection AS co ON co.id = c.connection_id WHERE co.device_id = $1"
+    " ORDER BY co.created_at DESC, c.number DESC",
+    c=rows.CHANNEL,
+)
+_CERTIFICATES = select(
+    "FROM certificate AS c WHERE c.device_id = $1 ORDER BY c.issued_at DESC, c.number DESC", c=rows.CERTIFICATE
+)
+_OF_DEVICE = f"SELECT {_SEEN}, {_OPEN} FROM connection AS l WHERE l.device_id = $1"
+_LAST_PUSH = (
+    "SELECT p.at, p.outcome FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
+    " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = $1 ORDER BY p.at DESC LIMIT 1"
+)
+_RESOLVE = (
+    "SELECT id FROM device WHERE id = $1 UNION SELECT id FROM device WHERE serial_number = $1"
+    " UNION SELECT device_id FROM connection WHERE id = $1"
+)
+_PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
+_TOPICS = (
+    "SELECT ch.topic, count(*) FROM channel AS ch JOIN connection AS co ON co.id = ch.connection_id"
+    " AND co.phase IN ('connected', 'ending') WHERE ch.ended_at IS NULL AND ch.topic <> '' GROUP BY ch.topic"
+)
+
+
+class PostgresDirectory:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def devices(
+        self, *, search: str | None, phase: str | None, after: str | None, limit: int
+    ) -> tuple[DeviceSummary, ...]:
+        statement, values = _SUMMARIES, [after or "", limit]
+        if search:
+            statement += _SEARCHED
+            values.append(search)
+        if phase:
+            values.append(phase)
+            place = f"${len(values)}"
+            statement += f" AND d.id IN (SELECT device_id FROM connection WHERE phase = {place}) AND l.phase = {place}"
+        found = await self._database.all(statement + " ORDER BY d.id LIMIT $2", *values)
+        return tuple(_summary(row) for row in found)
+
+    async def device(self, device_id: str) -> DeviceDetail | None:
+        return await self._database.read(lambda sql: _read_detail(sql, device_id))
+
+    async def resolve(self, name: str) -> str | None:
+        found = await self._database.all(_RESOLVE, name)
+        return found[0][0] if len(found) == 1 else None
+
+    async def counts(self) -> dict[str, int]:
+        async def count(sql: Session) -> dict[str, int]:
+            counts: dict[str, int] = {row[0]: row[1] for row in await sql.all(_PHASES)}
+            return counts | {f"topics:{row[0]}": row[1] for row in await sql.all(_TOPICS)}
+
+        return await self._database.read(count)
+
+
+def _summary(row: Row) -> DeviceSummary:
+    first, second = len(rows.DEVICE.split()), len(rows.DEVICE.split()) + len(rows.LIFE.split())
+    life = row[first:second]
+    last_seen, open_commands = row[second:]
+    return DeviceSummary(
+        device=rows.device(row[:first]),
+        connection=rows.life(life) if life[0] is not None else None,
+        last_seen=last_seen,
+        open_commands=open_commands,
+    )
+
+
+async def _read_detail(sql: Session, device_id: str) -> DeviceDetail | None:
+    device = await sql.one(_DEVICE, device_id)
+    if device is None:
+        return None
+    seen = await sql.all(_OF_DEVICE, device_id)
+    push = await sql.one(_LAST_PUSH, device_id)
+    last_seen: list[Instant] = [row[0] for row in seen if row[0] is not None]
+    return DeviceDetail(
+        device=rows.device(device),
+        connections=tuple(rows.life(row) for row in await sql.all(_LIVES, device_id)),
+        channels=tuple(rows.listed_channel(row) for row in await sql.all(_CHANNELS, device_id)),
+        certificates=tuple(rows.listed_certificate(row) for row in await sql.all(_CERTIFICATES, device_id)),
+        last_seen=max(last_seen, default=None),
+        open_commands=sum(row[1] for row in seen),
+        last_push=(push[0], push[1]) if push is not None else None,
+    )

@@ -1,0 +1,130 @@
+"""The exchanges of many devices as one statement: who may speak, what is kept, and which command is next.
+
+All parts of a statement see the database as it was when it began; so what a report closes is left out of the next
+command by name.
+"""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+from collections.abc import Sequence
+
+from corral.apple.report import Status
+from corral.lifecycle.state import DeliveryState
+from corral.store import rows
+from corral.store.devices import Ask, Next
+from corral.store.postgres.connecting import Session
+from corral.store.postgres.statements import arrays, transposed
+
+PUT_WORK_AGAIN = (
+    "ON CONFLICT (kind, key) DO UPDATE SET"
+    " due_at = CASE WHEN work.lease IS NULL THEN least(work.due_at, excluded.due_at) ELSE work.due_at END,"
+    " free_at = CASE WHEN work.lease IS NULL THEN least(work.free_at, excluded.free_at) ELSE work.free_at END,"
+    " again_at = CASE WHEN work.lease IS NULL THEN NULL ELSE least(work.again_at, excluded.due_at) END"
+)
+"""The earlier time wins; what is leased remembers that it was put again."""
+
+CLOSED_AS = {
+    Status.ACKNOWLEDGED: DeliveryState.ACKNOWLEDGED,
+    Status.ERROR: DeliveryState.ERROR,
+    Status.COMMAND_FORMAT_ERROR: DeliveryState.FORMAT_ERROR,
+}
+
+KEEP_RESULT = (
+    "INSERT INTO result (channel_id, command_uuid, connection_id, status, received_at, unreadable, body)"
+    " SELECT channel, command_uuid, connection, status, now, unreadable, body FROM {said} AS s"
+    " WHERE state IS NOT NULL AND command_uuid IS NOT NULL ON CONFLICT DO NOTHING"
+)
+ANSWER_DELIVERY = (
+    "UPDATE delivery AS d SET state = coalesce(s.state, d.state),"
+    " finished_at = CASE WHEN s.state IS NULL THEN d.finished_at ELSE s.now END,"
+    " deferred_at = CASE WHEN s.state IS NULL THEN s.now ELSE d.deferred_at END,"
+    " not_now_count = CASE WHEN s.state IS NULL THEN d.not_now_count + 1 ELSE d.not_now_count END"
+    " FROM {said} AS s WHERE d.state = 'open' AND "
+)
+"""The first final answer to a command is kept and closes it; where there is no `state` it is NotNow."""
+
+_WHO = "fingerprint now device_id user_id"
+_SAID = _WHO + " command_uuid status state body unreadable push_at"
+
+# A user channel's key is null where none is named: its index is not even looked into.
+_SPEAKER = (
+    "JOIN certificate AS ce ON ce.fingerprint = a.fingerprint AND ce.status = 'bound' AND ce.not_after > a.now"
+    " JOIN connection AS co ON co.id = ce.connection_id AND co.device_id = a.device_id AND co.open"
+    " AND co.recheck_at > a.now"
+    " LEFT JOIN channel AS ch ON ch.id = CASE WHEN a.user_id <> '' THEN co.id || '/' || a.user_id END"
+    " AND ch.ended_at IS NULL"
+)
+_EXISTS = "(a.user_id = '' OR ch.id IS NOT NULL)"
+
+
+def _first_open(channel: str, now: str, also: str = "") -> str:
+    return (
+        f"SELECT d.command_uuid FROM delivery AS d WHERE d.channel_id = {channel} AND d.state = 'open'"
+        f" AND d.not_before <= {now} AND d.expires_at > {now}{also} ORDER BY d.priority DESC, d.sequence LIMIT 1"
+    )
+
+
+_POLL = (
+    f"SELECT a.n, coalesce(ch.id, co.id), c.uuid, c.body FROM {arrays(_WHO, numbered=True)} {_SPEAKER}"
+    f" LEFT JOIN LATERAL ({_first_open('coalesce(ch.id, co.id)', 'a.now')}) AS following ON TRUE"
+    f" LEFT JOIN command AS c ON c.uuid = following.command_uuid WHERE {_EXISTS}"
+)
+
+_REPORT = (
+    "WITH speaker AS MATERIALIZED ("
+    "SELECT a.n, coalesce(ch.id, co.id) AS channel, co.id AS connection, a.now, a.command_uuid, a.status, a.state,"
+    f" a.body, a.unreadable, a.push_at, q.sequence FROM {arrays(_SAID, numbered=True)} {_SPEAKER}"
+    " LEFT JOIN delivery AS q ON q.channel_id = coalesce(ch.id, co.id) AND q.command_uuid = a.command_uuid"
+    f" WHERE {_EXISTS} AND coalesce(q.consequence, 'plain') = 'plain'"
+    "), kept AS ("
+    + KEEP_RESULT.format(said="speaker")
+    + "), touched AS ("
+    + ANSWER_DELIVERY.format(said="speaker")
+    + "d.sequence = s.sequence"
+    " RETURNING s.channel, s.state, s.push_at"
+    "), put AS ("
+    "INSERT INTO work (kind, key, due_at, free_at, attempts)"
+    " SELECT 'push-later', channel, push_at, push_at, 0 FROM touched WHERE state IS NULL " + PUT_WORK_AGAIN + ")"
+    " SELECT s.n, s.channel, c.uuid, c.body FROM speaker AS s LEFT JOIN LATERAL ("
+    + _first_open("s.channel", "s.now", " AND d.deferred_at IS NULL AND d.sequence IS DISTINCT FROM s.sequence")
+    + ") AS following ON TRUE LEFT JOIN command AS c ON c.uuid = following.command_uuid"
+)
+
+
+_ONLY = " AND ($3 OR d.deferred_at IS NULL) AND ($4::text[] IS NULL OR d.consequence = ANY ($4))"
+NEXT = f"SELECT uuid, body FROM command WHERE uuid = ({_first_open('$1', '$2', _ONLY)})"
+"""Of a channel, at a time, after Idle or not, of these consequences or (null) of all."""
+
+
+async def poll(sql: Session, asks: Sequence[Ask]) -> list[Next | None]:
+    """The next command of each; None for those that ordinary traffic does not pass. Writes nothing."""
+    found = await sql.all(_POLL, *transposed(_who(ask) for ask in asks))
+    return _placed(len(asks), found)
+
+
+async def report(sql: Session, asks: Sequence[Ask]) -> list[Next | None]:
+    """The same, with what each reports kept. No two of the same channel."""
+    order = sorted(range(len(asks)), key=lambda place: (asks[place].contact.device_id, asks[place].contact.user_id))
+    found = await sql.all(_REPORT, *transposed((*_who(asks[place]), *_said(asks[place])) for place in order))
+    answers: list[Next | None] = [None] * len(asks)
+    for place, answer in zip(order, _placed(len(asks), found), strict=True):
+        answers[place] = answer
+    return answers
+
+
+def _who(ask: Ask) -> rows.Row:
+    contact = ask.contact
+    return contact.fingerprint, ask.now, contact.device_id, contact.user_id
+
+
+def _said(ask: Ask) -> rows.Row:
+    state = CLOSED_AS.get(ask.status)
+    body = b"" if state is None or ask.contact.command_uuid is None else rows.pack(ask.body)
+    return ask.contact.command_uuid, ask.status, state, body, ask.unreadable, ask.push_again_at
+
+
+def _placed(count: int, found: Sequence[rows.Row]) -> list[Next | None]:
+    placed: list[Next | None] = [None] * count
+    for number, channel, uuid, body in found:
+        placed[number - 1] = Next(channel, uuid, body) if uuid is not None else Next(channel)
+    return placed

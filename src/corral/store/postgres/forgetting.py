@@ -1,0 +1,48 @@
+"""Deletes all that is known of a device."""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+from corral.store.postgres.database import Write
+
+_LIVES = "SELECT id FROM connection WHERE device_id = $1"
+_CHANNELS = f"SELECT id FROM channel WHERE connection_id IN ({_LIVES})"
+_SPOKEN = f"{_LIVES} UNION ALL {_CHANNELS}"
+
+# Whoever adds to the device or to a life of it waits for this, and finds nothing afterwards.
+_DEVICE = "SELECT id FROM device WHERE id = $1 FOR UPDATE"
+_LOCK_LIVES = "SELECT id FROM connection WHERE device_id = $1 ORDER BY id FOR UPDATE"
+_COMMANDS = f"SELECT DISTINCT command_uuid FROM delivery WHERE channel_id IN ({_CHANNELS}) ORDER BY 1"
+
+# Lives, channels, deliveries, results and escrow go with the device itself, by their foreign keys.
+_WHAT_HANGS_ON_IT = (
+    ("work", f"key IN ({_SPOKEN})"),
+    ("contact", f"channel_id IN ({_SPOKEN})"),
+    ("contact_hour", f"channel_id IN ({_SPOKEN})"),
+    ("push_log", f"channel_id IN ({_SPOKEN})"),
+    ("push_state", f"channel_id IN ({_SPOKEN})"),
+    ("unenrolling", f"connection_id = $1 OR connection_id IN ({_LIVES})"),
+    ("enroll_grant", f"connection_id IN ({_LIVES})"),
+    ("certificate", f"device_id = $1 OR connection_id IN ({_LIVES})"),
+    ("event", f"device_id = $1 OR (device_id IS NULL AND connection_id IN ({_LIVES}))"),
+)
+_DELETIONS = (
+    *(f"DELETE FROM {table} WHERE {which}" for table, which in _WHAT_HANGS_ON_IT),
+    "DELETE FROM device WHERE id = $1",
+)
+_ORPHANS = (
+    "DELETE FROM command WHERE uuid = ANY ($1::text[])"
+    " AND NOT EXISTS (SELECT 1 FROM delivery WHERE command_uuid = command.uuid)"
+)
+
+
+async def forget(write: Write, device_id: str) -> bool:
+    """False if there is no such device. Commands that went to nobody else go too: they may hold its secrets."""
+    sql = write.sql
+    if await sql.one(_DEVICE, device_id) is None:
+        return False
+    await sql.all(_LOCK_LIVES, device_id)
+    commands = [row[0] for row in await sql.all(_COMMANDS, device_id)]
+    for statement in _DELETIONS:
+        await sql.run(statement, device_id)
+    await sql.run(_ORPHANS, commands)
+    return True

@@ -1,0 +1,227 @@
+"""Puts what Changes hold into the tables, each table in one statement for all of them."""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from corral.lifecycle.change import Change, Event, Work
+from corral.lifecycle.state import FOREVER, CertificateStatus, Instant
+from corral.sealing import Sealer
+from corral.store import rows
+from corral.store.postgres.connecting import Session
+from corral.store.postgres.database import Write
+from corral.store.postgres.exchanging import ANSWER_DELIVERY, CLOSED_AS, KEEP_RESULT, PUT_WORK_AGAIN
+from corral.store.postgres.statements import arrays, insert, transposed, upsert
+
+PUSH, PUSH_LATER = "push", "push-later"
+"""Work that wakes a channel: soon, and at a time that a soon one must not be merged with."""
+
+ENROLL_GRANT = rows.GRANT.replace("profile", "profile_digest")
+_CONNECTION = rows.LIFE.replace("profile", "profile_digest")
+_COMMAND = "uuid request_type created_at created_by body"
+_DELIVERY = "channel_id command_uuid request_type consequence state priority not_before expires_at queued_at"
+_SAID = "channel command_uuid connection status state now unreadable body"
+
+_NEW_PROFILE = insert("profile", "digest body", "ON CONFLICT DO NOTHING")
+_PUT_CONNECTION = upsert("connection", _CONNECTION, "id")
+_PUT_CHANNEL = upsert("channel", "id " + rows.CHANNEL, "id")
+_PUT_CERTIFICATE = upsert(
+    "certificate",
+    rows.CERTIFICATE,
+    "fingerprint",
+    "WHERE certificate.status <> 'revoked' OR excluded.status = 'revoked' RETURNING fingerprint",
+    der="CASE WHEN excluded.der = '' THEN certificate.der ELSE excluded.der END",
+)
+_LAST_ESCROW = (
+    f"SELECT a.connection_id, a.kind, e.value FROM {arrays('connection_id kind')} JOIN LATERAL"
+    " (SELECT value FROM escrow WHERE connection_id = a.connection_id AND kind = a.kind"
+    " ORDER BY id DESC LIMIT 1) AS e ON TRUE"
+)
+_NEW_ESCROW = insert("escrow", "connection_id kind at value")
+_ANSWERED = (
+    f"WITH said AS MATERIALIZED (SELECT * FROM {arrays(_SAID)}), kept AS ("
+    + KEEP_RESULT.format(said="said")
+    + ") "
+    + ANSWER_DELIVERY.format(said="said")
+    + "d.channel_id = s.channel AND d.command_uuid = s.command_uuid"
+)
+_FALLEN = arrays("connection_id at")
+_DROP = (
+    f"UPDATE delivery AS d SET state = 'dropped', finished_at = a.at FROM {_FALLEN}"
+    " JOIN channel AS ch ON ch.connection_id = a.connection_id WHERE d.channel_id = ch.id AND d.state = 'open'"
+)
+_END_CHANNELS = (
+    f"UPDATE channel AS ch SET ended_at = a.at FROM {_FALLEN}"
+    " WHERE ch.connection_id = a.connection_id AND ch.ended_at IS NULL"
+)
+_FORGET_PUSHES = (
+    "DELETE FROM work AS w USING unnest($1::text[]) AS a (connection_id)"
+    " JOIN channel AS ch ON ch.connection_id = a.connection_id"
+    " WHERE w.key = ch.id AND w.kind IN ('push', 'push-later')"
+)
+_RETIRE = (
+    f"UPDATE certificate AS c SET status = 'retired' FROM {arrays('connection_id fingerprint')}"
+    " WHERE c.connection_id = a.connection_id AND c.fingerprint <> a.fingerprint AND c.status = 'bound'"
+)
+NEW_COMMAND = insert("command", _COMMAND, "ON CONFLICT DO NOTHING")
+_NEW_DELIVERY = insert("delivery", _DELIVERY, "ON CONFLICT DO NOTHING")
+_NEW_EVENT = insert("event", rows.EVENT)
+_PUT_WORK = (
+    "INSERT INTO work (kind, key, due_at, free_at, attempts) SELECT kind, key, due_at, due_at, 0"
+    f" FROM {arrays('kind key due_at')} " + PUT_WORK_AGAIN
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A change, its place in the batch, and the moment of what it writes."""
+
+    place: int
+    change: Change
+    at: Instant
+
+
+@lru_cache(256)
+def profile_digest(profile: bytes) -> bytes | None:
+    return hashlib.sha256(profile).digest() if profile else None
+
+
+async def put_profiles(sql: Session, members: Sequence[Member]) -> None:
+    found = {life.profile for member in members for life in member.change.connections}
+    found |= {member.change.grant.profile for member in members if member.change.grant is not None}
+    put = sorted((digest, body) for body in found if (digest := profile_digest(body)) is not None)
+    if put:
+        await sql.run(_NEW_PROFILE, *transposed(put))
+
+
+async def put_connections(sql: Session, members: Sequence[Member]) -> None:
+    """What ends goes before what takes its place: two current lives are one too many even within a commit."""
+    lives = [life for member in members for life in member.change.connections]
+    if lives:
+        lives.sort(key=lambda life: not life.is_over)
+        await sql.run(_PUT_CONNECTION, *transposed(rows.life_row(life, profile_digest(life.profile)) for life in lives))
+
+
+async def put_channels(sql: Session, sealer: Sealer, members: Sequence[Member]) -> None:
+    put = [(each.id, *rows.channel_row(each, sealer)) for member in members for each in member.change.channels]
+    if put:
+        await sql.run(_PUT_CHANNEL, *transposed(put))
+
+
+async def put_certificates(sql: Session, members: Sequence[Member]) -> list[Member]:
+    """Returns whose could not be put: one that was revoked stays so, and what would bind it was decided before."""
+    put = [(member, each) for member in members for each in member.change.certificates]
+    if not put:
+        return []
+    found = await sql.all(_PUT_CERTIFICATE, *transposed(rows.certificate_row(each) for _, each in put))
+    passed = {row[0] for row in found}
+    return [
+        member
+        for member, each in put
+        if each.status is not CertificateStatus.REVOKED and each.fingerprint not in passed
+    ]
+
+
+async def put_escrow(sql: Session, sealer: Sealer, members: Sequence[Member]) -> None:
+    """A new version of each, unless it is what the newest one says already."""
+    given = [each for member in members for each in member.change.escrow]
+    if not given:
+        return
+    held: dict[tuple[str, str], bytes | None] = {}
+    for connection_id, kind, value in await sql.all(
+        _LAST_ESCROW, *transposed((each.connection_id, each.kind) for each in given)
+    ):
+        held[connection_id, kind] = _opened(sealer, connection_id, kind, value)
+    put: list[rows.Row] = []
+    for each in given:
+        key = each.connection_id, each.kind.value
+        if key not in held or held[key] != each.value:
+            held[key] = each.value
+            place = rows.escrow_place(*key)
+            put.append((*key, each.at, None if each.value is None else sealer.seal(each.value, place)))
+    if put:
+        await sql.run(_NEW_ESCROW, *transposed(put))
+
+
+def _opened(sealer: Sealer, connection_id: str, kind: str, value: bytes | None) -> bytes | None:
+    return None if value is None else sealer.open(value, rows.escrow_place(connection_id, kind))
+
+
+async def keep_results(sql: Session, members: Sequence[Member]) -> None:
+    """The first final result of a command in a channel is kept and closes its delivery; a NotNow is counted only."""
+    results = [member.change.result for member in members if member.change.result is not None]
+    said = [
+        (
+            result.channel_id,
+            result.command_uuid,
+            rows.connection_of(result.channel_id),
+            result.status,
+            state,
+            result.received_at,
+            result.unreadable,
+            b"" if state is None else rows.pack(result.body),
+        )
+        for result in sorted(results, key=lambda result: result.channel_id)
+        for state in (CLOSED_AS.get(result.status),)
+    ]
+    if said:
+        await sql.run(_ANSWERED, *transposed(said))
+
+
+async def silence(sql: Session, members: Sequence[Member]) -> None:
+    """Connections that are over, and certificates that others have replaced."""
+    fallen = sorted((connection_id, member.at) for member in members for connection_id in member.change.silence)
+    if fallen:
+        values = transposed(fallen)
+        await sql.run(_DROP, *values)
+        await sql.run(_END_CHANNELS, *values)
+        await sql.run(_FORGET_PUSHES, values[0])
+    retired = sorted(member.change.retire for member in members if member.change.retire is not None)
+    if retired:
+        await sql.run(_RETIRE, *transposed(retired))
+
+
+async def enqueue(sql: Session, members: Sequence[Member]) -> None:
+    queued = [(each, member.at) for member in members for each in member.change.enqueue]
+    if not queued:
+        return
+    queued.sort(key=lambda each: each[0].channel_id)
+    await sql.run(
+        NEW_COMMAND, *transposed((each.command_uuid, each.request_type, at, "", each.body) for each, at in queued)
+    )
+    await sql.run(
+        _NEW_DELIVERY,
+        *transposed(
+            (
+                each.channel_id,
+                each.command_uuid,
+                each.request_type,
+                each.consequence,
+                "open",
+                each.priority,
+                each.not_before,
+                FOREVER if each.expires_at is None else each.expires_at,
+                at,
+            )
+            for each, at in queued
+        ),
+    )
+
+
+async def add_events(sql: Session, events: Sequence[Event]) -> None:
+    if events:
+        await sql.run(_NEW_EVENT, *transposed(rows.event_row(event) for event in events))
+
+
+async def put_work(write: Write, works: Sequence[Work]) -> None:
+    """Work of the same kind and key is one row; all in the same order, so that no two commits wait for each other."""
+    earliest: dict[tuple[str, str], Instant] = {}
+    for work in works:
+        key = work.kind, work.key
+        earliest[key] = min(work.due_at, earliest.get(key, work.due_at))
+    if earliest:
+        await write.sql.run(_PUT_WORK, *transposed((*key, due_at) for key, due_at in sorted(earliest.items())))
+        write.woken.update(kind for kind, _ in earliest)

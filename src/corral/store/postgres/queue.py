@@ -1,0 +1,175 @@
+"""The command queue as people steer it."""
+
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
+from collections.abc import Sequence
+
+from corral.lifecycle.change import Event
+from corral.lifecycle.state import Consequence, DeliveryState, Instant
+from corral.store import rows
+from corral.store.postgres.database import Database, Write
+from corral.store.postgres.exchanging import PUT_WORK_AGAIN
+from corral.store.postgres.putting import NEW_COMMAND, PUSH, PUSH_LATER, add_events
+from corral.store.postgres.statements import select, transposed
+from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
+from corral.store.records import command_record, stored_result, told
+from corral.store.rows import Row
+
+_KEPT = f"('{Consequence.RENEWAL.value}', '{Consequence.REMOVE_PROFILE.value}')"
+"""What the life cycle itself has queued: nobody may take it out of the queue."""
+
+AT_ONCE = 10_000
+"""Channels in one statement: memory stays flat however large a fleet is."""
+
+_TARGETS = (
+    "SELECT ch.id FROM unnest($1::text[]) WITH ORDINALITY AS a (id, n) JOIN channel AS ch ON ch.id = a.id"
+    " AND ch.ended_at IS NULL JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
+    " GROUP BY ch.id ORDER BY min(a.n)"
+)
+# Superseding and pushing only where it is new: a repeated call must do neither to what was queued since.
+_ENQUEUE = (
+    "WITH new AS ("
+    "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
+    " expires_at, queued_at) SELECT channel_id, $2, $3, $4, 'open', $5::bigint, $6::bigint, $7::bigint, $8::bigint"
+    " FROM unnest($1::text[]) AS a (channel_id) ON CONFLICT DO NOTHING RETURNING channel_id"
+    "), superseded AS ("
+    "UPDATE delivery AS d SET state = 'superseded', finished_at = $8 FROM new"
+    " WHERE $9 AND d.channel_id = new.channel_id AND d.state = 'open' AND d.request_type = $3"
+    " AND d.command_uuid <> $2 AND d.consequence NOT IN " + _KEPT + ")"
+    " INSERT INTO work (kind, key, due_at, free_at, attempts)"
+    " SELECT $10, channel_id, $11::bigint, $11::bigint, 0 FROM new ORDER BY channel_id " + PUT_WORK_AGAIN
+)
+_FOUND = (
+    "SELECT d.sequence, d.command_uuid, d.request_type, d.channel_id, co.id, co.device_id FROM delivery AS d"
+    " JOIN channel AS ch ON ch.id = d.channel_id JOIN connection AS co ON co.id = ch.connection_id"
+    " WHERE d.state = 'open'"
+)
+_LOCKED = " ORDER BY d.channel_id, d.command_uuid FOR NO KEY UPDATE OF d"
+_OF_COMMAND = (
+    _FOUND
+    + " AND d.command_uuid = $1 AND ($2::text IS NULL OR d.channel_id = $2) AND d.consequence NOT IN "
+    + _KEPT
+    + _LOCKED
+)
+_OF_CONNECTION = _FOUND + " AND ch.connection_id = $1 AND d.consequence = 'plain'" + _LOCKED
+_OVERDUE = _FOUND + " AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2 FOR NO KEY UPDATE OF d SKIP LOCKED"
+_CLOSE = "UPDATE delivery SET state = $1, finished_at = $2 WHERE sequence = ANY ($3::bigint[])"
+_LIST = (
+    "FROM delivery AS d JOIN channel AS ch ON ch.id = d.channel_id JOIN connection AS co ON co.id = ch.connection_id"
+    " JOIN command AS c ON c.uuid = d.command_uuid"
+    " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id WHERE TRUE"
+)
+_RESULTS = (
+    "SELECT channel_id, command_uuid, status, body, received_at, unreadable FROM result"
+    " WHERE command_uuid = $1 AND ($2::text IS NULL OR channel_id = $2) ORDER BY id"
+)
+
+
+class PostgresQueue:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
+        async def enqueue(write: Write) -> tuple[str, ...]:
+            queued: list[str] = []
+            for start in range(0, len(channel_ids), AT_ONCE):
+                queued += await _enqueue(write, command, channel_ids[start : start + AT_ONCE])
+            return tuple(dict.fromkeys(queued))
+
+        return await self._database.write(enqueue)
+
+    async def cancel(self, command_uuid: str, channel_id: str | None, event: Event, now: Instant) -> int:
+        async def cancel(write: Write) -> int:
+            found = await write.sql.all(_OF_COMMAND, command_uuid, channel_id)
+            await _close(write, found, DeliveryState.CANCELLED, now)
+            await add_events(write.sql, [told(event, row) for row in found])
+            return len(found)
+
+        return await self._database.write(cancel)
+
+    async def clear(self, connection_id: str, event: Event, now: Instant) -> int:
+        async def clear(write: Write) -> int:
+            found = await write.sql.all(_OF_CONNECTION, connection_id)
+            await _close(write, found, DeliveryState.CANCELLED, now)
+            if found:
+                await add_events(write.sql, [event])
+            return len(found)
+
+        return await self._database.write(clear)
+
+    async def list(
+        self,
+        *,
+        device_id: str | None,
+        command_uuid: str | None,
+        state: DeliveryState | None,
+        before: int | None,
+        limit: int,
+    ) -> tuple[CommandRecord, ...]:
+        conditions = (
+            ("co.device_id", "=", device_id),
+            ("d.command_uuid", "=", command_uuid),
+            ("d.state", "=", state),
+            ("d.sequence", "<", before),
+        )
+        asked = [(column, how, value) for column, how, value in conditions if value is not None]
+        where = "".join(f" AND {column} {how} ${place}" for place, (column, how, _) in enumerate(asked, 1))
+        statement = select(
+            _LIST + where + f" ORDER BY d.sequence DESC LIMIT ${len(asked) + 1}",
+            d=rows.DELIVERY + " delivered_at attempts finished_at",
+            co="device_id id",
+            c="created_at created_by",
+            r="status unreadable",
+        )
+        found = await self._database.all(statement, *(value for _, _, value in asked), limit)
+        return tuple(command_record(row) for row in found)
+
+    async def command_body(self, command_uuid: str) -> bytes | None:
+        row = await self._database.one("SELECT body FROM command WHERE uuid = $1", command_uuid)
+        return None if row is None else row[0]
+
+    async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]:
+        found = await self._database.all(_RESULTS, command_uuid, channel_id)
+        return tuple(stored_result(row) for row in found)
+
+    async def expire(self, now: Instant, limit: int) -> int:
+        async def expire(write: Write) -> int:
+            found = await write.sql.all(_OVERDUE, now, limit)
+            await _close(write, found, DeliveryState.EXPIRED, now)
+            await add_events(write.sql, [told(Event(type="command.expired", at=now), row) for row in found])
+            return len(found)
+
+        return await self._database.write(expire)
+
+
+async def _enqueue(write: Write, command: QueuedCommand, channel_ids: Sequence[str]) -> list[str]:
+    sql = write.sql
+    targets = [row[0] for row in await sql.all(_TARGETS, list(channel_ids))]
+    if not targets:
+        return []
+    uuid, kind = command.uuid, command.request_type
+    row = uuid, kind, command.created_at, command.created_by, command.body
+    await sql.run(NEW_COMMAND, *transposed([row]))
+    later = command.not_before > command.created_at
+    work, due_at = (PUSH_LATER, command.not_before) if later else (PUSH, command.created_at)
+    await sql.run(
+        _ENQUEUE,
+        targets,
+        uuid,
+        kind,
+        command.consequence,
+        command.priority,
+        command.not_before,
+        command.expires_at,
+        command.created_at,
+        command.replaces_like,
+        work,
+        due_at,
+    )
+    write.woken.add(work)
+    return targets
+
+
+async def _close(write: Write, found: Sequence[Row], state: DeliveryState, now: Instant) -> None:
+    if found:
+        await write.sql.run(_CLOSE, state, now, [row[0] for row in found])

@@ -1,0 +1,81 @@
+"""What belongs to the installation itself."""
+
+from corral.lifecycle.state import Instant
+from corral.sealing import Sealer
+from corral.store import records
+from corral.store.postgres.connecting import Session
+from corral.store.postgres.database import Database, Write
+from corral.store.postgres.statements import insert, select, transposed, upsert
+from corral.store.records import secret_place
+from corral.store.vault import Credential, StoredPushCertificate
+
+_GET_SECRET = "SELECT value FROM secret WHERE name = $1"  # noqa: S105 - a statement
+_PUT_SECRET = upsert("secret", "name value", "name")
+_DELETE_SECRET = "DELETE FROM secret WHERE name = $1"  # noqa: S105 - a statement
+_PUT_CERTIFICATE = upsert("push_certificate", records.PUSH_CERTIFICATE, "topic")
+_CERTIFICATES = select("FROM push_certificate AS p ORDER BY p.topic", p=records.PUSH_CERTIFICATE)
+_STOP_TOPIC = "UPDATE push_certificate SET stopped = $1 WHERE topic = $2"
+_ADD_CREDENTIAL = insert("credential", records.CREDENTIAL)
+_FIND_CREDENTIAL = select("FROM credential AS c WHERE c.digest = $1", c=records.CREDENTIAL)
+_CREDENTIALS = select("FROM credential AS c ORDER BY c.created_at DESC, c.number DESC", c=records.CREDENTIAL)
+_REVOKE = "UPDATE credential SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL"
+
+
+class PostgresVault:
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+
+    async def get_secret(self, name: str) -> bytes | None:
+        async def get(sql: Session) -> bytes | None:
+            row = await sql.one(_GET_SECRET, name)
+            return None if row is None else self._sealer.open(row[0], secret_place(name))
+
+        return await self._database.read(get)
+
+    async def put_secret(self, name: str, value: bytes) -> None:
+        await self._run(_PUT_SECRET, *transposed([(name, self._sealer.seal(value, secret_place(name)))]))
+
+    async def delete_secret(self, name: str) -> None:
+        await self._run(_DELETE_SECRET, name)
+
+    async def push_certificates(self) -> tuple[StoredPushCertificate, ...]:
+        async def read(sql: Session) -> tuple[StoredPushCertificate, ...]:
+            return tuple(records.push_certificate(row, self._sealer) for row in await sql.all(_CERTIFICATES))
+
+        return await self._database.read(read)
+
+    async def put_push_certificate(self, certificate: StoredPushCertificate) -> None:
+        row = records.push_certificate_row(certificate, self._sealer)
+        await self._run(_PUT_CERTIFICATE, *transposed([row]))
+
+    async def stop_topic(self, topic: str, why: str) -> None:
+        await self._run(_STOP_TOPIC, why, topic)
+
+    async def add_credential(self, credential: Credential) -> None:
+        await self._run(_ADD_CREDENTIAL, *transposed([records.credential_row(credential)]))
+
+    async def find_credential(self, digest: bytes) -> Credential | None:
+        row = await self._database.one(_FIND_CREDENTIAL, digest)
+        return None if row is None else records.credential(row)
+
+    async def credentials(self) -> tuple[Credential, ...]:
+        """Newest first."""
+        return tuple(records.credential(row) for row in await self._database.all(_CREDENTIALS))
+
+    async def revoke_credential(self, credential_id: str, now: Instant) -> bool:
+        return await self._run(_REVOKE, now, credential_id) > 0
+
+    async def close_breaker(self, now: Instant) -> None:
+        async def close(write: Write) -> None:
+            await write.sql.run("UPDATE breaker SET opened_at = NULL")
+            await write.sql.run("DELETE FROM unenrolling WHERE at <= $1", now)
+
+        await self._database.write(close)
+
+    async def breaker_opened_at(self) -> Instant | None:
+        row = await self._database.one("SELECT opened_at FROM breaker")
+        return None if row is None else row[0]
+
+    async def _run(self, statement: str, *values: object) -> int:
+        return await self._database.write(lambda write: write.sql.run(statement, *values))
