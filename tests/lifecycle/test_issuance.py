@@ -115,6 +115,13 @@ def test_an_issuance_for_an_enrollment_is_recorded_unbound() -> None:
     assert gone.data == {"fingerprint": b"first".hex(), "why": "another key under the same grant"}
 
 
+def test_an_issuance_for_an_enrollment_stays_unbound_even_if_an_attempt_is_known() -> None:
+    """It may be another device that comes with it."""
+    new = a.issued(fingerprint=b"new", issued_at=a.NOW)
+    attempt = a.life(phase=Phase.AUTHENTICATING)
+    assert issued(enrolling(connection=attempt), new, ()).certificates == (new,)
+
+
 def test_an_issuance_for_a_renewal_is_bound_at_once_since_any_message_may_be_its_first() -> None:
     new = a.renewed(status=CertificateStatus.ISSUED, device_id=None)
     change = issued(renewing(), new, ())
