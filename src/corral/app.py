@@ -282,9 +282,15 @@ async def _serve(settings: Settings, number: int) -> None:
             print(f"Corral {__version__} serves {settings.public_url}; stop it with Ctrl-C.", file=sys.stderr)
 
         def reload() -> None:
-            if tls is not None and settings.tls == "files":
-                tls.load_cert_chain(str(settings.tls_certificate), str(settings.tls_key))
+            if tls is None or settings.tls != "files":
+                return
+            try:
+                # A trial first: a pair that does not fit would leave the context that serves with half of it.
+                _load_files(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), settings)
+                _load_files(tls, settings)
                 _log.info("corral.tls-reloaded")
+            except OSError as error:
+                _log.error("corral.tls-not-reloaded", why=str(error))
 
         worker = asyncio.create_task(corral.worker.run())
         try:
@@ -305,7 +311,7 @@ def _tls(settings: Settings, authority: Authority) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if settings.tls == "files":
-        context.load_cert_chain(str(settings.tls_certificate), str(settings.tls_key))
+        _load_files(context, settings)
     else:
         _load_own_certificate(context, settings, authority)
     if settings.identity == "tls":
@@ -316,6 +322,11 @@ def _tls(settings: Settings, authority: Authority) -> ssl.SSLContext | None:
         roots += [path.read_text() for path in settings.authorities.values()]
         context.load_verify_locations(cadata="\n".join(roots))
     return context
+
+
+def _load_files(context: ssl.SSLContext, settings: Settings) -> None:
+    """Raises OSError, also for an encrypted key: nobody is there to be asked for its password."""
+    context.load_cert_chain(str(settings.tls_certificate), str(settings.tls_key), password="")
 
 
 def _load_own_certificate(context: ssl.SSLContext, settings: Settings, authority: Authority) -> None:
