@@ -1,18 +1,15 @@
-"""What polls have gathered in memory, written in a few pieces; and what is too old is cleared away with it."""
+"""What polls have gathered in memory, written in a few pieces."""
 
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
 from collections.abc import Mapping, Sequence
 
-from corral.lifecycle.state import DAY, HOUR, Instant
+from corral.lifecycle.state import HOUR, Instant
 from corral.store.contacts import Attempt, Heard
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.statements import spoken_by, transposed
 from corral.store.rows import Row, connection_of
 
-HOURS_KEPT = 31 * DAY
-"""How long contacts by the hour and single pushes are kept for the timeline."""
-CLEARED_AT_ONCE = 5000
 AT_ONCE = 500
 """Rows in one transaction: a report that wants one of them does not wait long."""
 
@@ -36,11 +33,6 @@ _DELIVERED = (
     " UPDATE delivery AS d SET delivered_at = greatest(d.delivered_at, h.at), attempts = d.attempts + h.count"
     " FROM handed AS h WHERE d.channel_id = h.channel_id AND d.command_uuid = h.command_uuid"
 )
-_CLEAR_HOURS = (
-    "DELETE FROM contact_hour WHERE (channel_id, hour) IN"
-    " (SELECT channel_id, hour FROM contact_hour WHERE hour < $1 LIMIT $2)"
-)
-_CLEAR_PUSHES = "DELETE FROM push_log WHERE ctid IN (SELECT ctid FROM push_log WHERE at < $1 LIMIT $2)"
 _LAST_SEEN = (
     "SELECT co.id, max(contact.last_seen) FROM connection AS co JOIN contact ON "
     + spoken_by("co.id", "contact.channel_id")
@@ -62,9 +54,6 @@ class PostgresContacts:
         for start in range(0, len(handed), AT_ONCE):
             some = transposed(handed[start : start + AT_ONCE])
             await self._database.write(lambda write, some=some: write.sql.run(_DELIVERED, *some), durably=False)
-        if heard:
-            newest = max(each.last_seen for each in heard)
-            await self._database.write(lambda write: _clear(write, newest - HOURS_KEPT), durably=False)
 
     async def last_seen(self, connection_ids: Sequence[str]) -> Mapping[str, Instant]:
         found = await self._database.all(_LAST_SEEN, list(connection_ids))
@@ -75,11 +64,6 @@ async def _hear(write: Write, some: Sequence[Row]) -> None:
     connections, channels, last, counts = transposed(some)
     await write.sql.run(_SEEN, connections, channels, last)
     await write.sql.run(_HOUR, connections, channels, [_hour(at) for at in last], counts)
-
-
-async def _clear(write: Write, before: Instant) -> None:
-    await write.sql.run(_CLEAR_HOURS, _hour(before), CLEARED_AT_ONCE)
-    await write.sql.run(_CLEAR_PUSHES, before, CLEARED_AT_ONCE)
 
 
 def _hour(at: Instant) -> Instant:

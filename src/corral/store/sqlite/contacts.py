@@ -1,16 +1,12 @@
-"""What polls have gathered in memory, written in one piece; and what is too old is cleared away with it."""
+"""What polls have gathered in memory, written in one piece."""
 
 from collections.abc import Mapping, Sequence
 
-from corral.lifecycle.state import DAY, HOUR, Instant
+from corral.lifecycle.state import HOUR, Instant
 from corral.store.contacts import Attempt, Heard
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import any_of
 from corral.store.sqlite.writer import Write
-
-HOURS_KEPT = 31 * DAY
-"""How long contacts by the hour and single pushes are kept for the timeline."""
-CLEARED_AT_ONCE = 5000
 
 # Only of connections that exist: a device may have been forgotten since it was heard.
 _SEEN = (
@@ -25,11 +21,6 @@ _DELIVERED = (
     "UPDATE delivery SET delivered_at = max(coalesce(delivered_at, 0), ?), attempts = attempts + ?"
     " WHERE channel_id = ? AND command_uuid = ?"
 )
-_CLEAR_HOURS = (
-    "DELETE FROM contact_hour WHERE (channel_id, hour) IN"
-    " (SELECT channel_id, hour FROM contact_hour WHERE hour < ? LIMIT ?)"
-)
-_CLEAR_PUSHES = "DELETE FROM push_log WHERE id IN (SELECT id FROM push_log WHERE at < ? LIMIT ?)"
 _LAST_SEEN = (
     "SELECT co.id, max(contact.last_seen) FROM connection AS co JOIN contact ON contact.channel_id = co.id"
     " OR (contact.channel_id > co.id || '/' AND contact.channel_id < co.id || '0') WHERE co.id IN "
@@ -44,14 +35,11 @@ class SqliteContacts:
         seen = [(each.channel_id, each.last_seen, _connection(each)) for each in heard]
         hours = [(each.channel_id, _hour(each.last_seen), each.count, _connection(each)) for each in heard]
         delivered = [(each.at, each.count, each.channel_id, each.command_uuid) for each in attempts]
-        newest = max((each.last_seen for each in heard), default=0)
 
         def flush(write: Write) -> None:
             write.sql.executemany(_SEEN, seen)
             write.sql.executemany(_HOUR, hours)
             write.sql.executemany(_DELIVERED, delivered)
-            write.sql.execute(_CLEAR_HOURS, (_hour(newest - HOURS_KEPT), CLEARED_AT_ONCE))
-            write.sql.execute(_CLEAR_PUSHES, (newest - HOURS_KEPT, CLEARED_AT_ONCE))
 
         if heard or attempts:
             await self._database.write(flush)
