@@ -1,16 +1,19 @@
 """Channels and their queues: users beside the device, NotNow, Setup Assistant, broken results."""
 
+from dataclasses import replace
+
 import pytest
 
 from corral.apple.plist import parse_dict
 from corral.lifecycle.state import EscrowKind
 from corral.simulator.behaviour import Broken, Busy, User
 from corral.simulator.device import State
+from corral.simulator.enrollment import Channel, new_magic, new_token
 from corral.simulator.facts import Model
 from corral.simulator.speaking import Accepted
 from e2e.conftest import Start
 from e2e.installation import Installation, opened, until
-from e2e.messages import check_in, enrollment_of, report, update_token
+from e2e.messages import check_in, draft, enrollment_of, report, update_token
 
 ADA = User("ada", "Ada Lovelace", "0B5A9C0E-9F3B-4B64-8C6E-0C6E3F6D1A01")
 
@@ -57,6 +60,23 @@ async def test_a_user_who_leaves_takes_nobody_along(corral: Installation) -> Non
     assert (await report(mac)).status == 200
     assert await mac.poll(mac.enrollment.users[0].user_id if mac.enrollment else "") == Accepted()
     assert mac.state is State.ENROLLED
+
+
+async def test_a_user_enrollment_is_known_by_its_enrollment_id_alone(corral: Installation) -> None:
+    device = corral.device(Model.MAC, "15.2")
+    made = await draft(device, await corral.link())
+    names = {"EnrollmentID": f"E-{device.facts.udid}"}
+    own = replace(made, device=Channel(names, made.device.token, made.device.magic))
+    user = Channel({**names, "EnrollmentUserID": "U-1", "UserShortName": "ada"}, new_token(), new_magic())
+    keys = {"MessageType": "Authenticate", "Topic": made.profile.topic, "OSVersion": "15.2", "ProductName": "Mac14,2"}
+    assert (await device.voice.check_in(own, own.device.message(**keys))).status == 200
+    assert (await update_token(device, own)).status == 200
+    assert (await update_token(device, own, user)).status == 200
+    shown = await corral.get(f"/devices/{names['EnrollmentID']}")
+    assert shown["device"]["user_enrollment"] is True
+    kinds = {each["kind"] for each in shown["channels"]}
+    assert kinds == {"user_enrollment_device", "user_enrollment_user"}
+    assert (await corral.api.get(f"/devices/{device.facts.udid}")).status_code == 404
 
 
 async def test_not_now_is_skipped_until_the_next_idle(corral: Installation) -> None:

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from e2e.installation import Installation, Template, installation
 from e2e.messages import enrollment_of
-from e2e.wire import Reply, raw, state
+from e2e.wire import Reply, connect, raw, state
 
 PATHS = (
     "/", "/mdm", "/checkin", "/scep", "/enroll", "/enroll/", "/enroll/{token}", "/enroll/{token}/profile",
@@ -160,8 +160,6 @@ async def test_a_flood_of_chunks_is_cut_off_at_the_bound(at: Installation) -> No
 
 
 async def test_connections_that_say_nothing_or_half_a_word_hold_nobody_up(at: Installation) -> None:
-    from e2e.wire import connect
-
     halves = (b"", b"PUT /mdm", b"PUT /mdm HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
     waiting = [await connect(at) for _ in range(120)]
     for (_, writer), half in zip(waiting, itertools.cycle(halves), strict=False):
@@ -171,6 +169,27 @@ async def test_connections_that_say_nothing_or_half_a_word_hold_nobody_up(at: In
     finally:
         for _, writer in waiting:
             writer.close()
+
+
+async def test_both_kinds_of_message_are_told_apart_at_one_address(at: Installation) -> None:
+    device = await at.enrolled()
+    enrollment = enrollment_of(device)
+    sent = await at.send(device, "ProfileList")
+    check_in = enrollment.device.message(MessageType="GetBootstrapToken")
+    for kind, body, expected in (
+        (b"application/x-apple-aspen-mdm-checkin", check_in, b"<dict/>"),
+        (b"application/x-apple-aspen-mdm-checkin; charset=UTF-8", check_in, b"<dict/>"),
+        (b"", check_in, b"<dict/>"),
+        (b"application/x-apple-aspen-mdm; charset=UTF-8", enrollment.device.idle, sent.encode()),
+        (b"application/x-www-form-urlencoded", enrollment.device.idle, sent.encode()),
+        (b"", enrollment.device.idle, sent.encode()),
+    ):
+        shown = enrollment.identity.prove(device.behaviour.signature, body, device.voice.now(), signs_time=True)
+        headers = "".join(f"{name}: {value}\r\n" for name, value in shown).encode()
+        headers += b"Content-Type: " + kind + b"\r\n" if kind else b""
+        for method in ("PUT", "POST"):
+            reply = await raw(at, request(method, "/mdm", headers, body))
+            assert (reply.status, expected in reply.body) == (200, True), (kind, reply)
 
 
 async def test_the_admin_side_of_the_same_address_is_closed(at: Installation) -> None:
