@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -616,5 +617,12 @@ class LifeCycle(RuleBasedStateMachine):
                 assert any(d.state is DeliveryState.OPEN for d in of_life)
 
 
+class LongLifeCycle(LifeCycle):
+    pass
+
+
 LifeCycle.TestCase.settings = settings(max_examples=250, stateful_step_count=60, deadline=None)
 TestLifeCycle = LifeCycle.TestCase
+
+LongLifeCycle.TestCase.settings = settings(max_examples=8000, stateful_step_count=80, deadline=None)
+TestLongLifeCycle = pytest.mark.long(pytest.mark.timeout(1800)(LongLifeCycle.TestCase))
