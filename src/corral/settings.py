@@ -110,11 +110,13 @@ def _check_database(given: str) -> str:
     """Never quotes what was given: a password may be in it."""
     try:
         parts = urlsplit(given)
-        valid = given == "sqlite" or (parts.scheme in ("postgresql", "postgres") and (parts.port or 5432) > 0)
+        servers = parts.netloc.rpartition("@")[2].split(",")
+        ports = [urlsplit(f"//{server}").port for server in servers]
+        valid = given == "sqlite" or (parts.scheme in ("postgresql", "postgres") and 0 not in ports)
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError("sqlite, or postgresql://USER:PASSWORD@HOST:PORT/NAME")
+        raise ValueError("sqlite, or postgresql://USER:PASSWORD@HOST:PORT/NAME; of several servers HOST:PORT,HOST:PORT")
     return given
 
 
