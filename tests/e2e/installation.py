@@ -84,11 +84,12 @@ class Template:
     keys: FixedKeys
 
 
-def make_template(folder: Path) -> Template:
+def make_template(folder: Path, database: str = "sqlite") -> Template:
     """What `corral init` makes."""
     data = folder / "data"
     made = subprocess.run(
-        [sys.executable, "-m", "corral", "init", "--data", str(data), "--public-url", "https://127.0.0.1:1", "--json"],
+        [sys.executable, "-m", "corral", "init", "--data", str(data), "--database", database]
+        + ["--public-url", "https://127.0.0.1:1", "--json"],
         capture_output=True,
         text=True,
         check=True,

@@ -35,15 +35,15 @@ def open_tcp(address: str, *, shared: bool = False) -> socket.socket:
     """A listening socket for `HOST:PORT` or `[IPv6]:PORT`; `shared` with other processes, which the kernel balances."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
+    opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        opened = socket.socket(family, socket.SOCK_STREAM)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind((host, int(port)))
         opened.set_inheritable(True)
     except (OSError, ValueError, OverflowError) as error:
+        opened.close()
         raise ListenError(f"Cannot listen on {address}: {error}.") from None
     return opened
 
@@ -58,6 +58,7 @@ def open_unix(path: Path) -> socket.socket:
     try:
         opened.bind(str(path))
     except OSError as error:
+        opened.close()
         raise ListenError(f"Cannot listen on {path}: {error}.") from None
     finally:
         os.umask(before)

@@ -123,11 +123,11 @@ async def headers_that_are_too_large(stage: Stage) -> None:
         b"PUT /mdm HTTP/1.1\r\nHost: x\r\n" + long,
         b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"PUT /mdm HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(70)) + b"\r\n",
-        b"no HTTP at all\r\n\r\n",
-        b"\x16\x03\x01\x00\x05hello\r\n\r\n",
     ):
-        answer = await raw(stage.corral, request)
-        assert answer.status == 400
+        # What is not read any more may take the answer away with it when the connection closes.
+        assert (await raw(stage.corral, request)).status in (0, 400)
+    for request in (b"no HTTP at all\r\n\r\n", b"\x16\x03\x01\x00\x05hello\r\n\r\n"):
+        assert (await raw(stage.corral, request)).status == 400
 
 
 @row(36)
