@@ -87,9 +87,9 @@ class Template:
 def make_template(folder: Path, database: str = "sqlite") -> Template:
     """What `corral init` makes."""
     data = folder / "data"
+    where = ("--data", str(data), "--database", database, "--public-url", "https://127.0.0.1:1")
     made = subprocess.run(
-        [sys.executable, "-m", "corral", "init", "--data", str(data), "--database", database]
-        + ["--public-url", "https://127.0.0.1:1", "--json"],
+        [sys.executable, "-m", "corral", "init", *where, "--json"],
         capture_output=True,
         text=True,
         check=True,
