@@ -35,10 +35,13 @@ class Account:
 
 @dataclass(slots=True)
 class Ledger:
-    """`broken` has one line for each promise that was not kept."""
+    """`broken` has one line for each promise that was not kept; `refused` counts answers that it was not now possible,
+    and `slowest` is the longest time, in seconds, that a device waited for an answer."""
 
     accounts: dict[str, Account] = field(default_factory=dict[str, Account])
     broken: list[str] = field(default_factory=list[str])
+    refused: int = 0
+    slowest: float = 0
 
     def account(self, udid: str) -> Account:
         return self.accounts.setdefault(udid, Account(udid))

@@ -33,7 +33,12 @@ class Witness(Transport):
     ) -> Response:
         sent = datetime.now(UTC)
         response = await super().request(method, url, headers=headers, body=body, trust=trust, identity=identity)
-        if response.status in _REFUSED:
+        self._ledger.slowest = max(self._ledger.slowest, (datetime.now(UTC) - sent).total_seconds())
+        if response.status == 503:
+            self._ledger.refused += 1
+            if "retry-after" not in response.headers:
+                self._ledger.accuse(f"{method} {url.rpartition('/')[2]}: 503 without Retry-After")
+        elif response.status in _REFUSED:
             self._ledger.accuse(f"{method} {url.rpartition('/')[2]}: {response.status} {response.body[:200]!r}")
         elif response.status == 200 and method == "PUT":
             said: dict[str, Any] = parse_dict(body)
