@@ -153,5 +153,31 @@ async def overload(stage: Stage) -> None:
     assert (await update_token(device)).status == 200
 
 
+@row(49)
+async def a_report_under_a_replaced_certificate(stage: Stage) -> None:
+    device = await stage.corral.enrolled()
+    before = enrollment_of(device)
+    await stage.corral.post(f"/devices/{device.facts.udid}/renew")
+    await device.poll()
+    await stage.corral.send(device, "ProfileList")
+    assert is_nothing(await report(device, enrollment=before))
+    assert is_nothing(await report(device, "Acknowledged", before, CommandUUID="x"))
+
+
+@row(50)
+async def health(stage: Stage) -> None:
+    """What `/readyz` says without a database is in test_app.py."""
+    for path in ("/livez", "/readyz"):
+        answer = await stage.corral.transport.request("GET", stage.corral.url + path, trust=stage.corral.trust)
+        assert (answer.status, answer.body) == (200, b"ok\n")
+
+
+@row(51)
+async def another_address(stage: Stage) -> None:
+    for path in ("/", "/mdm/", "/MDM", "/enroll", "/favicon.ico"):
+        for method in ("GET", "PUT"):
+            assert (await _put(stage.corral, path, b"", method)).status == 404
+
+
 async def _put(at: Installation, path: str, body: bytes, method: str = "PUT") -> Response:
     return await at.transport.request(method, f"{at.url}{path}", body=body, trust=at.trust)

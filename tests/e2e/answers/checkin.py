@@ -18,6 +18,7 @@ from e2e.messages import (
     enrollment_of,
     is_document,
     is_plain_403,
+    report,
     update_token,
 )
 
@@ -52,6 +53,12 @@ async def an_authenticate_that_nothing_admits(stage: Stage) -> None:
     fresh = await draft(device, withdrawn["url"])
     await at.delete(f"/links/{withdrawn['link']['id']}")
     assert is_plain_403(await authenticate(device, fresh))
+    withdrawn = await at.post("/links")
+    fresh = await draft(device, withdrawn["url"])
+    assert (await authenticate(device, fresh)).status == 200
+    await at.delete(f"/links/{withdrawn['link']['id']}")
+    assert is_plain_403(await update_token(device, fresh))
+    assert is_plain_403(await update_token(device, fresh))
 
 
 @row(13)
@@ -201,6 +208,46 @@ async def an_unknown_message(stage: Stage) -> None:
         assert answer.body.count(b"\n") == 1
     nobody = replace(enrollment, device=enrollment.device.renamed(""))
     assert (await check_in(device, "CheckOut", nobody)).status == 400
+
+
+@row(46)
+async def a_service_after_the_end(stage: Stage) -> None:
+    at = stage.corral
+    over, renewed = await at.enrolled(), await at.enrolled()
+    await over.leave()
+    before = enrollment_of(renewed)
+    await at.post(f"/devices/{renewed.facts.udid}/renew")
+    await renewed.poll()
+    for device, used in ((over, enrollment_of(over)), (renewed, before)):
+        assert (await check_in(device, "GetBootstrapToken", used)).status == 400
+        assert (await check_in(device, "SetBootstrapToken", used, BootstrapToken=b"x")).status == 400
+        assert (await check_in(device, "GetToken", used, TokenServiceType="com.apple.maid")).status == 400
+        assert (await check_in(device, "DeclarativeManagement", used, Endpoint="tokens")).status == 400
+        assert (await check_in(device, "ReturnToService", used)).status == 400
+    assert is_empty(await report(renewed, enrollment=before))
+
+
+@row(47)
+async def a_way_around_the_end(stage: Stage) -> None:
+    at = stage.corral
+    device = await at.enrolled()
+    older = enrollment_of(device)
+    await device.leave()
+    await device.enroll(await at.link())
+    await at.post(f"/devices/{device.facts.udid}/end", deadline_in=0)
+    assert is_plain_403(await update_token(device, older))
+
+
+@row(48)
+async def a_check_in_under_an_expired_certificate(stage: Stage) -> None:
+    device = await stage.later.enrolled(Model.MAC, "15.2")
+    await stage.later.restart(days_ahead=800)
+    assert (await check_in(device, "GetBootstrapToken")).status == 400
+    assert (await check_in(device, "DeclarativeManagement", Endpoint="tokens")).status == 400
+    assert is_empty(await check_in(device, "SetBootstrapToken", BootstrapToken=b"x"))
+    assert is_empty(await authenticate(device))
+    assert is_empty(await update_token(device))
+    assert is_empty(await check_in(device, "CheckOut"))
 
 
 async def _mac(at: Installation) -> Device:

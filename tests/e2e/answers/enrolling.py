@@ -1,5 +1,7 @@
 """Rows 37 to 45: SCEP and the enrollment link."""
 
+import asyncio
+
 import httpx
 from cryptography import x509
 
@@ -91,7 +93,9 @@ async def a_closed_link(stage: Stage) -> None:
     await device.enroll(spent)
     withdrawn = await at.post("/links")
     await at.delete(f"/links/{withdrawn['link']['id']}")
-    for url in (spent, withdrawn["url"]):
+    expired = await at.link(expires_in=1)
+    await asyncio.sleep(1.1)
+    for url in (spent, withdrawn["url"], expired):
         for suffix in ("", "/profile"):
             answer = await _link(stage, url + suffix, PROFILE)
             assert (answer.status_code, answer.headers["content-type"]) == (410, "text/html; charset=utf-8")
