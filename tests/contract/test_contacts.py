@@ -21,7 +21,7 @@ async def test_last_seen_is_the_latest_of_all_channels_of_a_life(home: Home) -> 
         for number in (1, 2, 3):
             await store.devices.commit(v.enrolled(number))
         await store.contacts.flush([heard(last_seen=v.NOW + 5), heard("C1/jane", v.NOW + 9), heard("C2")], [])
-        await store.contacts.flush([heard(last_seen=v.NOW + 3)], [])
+        await store.contacts.flush([heard(last_seen=v.NOW + 3), heard("C2", v.NOW - 3)], [])
     async with home.open() as store:
         seen = await store.contacts.last_seen(["C1", "C2", "C3", "nobody"])
         assert seen == {"C1": v.NOW + 9, "C2": v.NOW}
