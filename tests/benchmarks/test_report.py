@@ -1,0 +1,55 @@
+"""The verdict of `make bench ARGS=--check`: what falls short is named."""
+
+from array import array
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from benchmarks.report import LEAST, Floor, Report, Row, shortcomings
+from benchmarks.workloads import Endurance, Measured
+
+BARE = Floor(rate=10_000, cpu_ms=0.02)
+
+
+def measured(requests: int) -> Measured:
+    """That many requests in one second."""
+    return Measured(
+        work="idle polls",
+        proof="header",
+        done=requests,
+        seconds=1.0,
+        latencies=array("d", [0.001] * requests),
+        cpu=0.1,
+        generator_cpu=0.1,
+        memory=(1, 1),
+    )
+
+
+def report(*rows: Row, endurance: Endurance | None = None) -> Report:
+    return Report(
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        machine="m",
+        devices=1,
+        clients=1,
+        durable_inserts=1.0,
+        echo=BARE,
+        echo_generator_ms=0.0,
+        rows=rows,
+        endurance=endurance,
+    )
+
+
+def test_a_row_at_its_least_holds() -> None:
+    least = LEAST["idle polls", "header"]
+    assert shortcomings(report(Row(measured(int(BARE.rate * least)), BARE))) == []
+
+
+def test_a_row_below_its_least_is_named() -> None:
+    (found,) = shortcomings(report(Row(measured(1000), BARE)))
+    assert "idle polls (header) 0.10" in found
+
+
+def test_polls_that_write_and_memory_that_grows_are_named() -> None:
+    calm = Endurance(polls=1000, seconds=1.0, memory=(100, 100), commits=2, written=0)
+    assert shortcomings(report(endurance=calm)) == []
+    busy = replace(calm, commits=100, memory=(100, 120))
+    assert len(shortcomings(report(endurance=busy))) == 2
