@@ -33,5 +33,8 @@ class EventStore(Protocol):
         ...
 
     async def timeline(self, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
-        """Newest first, of all lives of the device."""
+        """Newest first, of all lives of the device.
+
+        A page ends between two times, since the next one begins by time: it may be longer than `limit`.
+        """
         ...

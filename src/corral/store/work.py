@@ -59,7 +59,7 @@ class WorkStore(Protocol):
         ...
 
     async def next_due(self, kind: str) -> Instant | None:
-        """When the next unleased work of that kind is due, for a worker to sleep until."""
+        """When the next work of that kind may be leased (leased work: when its lease ends), to sleep until."""
         ...
 
     async def push_targets(self, channel_ids: Sequence[str]) -> tuple[PushTarget, ...]:
