@@ -55,9 +55,11 @@ class StoredResult:
 
 class QueueStore(Protocol):
     async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
-        """Queue for these channels, with push work, in one commit; returns the channels that exist, have not
-        ended, and whose connection is connected or ending (the others are skipped). A uuid that exists already is queued for channels
-        that do not have it yet, so that a repeated call does no harm.
+        """Queue for these channels, with push work, in one commit.
+
+        Returns the channels that exist, have not ended, and whose connection is connected or ending; the others are
+        skipped. A uuid that exists already is queued for channels that do not have it yet, so that a repeated call
+        does no harm.
         """
         ...
 
