@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import embedded, floors
+from benchmarks import floors
+from benchmarks.backend import Backend
+from benchmarks.embedded import Embedded
 from benchmarks.fleet import Fleet, make_fleet
 from benchmarks.identity import Proof
 from benchmarks.load import Job, LoadFailed, LoadGenerator, Script
@@ -39,6 +41,7 @@ class Plan:
     floor_seconds: float
     extent: Extent
     only: str | None
+    database: str
     profiles: Path | None
 
 
@@ -52,6 +55,7 @@ def main() -> int:
         floor_seconds=1.0 if quick else 3.0,
         extent=Extent(seconds=2.0 if quick else 5.0, rounds=2 if quick else 4, endurance=20_000 if quick else 100_000),
         only=options.only,
+        database=options.database,
         profiles=options.output if options.profile else None,
     )
     options.output.mkdir(parents=True, exist_ok=True)
@@ -75,6 +79,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="exit 1 if a row falls short, and say which")
     parser.add_argument("--quick", action="store_true", help="fewer devices, shorter: within forty seconds")
     parser.add_argument("--only", choices=list(WORKLOADS), help="one kind of work, after the enrollments that it needs")
+    parser.add_argument(
+        "--database", choices=["sqlite", "postgres"], default="sqlite", help="embedded, or a server of its own"
+    )
     parser.add_argument("--profile", action="store_true", help="record each row with py-spy, into the output folder")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the report")
     parser.add_argument("--scratch", type=Path, help="folder of the data, on the disk to be measured")
@@ -95,15 +102,16 @@ async def _run(plan: Plan, folder: Path) -> Report:
         workshop = stack.enter_context(Workshop())
         generator = stack.enter_context(LoadGenerator())
         _say(f"{plan.devices} devices with certificates of their own, {plan.keys} keys ...")
-        fleet = await make_fleet(folder / "fleet", plan.devices, plan.keys, workshop)
+        backend = _backend(plan.database, folder / "fleet", stack)
+        fleet = await make_fleet(folder / "fleet", backend, plan.devices, plan.keys, workshop)
         _say("Floors ...")
-        inserts = embedded.durable_inserts(folder, plan.floor_seconds)
+        database_floors = backend.floors(folder, plan.floor_seconds)
         rows: list[Row] = []
         endurance: Endurance | None = None
         echo = Floor(0, 0)
         echo_generator_ms = 0.0
         for proof in Proof:
-            measured = await _measure(plan, proof, fleet, folder / proof.value, workshop, generator)
+            measured = await _measure(plan, proof, fleet, folder / proof.value, backend, workshop, generator)
             rows += measured.rows
             endurance = endurance or measured.endurance
             if proof is Proof.HEADER:
@@ -113,12 +121,27 @@ async def _run(plan: Plan, folder: Path) -> Report:
         machine=_machine(),
         devices=plan.devices,
         clients=plan.clients,
-        durable_inserts=inserts,
+        database=backend.name,
+        database_floors=database_floors,
         echo=echo,
         echo_generator_ms=echo_generator_ms,
         rows=rows,
         endurance=endurance,
     )
+
+
+def _backend(name: str, fleet: Path, stack: AsyncExitStack) -> Backend:
+    if name == "sqlite":
+        return Embedded(fleet)
+    # The tests know how to bring up a server; who measures the embedded database needs none of it.
+    from tests.postgres_server import Server
+
+    from benchmarks.postgres import Postgres
+
+    server = Server(durable=True)
+    stack.callback(server.remove)
+    server.start()
+    return Postgres(server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +153,16 @@ class _Measurements:
 
 
 async def _measure(
-    plan: Plan, proof: Proof, fleet: Fleet, data: Path, workshop: Workshop, generator: LoadGenerator
+    plan: Plan,
+    proof: Proof,
+    fleet: Fleet,
+    data: Path,
+    backend: Backend,
+    workshop: Workshop,
+    generator: LoadGenerator,
 ) -> _Measurements:
     """Every kind of work with one kind of identity, and the floors with the same requests."""
-    async with open_site(proof, fleet, data, workshop, generator, plan.clients) as site:
+    async with open_site(proof, fleet, data, backend, workshop, generator, plan.clients) as site:
         asked = await idle_scripts(site)
         echo, echo_generator_ms = _echo(plan, asked, generator)
         bare = _bare(plan, asked, generator)

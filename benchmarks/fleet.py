@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from benchmarks import embedded
+from benchmarks.backend import Backend
 from benchmarks.signing import Signer, Workshop
 from corral.app import initialize
 from corral.lifecycle.change import Change
@@ -46,19 +46,19 @@ class Fleet:
     devices: Sequence[Device] = field(repr=False)
 
 
-async def make_fleet(data: Path, count: int, keys: int, workshop: Workshop) -> Fleet:
+async def make_fleet(data: Path, backend: Backend, count: int, keys: int, workshop: Workshop) -> Fleet:
     """A new installation in `data` and `count` devices that may enroll there, each once."""
-    settings = _make_folder(data)
+    settings = _make_folder(data, backend)
     await initialize(settings)
-    async with embedded.open_store(data, _sealer(settings)) as store:
+    async with backend.open_store(data, _sealer(settings)) as store:
         devices = await _certify(store, count, keys, workshop)
     return Fleet(data, devices)
 
 
-def _make_folder(data: Path) -> Settings:
+def _make_folder(data: Path, backend: Backend) -> Settings:
     data.mkdir(parents=True)
     make_key_file(data / "sealing.key")
-    return read_settings({"data": data, "public_url": "https://mdm.example.org"})
+    return read_settings({"data": data, "public_url": "https://mdm.example.org", **backend.settings()})
 
 
 async def _certify(store: Store, count: int, keys: int, workshop: Workshop) -> list[Device]:

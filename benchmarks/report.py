@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from benchmarks import embedded
+from benchmarks.backend import DatabaseFloor
 from benchmarks.workloads import Endurance, Measured
 
 LEAST: Final[dict[tuple[str, str], float]] = {
@@ -56,7 +56,8 @@ class Report:
     machine: str
     devices: int
     clients: int
-    durable_inserts: float
+    database: str
+    database_floors: Sequence[DatabaseFloor]
     echo: Floor
     echo_generator_ms: float
     rows: Sequence[Row] = field(default_factory=tuple[Row, ...])
@@ -67,18 +68,18 @@ def to_markdown(report: Report) -> str:
     lines = [
         f"# Measured on {report.at:%Y-%m-%d %H:%M} UTC",
         "",
-        f"{report.machine}; {embedded.NAME}, {report.devices} connections, {report.clients} keep-alive clients on",
-        "loopback, the load generator beside the service. CPU is user and system time of the service's process.",
+        f"{report.machine}; {report.database}, {report.devices} connections, {report.clients} keep-alive clients on",
+        "loopback, the load generator beside the service. CPU is user and system time.",
         "",
         "| floor | per second | CPU ms each |",
         "|---|---:|---:|",
         f"| the load generator against an echo | {report.echo.rate:,.0f} | {report.echo_generator_ms:.3f} (its own) |",
         *(f"| bare route, {proof} | {bare.rate:,.0f} | {bare.cpu_ms:.3f} |" for proof, bare in _bare(report).items()),
-        f"| durable inserts of one row, one after the other | {report.durable_inserts:,.0f} | |",
+        *(f"| {floor.what} | {floor.rate:,.0f} | |" for floor in report.database_floors),
         "",
         "| work | identity | per second | requests / s | of bare route | of durable inserts | p50 ms | p99 ms "
-        "| CPU ms / request | RSS MB before, after |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| CPU ms / request: service | database | RSS MB before, after |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(_line(row, report) for row in report.rows),
     ]
     if report.endurance is not None:
@@ -116,10 +117,11 @@ def _line(row: Row, report: Report) -> str:
         f"{measured.rate:,.0f}",
         f"{measured.request_rate:,.0f}",
         f"{row.ratio:.2f}",
-        "" if measured.work == "idle polls" else f"{measured.rate / report.durable_inserts:.2f}",
+        "" if measured.work == "idle polls" else f"{measured.rate / report.database_floors[0].rate:.2f}",
         f"{measured.percentile(50):.1f}",
         f"{measured.percentile(99):.1f}",
         f"{measured.cpu_ms:.3f}",
+        f"{measured.database_ms:.3f}" if measured.database_cpu else "",
         f"{before:.0f}, {after:.0f}",
     ]
     return f"| {' | '.join(cells)} |"

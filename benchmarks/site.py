@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.backend import Backend
 from benchmarks.fleet import Device, Fleet, command
 from benchmarks.identity import Proof, Prover
 from benchmarks.load import Job, LoadGenerator, Played, Script
@@ -29,6 +30,7 @@ class Site:
     generator: LoadGenerator
     clients: int
     admin: httpx.AsyncClient
+    backend: Backend
 
     async def play(self, scripts: Sequence[Script], *, times: int = 1, seconds: float = 60.0) -> Played:
         """Raises LoadFailed as soon as an answer is not what it must be."""
@@ -54,20 +56,33 @@ class Site:
         return body
 
 
+def _copy_folder(of: Path, to: Path) -> None:
+    """All but the database, which the back-end copies."""
+    to.mkdir()
+    shutil.copy(of / "sealing.key", to / "sealing.key")
+
+
 @contextlib.asynccontextmanager
 async def open_site(
-    proof: Proof, fleet: Fleet, data: Path, workshop: Workshop, generator: LoadGenerator, clients: int
+    proof: Proof,
+    fleet: Fleet,
+    data: Path,
+    backend: Backend,
+    workshop: Workshop,
+    generator: LoadGenerator,
+    clients: int,
 ) -> AsyncGenerator[Site]:
     """A service over a copy of the fleet's installation in `data`."""
-    shutil.copytree(fleet.data, data)
+    _copy_folder(fleet.data, data)
     port = free_port()
     environment = {
         "CORRAL_PUBLIC_URL": "https://mdm.example.org",
         "CORRAL_TLS": "off",
         "CORRAL_LOG_LEVEL": "warning",
         **proof.settings,
+        **backend.copy(data),
     }
     service = ServiceProcess(data, f"127.0.0.1:{port}", environment)
     async with running(service), service.admin() as admin:
         prover = Prover(proof, workshop)
-        yield Site(proof, service, port, fleet.devices, prover, generator, clients, admin)
+        yield Site(proof, service, port, fleet.devices, prover, generator, clients, admin, backend)

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from benchmarks import embedded
 from benchmarks.fleet import authenticate, idle, result, token_update
 from benchmarks.identity import CHECK_IN, REPORT
 from benchmarks.load import Exchange, Played, Script
@@ -18,13 +17,15 @@ WARM_UP = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`done` pieces of work in `seconds`; of the service `cpu` seconds, and its resident bytes before and after."""
+    """`done` pieces of work in `seconds`; `cpu` seconds of the service, `database_cpu` of the database's own
+    processes, and the service's resident bytes before and after."""
 
     work: str
     proof: str
     done: int
     seconds: float
     cpu: float
+    database_cpu: float
     generator_cpu: float
     memory: tuple[int, int]
     latencies: "array[float]" = field(repr=False)
@@ -45,6 +46,11 @@ class Measured:
     def cpu_ms(self) -> float:
         """Of the service, milliseconds a request."""
         return self.cpu * 1000 / self.requests
+
+    @property
+    def database_ms(self) -> float:
+        """Of the database's own processes, milliseconds a request."""
+        return self.database_cpu * 1000 / self.requests
 
     def percentile(self, percent: float) -> float:
         """Of the latencies, in milliseconds."""
@@ -128,13 +134,13 @@ async def endure(site: Site, extent: Extent) -> Endurance:
     """Polls, and nothing else: memory must stay flat, and nothing but the flush of `last_seen` be written."""
     scripts = await idle_scripts(site)
     await site.play(scripts, times=max(WARM_UP // len(scripts), 1))
-    before, commits = site.usage(), embedded.commits(site.service.data)
+    before, commits = site.usage(), site.backend.commits(site.service.data)
     played = await site.play(scripts, times=extent.endurance // len(scripts))
     after = site.usage()
     return Endurance(
         polls=played.requests,
         seconds=played.seconds,
-        commits=embedded.commits(site.service.data) - commits,
+        commits=site.backend.commits(site.service.data) - commits,
         written=after.written - before.written,
         memory=(before.memory, after.memory),
     )
@@ -170,19 +176,23 @@ def _command_script(ask: bytes, bodies: Sequence[bytes], tells: Sequence[bytes])
 async def _measure(
     work: str, site: Site, scripts: Sequence[Script], *, pieces: int = 1, times: int = 1, seconds: float = 60.0
 ) -> Measured:
-    before = site.usage()
+    before, database = site.usage(), site.backend.cpu()
     played = await site.play(scripts, times=times, seconds=seconds)
-    after = site.usage()
-    return _measured(work, site.proof.value, played, pieces, after.cpu - before.cpu, (before.memory, after.memory))
+    after, database = site.usage(), site.backend.cpu() - database
+    memory = before.memory, after.memory
+    return _measured(work, site.proof.value, played, pieces, after.cpu - before.cpu, database, memory)
 
 
-def _measured(work: str, proof: str, played: Played, pieces: int, cpu: float, memory: tuple[int, int]) -> Measured:
+def _measured(
+    work: str, proof: str, played: Played, pieces: int, cpu: float, database: float, memory: tuple[int, int]
+) -> Measured:
     return Measured(
         work=work,
         proof=proof,
         done=played.scripts * pieces,
         seconds=played.seconds,
         cpu=cpu,
+        database_cpu=database,
         generator_cpu=played.cpu,
         memory=memory,
         latencies=played.latencies,
@@ -199,6 +209,7 @@ def _sum(parts: Sequence[Measured]) -> Measured:
         done=sum(part.done for part in parts),
         seconds=sum(part.seconds for part in parts),
         cpu=sum(part.cpu for part in parts),
+        database_cpu=sum(part.database_cpu for part in parts),
         generator_cpu=sum(part.generator_cpu for part in parts),
         memory=(parts[0].memory[0], parts[-1].memory[1]),
         latencies=latencies,

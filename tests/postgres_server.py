@@ -40,7 +40,7 @@ class Server:
         self._programs = _programs()
         self._folder = Path(tempfile.mkdtemp(prefix="corral-pg-"))
         self.data = self._folder / "data"
-        self._user = _unprivileged()
+        self._user = unprivileged()
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -61,6 +61,16 @@ class Server:
     @property
     def url(self) -> str:
         return f"postgresql://corral@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def pid(self) -> int:
+        """The process that all of the server's processes descend from."""
+        assert self._process is not None
+        return self._process.pid
+
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's own programs, of the server's version."""
+        return self._programs / name
 
     def start(self) -> None:
         arguments = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
@@ -184,14 +194,14 @@ def _may_run(folder: Path) -> bool:
     """Whether the user that the server will run as gets at the program: a home directory may be closed to it."""
     try:
         subprocess.run(
-            [folder / "postgres", "--version"], check=True, capture_output=True, user=_unprivileged(), cwd="/"
+            [folder / "postgres", "--version"], check=True, capture_output=True, user=unprivileged(), cwd="/"
         )
     except (OSError, subprocess.SubprocessError):
         return False
     return True
 
 
-def _unprivileged() -> int | None:
+def unprivileged() -> int | None:
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None

@@ -4,6 +4,7 @@ from array import array
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from benchmarks.backend import DatabaseFloor
 from benchmarks.report import LEAST, Floor, Report, Row, shortcomings
 from benchmarks.workloads import Endurance, Measured
 
@@ -20,6 +21,7 @@ def measured(requests: int) -> Measured:
         latencies=array("d", [0.001] * requests),
         cpu=0.1,
         generator_cpu=0.1,
+        database_cpu=0.0,
         memory=(1, 1),
     )
 
@@ -30,7 +32,8 @@ def report(*rows: Row, endurance: Endurance | None = None) -> Report:
         machine="m",
         devices=1,
         clients=1,
-        durable_inserts=1.0,
+        database="SQLite",
+        database_floors=(DatabaseFloor("durable inserts", 1.0),),
         echo=BARE,
         echo_generator_ms=0.0,
         rows=rows,
