@@ -110,6 +110,8 @@ def test_a_not_now_is_kept_for_its_delivery_and_has_no_consequence() -> None:
     for consequence in Consequence:
         decision = after(Status.NOT_NOW, consequence)
         assert decision.change.result == replace(RESULT, status=Status.NOT_NOW)
+        (later,) = decision.change.work
+        assert (later.kind, later.due_at) == ("push-later", a.NOW + Policy().not_now_push)
         assert not decision.change.connections
         assert decision.change.events == ()
 

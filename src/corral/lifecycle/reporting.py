@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from corral.apple.report import Status
 from corral.lifecycle.admitting import belongs_to_renewal
-from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, NextCommand, Result, merge
+from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, NextCommand, Result, Work, merge
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.message import Reported
@@ -42,7 +42,7 @@ def decide_report(
     expired = moment.now >= identity.not_after
     if expired and policy.on_expired_identity is OnExpiredIdentity.REFUSE:
         return Decision(EXPIRED)
-    change = merge(kept, _consequence(snapshot, message, life, device, moment))
+    change = merge(kept, _consequence(snapshot, message, life, device, policy, moment))
     change = merge(change, _resume(snapshot, message, life, device, policy, moment))
     after = next((row for row in change.connections if row.id == life.id), settle(life, device))
     if not after.open or moment.now >= after.recheck_at:
@@ -76,10 +76,16 @@ def _still_here(life: Connection, moment: Moment) -> Change:
     return Change(events=(event,), at=moment.now)
 
 
-def _consequence(snapshot: Snapshot, message: Reported, life: Connection, device: Device, moment: Moment) -> Change:
+def _consequence(
+    snapshot: Snapshot, message: Reported, life: Connection, device: Device, policy: Policy, moment: Moment
+) -> Change:
     delivery, status = snapshot.delivery, message.report.status
-    if delivery is None or status in (Status.IDLE, Status.NOT_NOW):
+    if delivery is None or status is Status.IDLE:
         return Change()
+    if status is Status.NOT_NOW:
+        # It polls by itself only if NotNow was the last that it said, so it is pushed again in any case.
+        later = Work(kind="push-later", key=delivery.channel_id, due_at=moment.now + policy.not_now_push)
+        return Change(work=(later,), at=moment.now)
     done = status is Status.ACKNOWLEDGED
     match delivery.consequence:
         case Consequence.PLAIN:
