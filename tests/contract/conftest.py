@@ -10,9 +10,10 @@ import pytest
 from contract.values import enrolled
 from corral.sealing import Sealer
 from corral.store.devices import Committed
-from corral.store.postgres import open_postgres
+from corral.store.postgres import Pooler, open_postgres
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
+from pgbouncer import pooled
 from postgres_server import dump, fresh_database
 
 
@@ -40,14 +41,16 @@ class SqliteHome:
 
 
 class PostgresHome:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pooler: Pooler = "none", pooled_url: str | None = None) -> None:
         self._url = url
+        self._pooler: Pooler = pooler
+        self._through = pooled_url or url
         self._sealer = Sealer([b"sealing key of the contract test"])
         self._made = False
 
     def open(self) -> AbstractAsyncContextManager[Store]:
         create, self._made = not self._made, True
-        return open_postgres(self._url, self._sealer, create=create)
+        return open_postgres(self._through, self._sealer, create=create, pooler=self._pooler)
 
     def raw(self) -> bytes:
         return dump(self._url)
@@ -64,7 +67,17 @@ def _on_postgres(_folder: Path) -> Generator[Home]:
         yield PostgresHome(url)
 
 
-HOMES: dict[str, Callable[[Path], AbstractContextManager[Home]]] = {"postgres": _on_postgres, "sqlite": _on_sqlite}
+@contextmanager
+def _through_pgbouncer(_folder: Path) -> Generator[Home]:
+    with fresh_database() as url, pooled(url) as through:
+        yield PostgresHome(url, "transaction", through)
+
+
+HOMES: dict[str, Callable[[Path], AbstractContextManager[Home]]] = {
+    "pgbouncer": _through_pgbouncer,
+    "postgres": _on_postgres,
+    "sqlite": _on_sqlite,
+}
 
 
 @pytest.fixture(params=sorted(HOMES))

@@ -139,6 +139,8 @@ async def test_requests_under_one_grant_that_race_get_one_certificate_each_in_tu
         while True:
             state = await store.grants.grant_state("G1")
             assert state is not None
+            if any(each.request_digest == v.fingerprint(key) for each in state.certificates):
+                return  # the other one with this key has it, though another key may have replaced it since
             verdict = decide_issuance(state, v.fingerprint(key), Policy(), v.NOW)
             match verdict:
                 case Issue(revoke):
@@ -148,8 +150,6 @@ async def test_requests_under_one_grant_that_race_get_one_certificate_each_in_tu
                     await asyncio.sleep(0)
                     if await store.devices.commit(issued(state, made, revoke)) == Committed():
                         return
-                case Reissue():
-                    return
                 case _:
                     pytest.fail(str(verdict))
 

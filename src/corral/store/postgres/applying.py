@@ -9,6 +9,7 @@ to the caller, who begins again without it.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import Instant
@@ -60,19 +61,28 @@ class Crowded(Exception):
     """Not all of these changes fit, and which do is decided by their order: roll back, and take them one by one."""
 
 
-async def apply(write: Write, sealer: Sealer, changes: Sequence[Change]) -> frozenset[int]:
-    """Write all that still fit; returns the places of those that do not, of which nothing is written.
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The places of the changes that do not fit any more, and the digests of the profiles that the others refer to."""
 
-    Raises Unfit and Crowded, or the database's errors for the fences that are indexes and for values that it cannot
-    hold.
+    stale: frozenset[int]
+    profiles: frozenset[bytes]
+
+
+async def apply(write: Write, sealer: Sealer, changes: Sequence[Change], profiles: frozenset[bytes]) -> Applied:
+    """Write all that still fit, and of the others nothing; `profiles` are the digests of those that are stored.
+
+    Raises Unfit, Crowded and SealError, or the database's errors for the fences that are indexes and for values that
+    it cannot hold.
     """
     sql = write.sql
     members = [Member(place, change, _moment(change)) for place, change in enumerate(changes)]
     members.sort(key=lambda member: member.change.device_id or "")
     stale = await _pass_devices(sql, members)
     members = [member for member in members if member.place not in stale]
+    referred = frozenset[bytes]()
     if members:
-        await putting.put_profiles(sql, members)
+        referred = await putting.put_profiles(sql, members, profiles)
         await _pass_grants(sql, members)
         await _use_links(sql, members)
         await _mind_breaker(sql, members)
@@ -87,7 +97,7 @@ async def apply(write: Write, sealer: Sealer, changes: Sequence[Change]) -> froz
         await putting.enqueue(sql, members)
         await putting.add_events(sql, [event for member in members for event in member.change.events])
         await putting.put_work(write, [work for member in members for work in member.change.work])
-    return frozenset(stale)
+    return Applied(frozenset(stale), referred)
 
 
 def _moment(change: Change) -> Instant:

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+
+from asyncpg.exceptions import ForeignKeyViolationError
 
 from corral.sealing import SealError
 from corral.store.errors import StoreUnavailable
@@ -20,7 +22,7 @@ LANES = 2
 """Batches of one kind at a time: while the database works on one, the next is made and the last is answered."""
 BATCH_PATIENCE = 5.0
 """Seconds that a statement of a batch may take, and a caller may wait for a connection."""
-PATIENCE = 20.0
+PATIENCE = 10.0
 """The same for everything else: lists, enqueueing to a fleet."""
 ATTEMPTS = 4
 
@@ -56,16 +58,19 @@ class Database:
 
     async def read(self, act: Callable[[Session], Awaitable[T]]) -> T:
         """Several statements that see the database at one moment."""
-        async with self._aside.session() as sql, _transaction(sql, "ISOLATION LEVEL REPEATABLE READ READ ONLY"):
-            return await act(sql)
+        how = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        with _opening():
+            async with self._aside.session() as sql, _transaction(sql, how):
+                return await act(sql)
 
     async def write(self, act: Callable[[Write], Awaitable[T]], *, durably: bool = True) -> T:
         """The value of `act`, committed when this returns; `durably` False leaves the flush to disk for later.
 
-        It is done again, from the start, where another transaction was in its way.
+        It is done again, from the start, where another transaction was in its way, or took away what it hangs on.
         """
-        async with self._aside.session() as sql:
-            return await self._write(sql, act, durably)
+        with _opening():
+            async with self._aside.session() as sql:
+                return await self._write(sql, act, durably)
 
     @contextlib.asynccontextmanager
     async def statement(self) -> AsyncGenerator[Session]:
@@ -74,7 +79,7 @@ class Database:
             yield sql
 
     async def transact(self, act: Callable[[Write], Awaitable[T]]) -> T:
-        """For a batch of several statements; as `write`, but without another attempt."""
+        """For a batch of several statements; as `write`, but without another attempt, and it may raise SealError."""
         async with self._hot.session() as sql:
             return await self._once(sql, act, True)
 
@@ -100,11 +105,11 @@ class Database:
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._once(sql, act, durably)
-            except AGAIN:
+            except (*AGAIN, ForeignKeyViolationError):
                 await asyncio.sleep(0.01 * attempt)
         try:
             return await self._once(sql, act, durably)
-        except AGAIN as error:
+        except (*AGAIN, ForeignKeyViolationError) as error:
             raise StoreUnavailable("The database is busy with the same rows; try again.") from error
 
     async def _once(self, sql: Session, act: Callable[[Write], Awaitable[T]], durably: bool) -> T:
@@ -123,9 +128,6 @@ async def _transaction(sql: Session, how: str = "") -> AsyncGenerator[None]:
     await sql.begin(how)
     try:
         yield
-    except SealError as error:
-        await sql.roll_back()
-        raise StoreUnavailable(str(error)) from error
     except Exception:
         if not sql.is_closed:
             await sql.roll_back()
@@ -136,11 +138,17 @@ async def _transaction(sql: Session, how: str = "") -> AsyncGenerator[None]:
 @contextlib.asynccontextmanager
 async def _alone(sql: Session) -> AsyncGenerator[None]:
     """A statement that is its own transaction; a pooler must be told, or it would part preparing from executing."""
-    try:
-        if sql.direct:
+    if sql.direct:
+        yield
+    else:
+        async with _transaction(sql):
             yield
-        else:
-            async with _transaction(sql):
-                yield
+
+
+@contextlib.contextmanager
+def _opening() -> Generator[None]:
+    """A sealed value that does not open is as good as a database that does not answer."""
+    try:
+        yield
     except SealError as error:
         raise StoreUnavailable(str(error)) from error

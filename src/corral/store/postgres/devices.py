@@ -7,11 +7,11 @@ from typing import TypeVar
 from corral.apple.report import Status
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import Consequence, Instant, Snapshot
-from corral.sealing import Sealer
+from corral.sealing import Sealer, SealError
 from corral.store.devices import Ask, CommitOutcome, Committed, Contact, Next, Stale
 from corral.store.errors import StoreUnavailable
 from corral.store.postgres import exchanging, snapshot
-from corral.store.postgres.applying import Unfit, apply
+from corral.store.postgres.applying import Applied, Unfit, apply
 from corral.store.postgres.connecting import AGAIN, FENCES, Session
 from corral.store.postgres.database import LANES, Database
 from corral.store.postgres.forgetting import forget
@@ -23,12 +23,15 @@ Member = TypeVar("Member")
 Value = TypeVar("Value")
 
 _ATTEMPTS = 4
+_PROFILES_KNOWN = 1000
+"""Profiles of which it is remembered that they are stored; they never change, and a fleet has few."""
 
 
 class PostgresDevices:
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
+        self._profiles = frozenset[bytes]()
         self._polls: Gatherer[Ask, Next | None] = Gatherer(self._poll, LANES)
         self._reports: Gatherer[Ask, Next | None] = Gatherer(self._report, LANES, _channel)
         self._loads: Gatherer[Contact | OfConnection, Snapshot] = Gatherer(self._load, LANES)
@@ -75,7 +78,7 @@ class PostgresDevices:
     async def _load(self, asked: Sequence[Contact | OfConnection]) -> Sequence[Snapshot | Exception]:
         return await self._each_alone(asked, partial(self._in_statement, self._read))
 
-    async def _read(self, sql: Session, asked: Sequence[Contact | OfConnection]) -> Sequence[Snapshot]:
+    async def _read(self, sql: Session, asked: Sequence[Contact | OfConnection]) -> Sequence[Snapshot | Exception]:
         return await snapshot.load(sql, self._sealer, asked)
 
     async def _commit(self, changes: Sequence[Change]) -> Sequence[CommitOutcome | Exception]:
@@ -94,7 +97,7 @@ class PostgresDevices:
         while places:
             fitting = [changes[place] for place in places]
             try:
-                stale = await self._database.transact(lambda write, these=fitting: apply(write, self._sealer, these))
+                applied = await self._apply(fitting)
             except Unfit as unfit:
                 places = [place for at, place in enumerate(places) if at not in unfit.places]
                 continue
@@ -103,9 +106,19 @@ class PostgresDevices:
                     raise
                 break
             for at, place in enumerate(places):
-                outcomes[place] = Stale() if at in stale else Committed()
+                outcomes[place] = Stale() if at in applied.stale else Committed()
             break
         return outcomes
+
+    async def _apply(self, changes: Sequence[Change]) -> Applied:
+        """What is known of profiles is not believed where a change is taken alone: that may be why it is."""
+        known = self._profiles if len(changes) > 1 else frozenset[bytes]()
+        applied = await self._database.transact(lambda write: apply(write, self._sealer, changes, known))
+        if len(self._profiles) > _PROFILES_KNOWN:
+            self._profiles = frozenset[bytes]()
+        if not applied.profiles <= self._profiles:
+            self._profiles |= applied.profiles
+        return applied
 
     async def _each_alone(
         self, members: Sequence[Member], act: Callable[[Sequence[Member]], Awaitable[Sequence[Value]]]
@@ -126,6 +139,8 @@ async def _alone(
 ) -> Value | Exception:
     """One member by itself; `error` is how it ended before."""
     for _ in range(_ATTEMPTS):
+        if isinstance(error, SealError):
+            return StoreUnavailable(str(error))
         if error is not None and not isinstance(error, AGAIN):
             return error
         try:

@@ -17,7 +17,7 @@ _TELL = "SELECT pg_notify('corral_work', $1)"
 _PAUSE = 0.02
 """Seconds between two rounds: what is told in between goes together."""
 _REST = 1.0
-_POLL = 1.0
+_POLL = 2.0
 """Seconds between two looks where nothing can be heard."""
 _PATIENCE = 3.0
 

@@ -1,5 +1,7 @@
 """What is looked at before a database is used: what stands in between, its version, its seal; and migrations."""
 
+from asyncpg import exceptions as failures
+
 from corral.sealing import Sealer
 from corral.store.errors import StoreRefused, StoreUnavailable
 from corral.store.migrations import Migration, pending, read_migrations
@@ -13,9 +15,11 @@ PATIENCE = 60.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(1129271890)"
 """Held while a database is made or brought up to date; the number is `CORR` in ASCII."""
+_SHARED = (failures.InvalidSQLStatementNameError, failures.DuplicatePreparedStatementError)
+"""What preparing a statement ends in where somebody else's transaction comes before its execution."""
 _POOLER = (
-    "{name} is reached through a connection pooler in transaction mode; say so with `--pooler transaction`, or connect"
-    " to PostgreSQL itself, which is much faster."
+    "{name} is reached through a connection pooler: say so with `--pooler transaction`, or connect to PostgreSQL"
+    " itself, which is much faster."
 )
 
 
@@ -42,7 +46,7 @@ async def prepare(target: Target, sealer: Sealer, *, create: bool) -> None:
 
 
 def _refused(target: Target, error: Exception) -> StoreRefused:
-    if "unsupported startup parameter" in str(error):
+    if "unsupported startup parameter" in str(error) or isinstance(error, _SHARED):
         return StoreRefused(_POOLER.format(name=target.name))
     if isinstance(error, StoreUnavailable):
         return StoreRefused(str(error))

@@ -89,12 +89,15 @@ def profile_digest(profile: bytes) -> bytes | None:
     return hashlib.sha256(profile).digest() if profile else None
 
 
-async def put_profiles(sql: Session, members: Sequence[Member]) -> None:
+async def put_profiles(sql: Session, members: Sequence[Member], known: frozenset[bytes]) -> frozenset[bytes]:
+    """Returns the digests of all that these refer to; those in `known` are taken to be there already."""
     found = {life.profile for member in members for life in member.change.connections}
     found |= {member.change.grant.profile for member in members if member.change.grant is not None}
-    put = sorted((digest, body) for body in found if (digest := profile_digest(body)) is not None)
+    bodies = {digest: body for body in found if (digest := profile_digest(body)) is not None}
+    put = sorted((digest, body) for digest, body in bodies.items() if digest not in known)
     if put:
         await sql.run(_NEW_PROFILE, *transposed(put))
+    return frozenset(bodies)
 
 
 async def put_connections(sql: Session, members: Sequence[Member]) -> None:

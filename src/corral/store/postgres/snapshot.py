@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corral.lifecycle.state import Breaker, Connection, EscrowKind, Instant, Snapshot
-from corral.sealing import Sealer
+from corral.sealing import Sealer, SealError
 from corral.store import rows
 from corral.store.devices import Contact
+from corral.store.errors import StoreUnavailable
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.statements import arrays, listed, transposed
 from corral.store.rows import Row
@@ -85,15 +86,17 @@ class _Lives:
     found: dict[str, tuple[int, Connection]] = field(default_factory=dict[str, tuple[int, Connection]])
 
 
-async def load(sql: Session, sealer: Sealer, asked: Sequence[Contact | OfConnection]) -> list[Snapshot]:
-    """In the order asked. Raises SealError."""
+async def load(
+    sql: Session, sealer: Sealer, asked: Sequence[Contact | OfConnection]
+) -> list[Snapshot | StoreUnavailable]:
+    """In the order asked; StoreUnavailable for those of which a sealed value does not open."""
     gathered: dict[int, _Lives] = {}
     for row in await sql.all(_LOAD, *transposed(_asked(each) for each in asked)):
         lives = gathered.setdefault(row[0], _Lives(row))
         life = row[_RANGES["lf"]]
         if life[0] is not None:
             lives.found.setdefault(life[0], (row[2], rows.life(life)))
-    return [_snapshot(each, gathered[number], sealer) for number, each in enumerate(asked, 1)]
+    return [_opened(each, gathered[number], sealer) for number, each in enumerate(asked, 1)]
 
 
 def _asked(each: Contact | OfConnection) -> Row:
@@ -103,6 +106,13 @@ def _asked(each: Contact | OfConnection) -> Row:
         case Contact():
             named, command = each.named, each.command_uuid
             return each.fingerprint, each.device_id, each.user_id, named, command, None, each.breaker_since
+
+
+def _opened(asked: Contact | OfConnection, lives: _Lives, sealer: Sealer) -> Snapshot | StoreUnavailable:
+    try:
+        return _snapshot(asked, lives, sealer)
+    except SealError as error:
+        return StoreUnavailable(str(error))
 
 
 def _snapshot(asked: Contact | OfConnection, lives: _Lives, sealer: Sealer) -> Snapshot:

@@ -1,10 +1,12 @@
 """Opens a whole store over a PostgreSQL database that any number of processes share."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator
 
 from corral.sealing import Sealer
+from corral.store.errors import StoreUnavailable
 from corral.store.postgres.connecting import Pooler, Target
 from corral.store.postgres.contacts import PostgresContacts
 from corral.store.postgres.database import Database
@@ -23,8 +25,8 @@ _PROVE_WRITABLE = (
     "INSERT INTO meta (name, value) VALUES ('ready', '\\x00')"
     " ON CONFLICT (name) DO UPDATE SET value = CASE WHEN meta.value = '\\x00' THEN '\\x01'::bytea ELSE '\\x00' END"
 )
-_READY_FOR = 1.0
-"""Seconds that a proof of being writable is good for."""
+_READY_FOR, _READY_WITHIN = 1.0, 3.0
+"""Seconds that a proof of being writable is good for, and may take."""
 
 
 class PostgresStore:
@@ -46,7 +48,11 @@ class PostgresStore:
     async def ready(self) -> None:
         if time.monotonic() - self._proven_at < _READY_FOR:
             return
-        await self._database.write(lambda write: write.sql.run(_PROVE_WRITABLE))
+        try:
+            async with asyncio.timeout(_READY_WITHIN):
+                await self._database.write(lambda write: write.sql.run(_PROVE_WRITABLE))
+        except TimeoutError:
+            raise StoreUnavailable("The database cannot answer: it did not answer in time.") from None
         self._proven_at = time.monotonic()
 
     def on_work(self, wake: WakeWorker) -> None:
