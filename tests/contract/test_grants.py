@@ -8,7 +8,7 @@ import pytest
 from contract import values as v
 from contract.conftest import Home
 from corral.lifecycle.change import Change
-from corral.lifecycle.issuance import GrantState, Issue, Reissue, decide_issuance, issued
+from corral.lifecycle.issuance import GrantState, Issue, decide_issuance, issued
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import CertificateStatus, Purpose
 from corral.store.devices import Committed, Stale
