@@ -9,7 +9,7 @@ from corral.simulator.transport import Response
 from corral.store.sqlite.connecting import typed
 from e2e.answers.register import Stage, row
 from e2e.installation import Installation
-from e2e.messages import check_in, enrollment_of, report, update_token
+from e2e.messages import authenticate, check_in, draft, enrollment_of, report, update_token
 from e2e.wire import connect, raw
 
 
@@ -173,6 +173,19 @@ async def health(stage: Stage) -> None:
 
 
 @row(51)
+async def a_body_that_dawdles(stage: Stage) -> None:
+    reader, writer = await connect(stage.narrow)
+    writer.write(b"PUT /mdm HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+    await asyncio.sleep(10.3)
+    device = stage.narrow.device()
+    fresh = await draft(device, await stage.narrow.link())
+    assert (await authenticate(device, fresh)).status == 200
+    cut_off = await reader.read()
+    assert cut_off.startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+@row(52)
 async def another_address(stage: Stage) -> None:
     for path in ("/", "/mdm/", "/MDM", "/enroll", "/favicon.ico"):
         for method in ("GET", "PUT"):

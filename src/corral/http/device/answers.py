@@ -3,7 +3,11 @@
 from corral.http.asgi import Send, respond
 from corral.lifecycle.change import Answer
 
-EXTRA = {405: ((b"allow", b"GET, HEAD, PUT, POST"),), 503: ((b"retry-after", b"30"),)}
+EXTRA = {
+    405: ((b"allow", b"GET, HEAD, PUT, POST"),),
+    408: ((b"connection", b"close"),),
+    503: ((b"retry-after", b"30"),),
+}
 TEXT = b"text/plain; charset=utf-8"
 
 

@@ -2,8 +2,9 @@
 
 import structlog
 
-from corral.http.asgi import App, BodyTooLarge, ClientGone, Receive, Scope, Send, header, read_body
+from corral.http.asgi import App, BodyTooLarge, ClientGone, Receive, Scope, Send, header
 from corral.http.device.answers import send_answer
+from corral.http.device.bodies import Bodies, MadeRoom
 from corral.http.device.identity_source import IdentitySource, present
 from corral.lifecycle.change import Answer
 from corral.pki.identity import IdentityError
@@ -22,6 +23,7 @@ KIND_LINE = Answer(
     "text/plain; charset=utf-8",
 )
 TOO_LARGE = Answer(413, reason="The message is larger than this service takes.")
+TOO_SLOW = Answer(408, reason="The message took too long to arrive while others were waiting.")
 BUSY = Answer(503, reason="Corral is at its capacity; try again later.")
 UNAVAILABLE = Answer(503, reason="Corral cannot reach its database; try again later.")
 FAILED = Answer(503, reason="Corral failed at this message, and keeps nothing of it; try again later.")
@@ -47,10 +49,11 @@ class MdmRoute:
         self._max_body = max_body
         self._max_requests = max_requests
         self._under_way = 0
+        self._bodies = Bodies()
 
     def app(self, *, checkin_only: bool = False) -> App:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            if self._under_way >= self._max_requests:
+            if self._under_way >= self._max_requests and not self._bodies.make_room():
                 await send_answer(send, BUSY)
                 return
             self._under_way += 1
@@ -70,21 +73,22 @@ class MdmRoute:
         if method not in ("PUT", "POST"):
             return WRONG_METHOD
         try:
-            body = await read_body(scope, receive, self._max_body)
+            body = await self._bodies.read(scope, receive, self._max_body)
             presented = present(self._source, scope, body)
+            identity = self._identifying.identify(presented.certificate, presented.intermediates)
+            if isinstance(identity, str):
+                return Answer(400, reason=f"Not identified: {identity}.")
+            if checkin_only or _is_checkin(scope, body):
+                return await self._checkin.answer(body, identity)
+            return await self._channel.answer(body, identity)
         except BodyTooLarge:
             return TOO_LARGE
+        except MadeRoom:
+            return TOO_SLOW
         except ClientGone:
             return None
         except IdentityError as error:
             return Answer(400, reason=f"Not identified: {error}.")
-        identity = self._identifying.identify(presented.certificate, presented.intermediates)
-        if isinstance(identity, str):
-            return Answer(400, reason=f"Not identified: {identity}.")
-        try:
-            if checkin_only or _is_checkin(scope, body):
-                return await self._checkin.answer(body, identity)
-            return await self._channel.answer(body, identity)
         except StoreUnavailable as error:
             _log.warning("device.store-unavailable", why=str(error))
             return UNAVAILABLE
