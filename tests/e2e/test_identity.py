@@ -11,17 +11,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from corral.pki.authority import issue_identity, read_authority
 from corral.simulator.device import Device, State
 from corral.simulator.identity import Identity, ProxyHeader, Signed, TlsCertificate
+from corral.simulator.installing import authentication
 from corral.simulator.transport import Response, Unreachable
 from e2e.authorities import ForeignAuthority, Key, openssl_signature, under
 from e2e.conftest import Start
-from e2e.installation import Installation, opened
+from e2e.installation import TOPIC, Installation, opened
 from e2e.messages import authenticate, check_in, draft, enrollment_of, is_plain_403, report, update_token
 
 TRUSTED = "CORRAL_ADMISSION", "trusted-identity"
 
 
-async def put(at: Installation, body: bytes, *headers: tuple[str, str]) -> Response:
-    return await at.transport.request("PUT", f"{at.url}/mdm", headers=headers, body=body, trust=at.trust)
+async def put(at: Installation, body: bytes, *headers: tuple[str, str], path: str = "/mdm") -> Response:
+    return await at.transport.request("PUT", f"{at.url}{path}", headers=headers, body=body, trust=at.trust)
 
 
 @pytest.mark.parametrize(
@@ -44,26 +45,31 @@ async def test_a_device_may_sign_in_all_the_ways_that_devices_do(corral: Install
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-async def test_signatures_of_openssl_are_understood(start: Start, tmp_path: Path, kind: str) -> None:
+async def test_a_device_that_signs_with_openssl_enrolls_and_polls(start: Start, tmp_path: Path, kind: str) -> None:
     authority = ForeignAuthority()
     (tmp_path / "ca.pem").write_bytes(authority.pem)
     at = await start({"CORRAL_AUTHORITIES": f"acme={tmp_path / 'ca.pem'}", TRUSTED[0]: TRUSTED[1]})
     device = at.device()
     rsa_key = await device.world.keys.take()
-    enrollment = await under(device, at, authority.issue(rsa_key), rsa_key)
     key: Key = rsa_key if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
-    certificate = authority.issue(key) if kind == "ecdsa" else enrollment.identity.certificate
-    idle = enrollment.device.idle
-    if kind == "rsa":
-        await authenticate(device, enrollment)
-        await update_token(device, enrollment)
+    certificate = authority.issue(key)
+    enrollment = await under(device, at, certificate, rsa_key)
+    channel, idle = enrollment.device, enrollment.device.idle
+
+    async def say(body: bytes, *options: str, path: str = "/mdm", said: bytes | None = None) -> Response:
+        shown = await asyncio.to_thread(openssl_signature, tmp_path, certificate, key, body, *options)
+        return await put(at, said or body, ("Mdm-Signature", shown), path=path)
+
+    begin = channel.message(**authentication(device.facts, enrollment.profile))
+    token = channel.message(MessageType="TokenUpdate", Topic=TOPIC, PushMagic=channel.magic, Token=channel.token)
+    assert (await say(begin, "-md", "sha256", path="/checkin")).status == 200
+    assert (await say(token, "-md", "sha1", path="/checkin")).status == 200
+    sent = await at.send(device, "ProfileList")
     for options in (("-md", "sha1"), ("-md", "sha256", "-noattr"), ("-md", "sha384"), ("-stream", "-indef")):
-        shown = await asyncio.to_thread(openssl_signature, tmp_path, certificate, key, idle, *options)
-        answer = await put(at, idle, ("Mdm-Signature", shown))
-        # An ECDSA certificate that was never pinned is known by its signature, and belongs to nothing.
-        assert answer.status == (200 if kind == "rsa" else 400), answer.body
-        assert not answer.body.startswith(b"Not identified"), answer.body
-        forged = await put(at, idle + b"\n", ("Mdm-Signature", shown))
+        answer = await say(idle, *options)
+        assert (answer.status, sent.encode() in answer.body) == (200, True), answer.body
+        forged = await say(idle, *options, said=idle + b"\n")
+        assert forged.status == 400
         assert forged.body.startswith(b"Not identified: Mdm-Signature: "), forged.body
 
 
