@@ -81,9 +81,16 @@ async def lose_and_restore(at: Installation, archive: Path, place: Path, databas
     at.data.rename(at.data.with_name("burnt"))
     environment = {**at.service.environment, "CORRAL_APNS_CA": str(apns)}
     service = ServiceProcess(place, at.service.listen, environment)
-    at.service = service  # it is this one that is stopped in the end
     await service.start()
     return replace(at, service=service, api=service.admin())
+
+
+@asynccontextmanager
+async def stopped_in_the_end(service: ServiceProcess) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await service.stop()
 
 
 def _postgres() -> Generator[str]:
@@ -131,7 +138,7 @@ async def test_the_fleet_goes_on_after_the_machine_is_lost(start: Start, tmp_pat
     assert reader > after
 
     restored = await lose_and_restore(before, archive, tmp_path / "elsewhere", database)
-    async with restored.api:
+    async with stopped_in_the_end(restored.service), restored.api:
         for device in fleet:
             await device.poll()
             assert device.state is State.ENROLLED
