@@ -159,3 +159,30 @@ def test_an_address_that_cannot_be_had_is_named() -> None:
         taken.close()
     with pytest.raises(OSError, match=r"Cannot listen on 203\.0\.113\.1:1: "):
         open_tcp("203.0.113.1:1")
+
+
+@pytest.mark.parametrize("sent", [b"", b"PUT /mdm HTTP/1.1\r\nHost: ", b"GET /seen HTTP/1.1\r\nHost: x\r\n\r\nGET /s"])
+async def test_who_sends_nothing_or_half_a_head_is_hung_up_on(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr("corral.http.protocol.HEAD_PATIENCE", 0.2)
+    opened = open_tcp("127.0.0.1:0")
+    await serve(Listener(Seen(), opened))
+    reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
+    writer.write(sent)
+    async with asyncio.timeout(5):
+        answer = await reader.read(-1)
+    assert answer.startswith(b"HTTP/1.1 200") is sent.startswith(b"GET")
+    writer.close()
+
+
+async def test_who_has_sent_a_whole_head_may_take_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corral.http.protocol.HEAD_PATIENCE", 0.1)
+    opened = open_tcp("127.0.0.1:0")
+    await serve(Listener(Seen(), opened))
+    reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
+    for _ in range(2):
+        writer.write(b"GET /seen HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"seen")).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(0.3)
+    writer.close()

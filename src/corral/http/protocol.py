@@ -3,6 +3,7 @@
 The only file that reaches into uvicorn; it is pinned to a minor version, and a test holds what is used here.
 """
 
+import asyncio
 import os
 import socket
 import struct
@@ -14,24 +15,44 @@ MAX_HEADERS = 64 * 1024
 """Bytes of request line and headers. A signature with a chain of certificates takes some 10 KB of it, and older
 SCEP clients put a message of 8 KB into the request line as well."""
 
+HEAD_PATIENCE = 30.0
+"""Seconds that the head of a request may take, the first from when the connection is made."""
+
 LOCAL = "corral.local"
 CLIENT_CERTIFICATE = "corral.client_certificate"
 
 
 class DeviceProtocol(HttpToolsProtocol):
-    """Puts `corral.client_certificate` (DER or None) into the scope's extensions, and answers 400 beyond the bound."""
+    """Puts `corral.client_certificate` (DER or None) into the scope's extensions, and answers 400 beyond the bound.
+
+    Hangs up on who sends nothing or half a head: such connections cost a stranger nothing, and a service its files.
+    """
 
     _extensions: dict[str, Any]
     _size = 0
+    _in_head = True
+    _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self._extensions = {CLIENT_CERTIFICATE: certificate}
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Mostly a head comes in one piece, and then no timer is made for it.
+        if self._in_head and self._waiting is None:
+            self._wait()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._in_head = True
         self._size = 0
         self.scope["extensions"] = self._extensions
 
@@ -42,6 +63,19 @@ class DeviceProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
         super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._wait_no_more()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._waiting = self.loop.call_later(HEAD_PATIENCE, self.transport.close)
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def _count(self, size: int) -> None:
         self._size += size
