@@ -73,9 +73,11 @@ class Field:
         await self.settle()
 
     async def finish(self) -> None:
-        """Every device fetches what is still there for it."""
+        """Every device fetches what is still there for it; what it had put off comes one by one, for Idle only."""
         for device in self.devices[: self.joined]:
-            await device.poll()
+            account, before = self.ledger.account(device.facts.udid), -1
+            while before != (before := len(account.taken)):
+                await device.poll()
         await self.settle()
         for account in self.ledger.accounts.values():
             assert not account.owed, f"{account.udid} never got {len(account.owed)} commands that were queued for it"

@@ -37,11 +37,7 @@ class Stage:
         await asyncio.to_thread(execute, self.direct, statement)
 
     async def readiness(self) -> tuple[int, str]:
-        """Status and text of /readyz; 0 where nobody answers."""
-        try:
-            answer = await self.probe.get("/readyz")
-        except httpx.TransportError as error:
-            return 0, repr(error)
+        answer = await self.probe.get("/readyz")
         assert answer.status_code == 200 or "retry-after" in answer.headers
         return answer.status_code, answer.text
 
@@ -91,7 +87,7 @@ class Stage:
 async def stage(
     folder: Path, database: str, *, devices: int = 16, settings: dict[str, str] | None = None
 ) -> AsyncGenerator[Stage]:
-    """A new installation in this empty database; `settings` may say that the service goes another way to it."""
+    """A new installation in this empty database."""
     template = await asyncio.to_thread(make_template, folder / "template", database)
     parts = urlsplit(database)
     assert parts.port is not None
