@@ -83,6 +83,11 @@ class Database:
         async with self._hot.session() as sql:
             return await self._once(sql, act, True)
 
+    def check_room(self) -> None:
+        """Raises StoreUnavailable while the database refuses what is larger than a proof of being writable."""
+        self._hot.check_room()
+        self._aside.check_room()
+
     def on_work(self, wake: Callable[[str], None]) -> None:
         self._wakes.append(wake)
 

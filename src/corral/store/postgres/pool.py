@@ -5,12 +5,17 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
+from asyncpg.exceptions import DiskFullError
+
 from corral.store.errors import StoreUnavailable
 from corral.store.postgres.connecting import Session, is_lost, unavailable
 
 CLOSED = "The database is closed: the service is stopping."
 REST = 0.25
 """Seconds after a failed attempt to connect in which nobody tries again: callers get their answer at once."""
+
+FULL_FOR = 3.0
+"""Seconds in which a database that had no room is taken to have none; little things may still find a place."""
 
 
 class Pool:
@@ -22,6 +27,7 @@ class Pool:
         self._free = asyncio.Semaphore(size)
         self._idle: list[Session] = []
         self._failure: tuple[float, StoreUnavailable] | None = None
+        self._full: tuple[float, StoreUnavailable] | None = None
         self._closed = False
 
     @contextlib.asynccontextmanager
@@ -40,7 +46,10 @@ class Pool:
                 session.terminate()
             if is_lost(error):
                 self._drop_idle()
-                raise unavailable(error) from error
+                failure = unavailable(error)
+                if isinstance(error, DiskFullError):
+                    self._full = time.monotonic(), failure
+                raise failure from error
             raise
         finally:
             if session is not None and not session.is_closed:
@@ -49,6 +58,11 @@ class Pool:
                 else:
                     self._idle.append(session)
             self._free.release()
+
+    def check_room(self) -> None:
+        """Raises what somebody was told just now, if the database had no room for what was to be written."""
+        if self._full is not None and time.monotonic() - self._full[0] < FULL_FOR:
+            raise self._full[1]
 
     async def close(self) -> None:
         self._closed = True

@@ -46,6 +46,7 @@ class PostgresStore:
         self.retention = PostgresRetention(database)
 
     async def ready(self) -> None:
+        self._database.check_room()
         if time.monotonic() - self._proven_at < _READY_FOR:
             return
         try:
