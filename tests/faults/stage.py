@@ -87,7 +87,7 @@ class Stage:
 async def stage(
     folder: Path, database: str, *, devices: int = 16, settings: dict[str, str] | None = None
 ) -> AsyncGenerator[Stage]:
-    """A new installation in this empty database."""
+    """A new installation in this empty database; `settings` may say that the service goes another way to it."""
     template = await asyncio.to_thread(make_template, folder / "template", database)
     parts = urlsplit(database)
     assert parts.port is not None
