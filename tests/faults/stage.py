@@ -37,7 +37,11 @@ class Stage:
         await asyncio.to_thread(execute, self.direct, statement)
 
     async def readiness(self) -> tuple[int, str]:
-        answer = await self.probe.get("/readyz")
+        """Status and text of /readyz; 0 where nobody answers."""
+        try:
+            answer = await self.probe.get("/readyz")
+        except httpx.TransportError as error:
+            return 0, repr(error)
         assert answer.status_code == 200 or "retry-after" in answer.headers
         return answer.status_code, answer.text
 
