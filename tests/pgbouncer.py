@@ -26,6 +26,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
 default_pool_size = {size}
+server_login_retry = 1
 ignore_startup_parameters = {ignored}
 """
 
