@@ -156,8 +156,13 @@ def dump(url: str) -> bytes:
         return thread.submit(asyncio.run, _dump(url)).result()
 
 
+async def connect(url: str) -> Any:
+    """A connection of asyncpg, for what a test does behind the store's back."""
+    return await cast(Any, asyncpg).connect(url)
+
+
 async def _execute(url: str, statement: str) -> None:
-    connection = await cast(Any, asyncpg).connect(url)
+    connection = await connect(url)
     try:
         await connection.execute(statement)
     finally:
@@ -165,7 +170,7 @@ async def _execute(url: str, statement: str) -> None:
 
 
 async def _dump(url: str) -> bytes:
-    connection = await cast(Any, asyncpg).connect(url)
+    connection = await connect(url)
     try:
         dumped = io.BytesIO()
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")

@@ -19,7 +19,7 @@ from corral.store.postgres import putting
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Write
 from corral.store.postgres.putting import Member
-from corral.store.postgres.statements import arrays, insert, transposed, upsert
+from corral.store.postgres.statements import arrays, insert, same, transposed, upsert
 
 _DESCRIBED = [name for name in rows.DEVICE.split() if name not in ("id", "version")]
 _UNSAID = (None,) * len(_DESCRIBED)
@@ -27,7 +27,7 @@ _FENCED = "expects put " + rows.DEVICE
 _COUNT_UP = (
     "UPDATE device AS d SET version = d.version + 1, "
     + ", ".join(f"{name} = CASE WHEN a.put THEN a.{name} ELSE d.{name} END" for name in _DESCRIBED)
-    + f" FROM {arrays(_FENCED)} WHERE d.id = a.id AND d.version = a.expects RETURNING d.id"
+    + f" FROM {arrays(_FENCED)} WHERE {same('d.id', 'a.id')} AND d.version = a.expects RETURNING d.id"
 )
 _NEW_DEVICE = insert("device", rows.DEVICE, "ON CONFLICT DO NOTHING RETURNING id")
 _PUT_ANY_DEVICE = upsert("device", rows.DEVICE, "id", version="device.version + 1")
@@ -37,11 +37,12 @@ _NEW_GRANT = insert("enroll_grant", putting.ENROLL_GRANT, "ON CONFLICT DO NOTHIN
 _PUT_GRANT = (
     "UPDATE enroll_grant AS g SET "
     + ", ".join(f"{name} = a.{name}" for name in putting.ENROLL_GRANT.split() if name != "id")
-    + f" FROM {arrays('expects ' + putting.ENROLL_GRANT)} WHERE g.id = a.id AND g.version = a.expects RETURNING g.id"
+    + f" FROM {arrays('expects ' + putting.ENROLL_GRANT)} WHERE {same('g.id', 'a.id')}"
+    " AND g.version = a.expects RETURNING g.id"
 )
 _USE_LINK = (
     f"UPDATE link AS l SET used = l.used + a.count FROM {arrays('id count')}"
-    " WHERE l.id = a.id AND (l.uses IS NULL OR l.used + a.count <= l.uses) RETURNING l.id"
+    f" WHERE {same('l.id', 'a.id')} AND (l.uses IS NULL OR l.used + a.count <= l.uses) RETURNING l.id"
 )
 
 _BREAKER = "SELECT opened_at FROM breaker FOR UPDATE"
@@ -94,7 +95,9 @@ async def apply(write: Write, sealer: Sealer, changes: Sequence[Change], profile
         await putting.put_escrow(sql, sealer, members)
         await putting.keep_results(sql, members)
         await putting.silence(sql, members)
-        await putting.enqueue(sql, members)
+        homeless = await putting.enqueue(sql, members)
+        if homeless:
+            raise Unfit(homeless)
         await putting.add_events(sql, [event for member in members for event in member.change.events])
         await putting.put_work(write, [work for member in members for work in member.change.work])
     return Applied(frozenset(stale), referred)

@@ -1,6 +1,7 @@
 """How this package talks to PostgreSQL: its settings, one session, and what its errors mean to a caller."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, cast
@@ -15,13 +16,15 @@ from corral.store.rows import Row
 Pooler: TypeAlias = Literal["none", "transaction"]
 """What stands between this program and the server: `transaction` is PgBouncer in transaction mode."""
 
+PLANS_KEPT = 60.0
+"""Seconds that a session keeps its plans."""
 CONNECT_PATIENCE = 3.0
 """Seconds that a new connection may take."""
 
 _SETTINGS = {
     "application_name": "corral",
     "jit": "off",
-    "lock_timeout": "3s",
+    "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
 }
@@ -33,11 +36,15 @@ STABLE_PLANS = {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
+    "enable_material": "off",
     "enable_mergejoin": "off",
     "enable_sort": "off",
 }
 """For batches: a plan is made once for any number of members, so it must depend neither on how many there are nor on
 tables that were small when it was made: always by index, and in the order of the index."""
+
+FRESH_PLANS = {"plan_cache_mode": "force_custom_plan"}
+"""For everything else: planned each time, for the values at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +80,11 @@ class _Driver(Protocol):
 class Session:
     """One connection. Statements are prepared once and kept, but for a pooler, which keeps none."""
 
-    __slots__ = ("_connection", "direct")
+    __slots__ = ("_connection", "_planned_at", "direct")
 
     def __init__(self, connection: _Driver, *, direct: bool) -> None:
         self._connection = connection
+        self._planned_at = time.monotonic()
         self.direct = direct
 
     async def all(self, statement: str, *values: object) -> list[Row]:
@@ -107,6 +115,12 @@ class Session:
 
     async def listen(self, channel: str, hear: "Hear") -> None:
         await self._connection.add_listener(channel, hear)
+
+    async def renew_plans(self) -> None:
+        """Forget how statements are carried out: tables may have grown since."""
+        if self.direct and time.monotonic() - self._planned_at > PLANS_KEPT:
+            await self._connection.execute("DISCARD PLANS")
+            self._planned_at = time.monotonic()
 
     @property
     def is_closed(self) -> bool:
@@ -171,7 +185,6 @@ _LOST: tuple[type[BaseException], ...] = (
     failures.InvalidAuthorizationSpecificationError,
     failures.InvalidCatalogNameError,
     failures.InvalidCachedStatementError,
-    failures.LockNotAvailableError,
     OSError,
     EOFError,
 )
@@ -184,6 +197,9 @@ def is_lost(error: BaseException) -> bool:
 
 AGAIN = (failures.DeadlockDetectedError, failures.SerializationError)
 """Somebody else held what this needed: the same again will do."""
+
+LOCKED = failures.LockNotAvailableError
+"""Somebody holds a row for longer than anybody should."""
 
 FENCES = (failures.UniqueViolationError, failures.ForeignKeyViolationError)
 """A second current life, or a row that this one hangs on and that somebody has just forgotten."""

@@ -11,7 +11,16 @@ from asyncpg.exceptions import ForeignKeyViolationError
 
 from corral.sealing import SealError
 from corral.store.errors import StoreUnavailable
-from corral.store.postgres.connecting import AGAIN, STABLE_PLANS, Session, Target, connect
+from corral.store.postgres.connecting import (
+    AGAIN,
+    FRESH_PLANS,
+    LOCKED,
+    STABLE_PLANS,
+    Session,
+    Target,
+    connect,
+    unavailable,
+)
 from corral.store.postgres.notifying import Notifying
 from corral.store.postgres.pool import Pool
 from corral.store.rows import Row
@@ -41,7 +50,8 @@ class Database:
         self._direct = target.pooler == "none"
         hot = partial(connect, target, patience=BATCH_PATIENCE, settings=STABLE_PLANS)
         self._hot = Pool(hot, connections, BATCH_PATIENCE)
-        self._aside = Pool(partial(connect, target, patience=PATIENCE), max(connections // 2, 1), BATCH_PATIENCE)
+        aside = partial(connect, target, patience=PATIENCE, settings=FRESH_PLANS)
+        self._aside = Pool(aside, max(connections // 2, 1), BATCH_PATIENCE)
         self._notifying = Notifying(target, self._wake)
 
     async def start(self) -> None:
@@ -110,6 +120,8 @@ class Database:
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._once(sql, act, durably)
+            except LOCKED as error:
+                raise unavailable(error) from error
             except (*AGAIN, ForeignKeyViolationError):
                 await asyncio.sleep(0.01 * attempt)
         try:

@@ -12,7 +12,7 @@ from corral.store.devices import Ask, CommitOutcome, Committed, Contact, Next, S
 from corral.store.errors import StoreUnavailable
 from corral.store.postgres import exchanging, snapshot
 from corral.store.postgres.applying import Applied, Unfit, apply
-from corral.store.postgres.connecting import AGAIN, FENCES, Session
+from corral.store.postgres.connecting import AGAIN, FENCES, LOCKED, Session, unavailable
 from corral.store.postgres.database import LANES, Database
 from corral.store.postgres.forgetting import forget
 from corral.store.postgres.gathering import Gatherer
@@ -141,6 +141,8 @@ async def _alone(
     for _ in range(_ATTEMPTS):
         if isinstance(error, SealError):
             return StoreUnavailable(str(error))
+        if isinstance(error, LOCKED):
+            return unavailable(error)
         if error is not None and not isinstance(error, AGAIN):
             return error
         try:

@@ -16,17 +16,18 @@ from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import select
 from corral.store.postgres.timeline import read_timeline
 
-# Two statements, in this order: every transaction that has taken one of the numbers up to the last is then older than
-# the end of the snapshot.
+# Two transactions, in this order: every one that has taken a number up to the last then has a lower id than ours. (The
+# end of a snapshot would not do: it is next to the latest that has *ended*, and younger ones may be open.)
 _LAST = "SELECT last_value FROM event_sequence_seq WHERE is_called"
-_OPEN = "SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s"
+_OURS = "SELECT pg_current_xact_id()::text::bigint"
+_OLDEST = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 _READ = select(
     "FROM event AS e WHERE e.sequence > $1 AND e.sequence <= $2 ORDER BY e.sequence LIMIT $3",
     e="sequence " + rows.EVENT,
 )
 
-_PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04)
-"""Seconds between looks at whether older transactions have ended; most last a few milliseconds."""
+_PAUSES = (0.002, 0.005, 0.01, 0.02, 0.04, 0.0)
+"""Seconds after each look at whether older transactions have ended; most last a few milliseconds."""
 
 
 class PostgresEvents:
@@ -60,18 +61,15 @@ class PostgresEvents:
         last = row[0] if row is not None else 0
         if last <= after:
             return self._settled
-        oldest, end = await self._snapshot()
+        ours = await self._id(_OURS)
         for pause in _PAUSES:
-            if oldest >= end:
+            if await self._id(_OLDEST) >= ours:
+                self._settled = max(self._settled, last)
                 break
             await asyncio.sleep(pause)
-            oldest, _ = await self._snapshot()
-        if oldest >= end:
-            self._settled = max(self._settled, last)
         return self._settled
 
-    async def _snapshot(self) -> tuple[int, int]:
-        """The oldest transaction that is still open, and the first that had not begun."""
-        row = await self._database.one(_OPEN)
+    async def _id(self, statement: str) -> int:
+        row = await self._database.one(statement)
         assert row is not None
-        return row[0], row[1]
+        return row[0]

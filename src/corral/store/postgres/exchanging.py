@@ -13,15 +13,16 @@ from corral.lifecycle.state import DeliveryState
 from corral.store import rows
 from corral.store.devices import Ask, Next
 from corral.store.postgres.connecting import Session
-from corral.store.postgres.statements import arrays, transposed
+from corral.store.postgres.statements import arrays, looked_up, same, transposed
 
 PUT_WORK_AGAIN = (
     "ON CONFLICT (kind, key) DO UPDATE SET"
     " due_at = CASE WHEN work.lease IS NULL THEN least(work.due_at, excluded.due_at) ELSE work.due_at END,"
     " free_at = CASE WHEN work.lease IS NULL THEN least(work.free_at, excluded.free_at) ELSE work.free_at END,"
     " again_at = CASE WHEN work.lease IS NULL THEN NULL ELSE least(work.again_at, excluded.due_at) END"
+    " WHERE work.lease IS NOT NULL OR excluded.due_at < greatest(work.due_at, work.free_at)"
 )
-"""The earlier time wins; what is leased remembers that it was put again."""
+"""The earlier time wins, and else nothing is written; what is leased remembers that it was put again."""
 
 CLOSED_AS = {
     Status.ACKNOWLEDGED: DeliveryState.ACKNOWLEDGED,
@@ -39,20 +40,38 @@ ANSWER_DELIVERY = (
     " finished_at = CASE WHEN s.state IS NULL THEN d.finished_at ELSE s.now END,"
     " deferred_at = CASE WHEN s.state IS NULL THEN s.now ELSE d.deferred_at END,"
     " not_now_count = CASE WHEN s.state IS NULL THEN d.not_now_count + 1 ELSE d.not_now_count END"
-    " FROM {said} AS s WHERE d.state = 'open' AND "
+    " FROM {said} AS s WHERE " + same("d.sequence", "s.sequence") + " AND coalesce(d.state, '') = 'open'"
 )
-"""The first final answer to a command is kept and closes it; where there is no `state` it is NotNow."""
+"""The first final answer to a command is kept and closes it; where there is no `state` it is NotNow.
+
+Disguised, the state keeps the statement from reading all that is open.
+"""
 
 _WHO = "fingerprint now device_id user_id"
 _SAID = _WHO + " command_uuid status state body unreadable push_at"
 
-# A user channel's key is null where none is named: its index is not even looked into.
 _SPEAKER = (
-    "JOIN certificate AS ce ON ce.fingerprint = a.fingerprint AND ce.status = 'bound' AND ce.not_after > a.now"
-    " JOIN connection AS co ON co.id = ce.connection_id AND co.device_id = a.device_id AND co.open"
-    " AND co.recheck_at > a.now"
-    " LEFT JOIN channel AS ch ON ch.id = CASE WHEN a.user_id <> '' THEN co.id || '/' || a.user_id END"
-    " AND ch.ended_at IS NULL"
+    "CROSS JOIN "
+    + looked_up(
+        "certificate", "connection_id", "fingerprint = a.fingerprint AND status = 'bound' AND not_after > a.now", "ce"
+    )
+    + " CROSS JOIN "
+    + looked_up(
+        "connection",
+        "id",
+        "id = ce.connection_id AND device_id = a.device_id AND open AND recheck_at > a.now",
+        "co",
+    )
+    # The key of a user channel is null where none is named: its index is not even looked into. (Disguised, `ended_at`
+    # offers no other.)
+    + " LEFT JOIN "
+    + looked_up(
+        "channel",
+        "id",
+        "id = CASE WHEN a.user_id <> '' THEN co.id || '/' || a.user_id END AND coalesce(ended_at, 0) = 0",
+        "ch",
+    )
+    + " ON TRUE"
 )
 _EXISTS = "(a.user_id = '' OR ch.id IS NOT NULL)"
 
@@ -64,30 +83,38 @@ def _first_open(channel: str, now: str, also: str = "") -> str:
     )
 
 
+_COMMAND = looked_up("command", "uuid body", "uuid = following.command_uuid", "c")
+
 _POLL = (
     f"SELECT a.n, coalesce(ch.id, co.id), c.uuid, c.body FROM {arrays(_WHO, numbered=True)} {_SPEAKER}"
     f" LEFT JOIN LATERAL ({_first_open('coalesce(ch.id, co.id)', 'a.now')}) AS following ON TRUE"
-    f" LEFT JOIN command AS c ON c.uuid = following.command_uuid WHERE {_EXISTS}"
+    f" LEFT JOIN {_COMMAND} ON TRUE WHERE {_EXISTS}"
 )
 
 _REPORT = (
     "WITH speaker AS MATERIALIZED ("
     "SELECT a.n, coalesce(ch.id, co.id) AS channel, co.id AS connection, a.now, a.command_uuid, a.status, a.state,"
     f" a.body, a.unreadable, a.push_at, q.sequence FROM {arrays(_SAID, numbered=True)} {_SPEAKER}"
-    " LEFT JOIN delivery AS q ON q.channel_id = coalesce(ch.id, co.id) AND q.command_uuid = a.command_uuid"
+    " LEFT JOIN "
+    + looked_up(
+        "delivery",
+        "sequence consequence",
+        "channel_id = coalesce(ch.id, co.id) AND command_uuid = a.command_uuid",
+        "q",
+    )
+    + " ON TRUE"
     f" WHERE {_EXISTS} AND coalesce(q.consequence, 'plain') = 'plain'"
     "), kept AS ("
     + KEEP_RESULT.format(said="speaker")
     + "), touched AS ("
     + ANSWER_DELIVERY.format(said="speaker")
-    + "d.sequence = s.sequence"
-    " RETURNING s.channel, s.state, s.push_at"
+    + " RETURNING s.channel, s.state, s.push_at"
     "), put AS ("
     "INSERT INTO work (kind, key, due_at, free_at, attempts)"
     " SELECT 'push-later', channel, push_at, push_at, 0 FROM touched WHERE state IS NULL " + PUT_WORK_AGAIN + ")"
     " SELECT s.n, s.channel, c.uuid, c.body FROM speaker AS s LEFT JOIN LATERAL ("
     + _first_open("s.channel", "s.now", " AND d.deferred_at IS NULL AND d.sequence IS DISTINCT FROM s.sequence")
-    + ") AS following ON TRUE LEFT JOIN command AS c ON c.uuid = following.command_uuid"
+    + f") AS following ON TRUE LEFT JOIN {_COMMAND} ON TRUE"
 )
 
 

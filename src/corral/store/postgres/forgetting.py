@@ -11,10 +11,12 @@ _SPOKEN = f"{_LIVES} UNION ALL {_CHANNELS}"
 # Whoever adds to the device or to a life of it waits for this, and finds nothing afterwards.
 _DEVICE = "SELECT id FROM device WHERE id = $1 FOR UPDATE"
 _LOCK_LIVES = "SELECT id FROM connection WHERE device_id = $1 ORDER BY id FOR UPDATE"
+_LOCK_CHANNELS = f"{_CHANNELS} ORDER BY id FOR UPDATE"
 _COMMANDS = f"SELECT DISTINCT command_uuid FROM delivery WHERE channel_id IN ({_CHANNELS}) ORDER BY 1"
 
-# Lives, channels, deliveries, results and escrow go with the device itself, by their foreign keys.
+# Lives, channels, results and escrow go with the device itself, by their foreign keys.
 _WHAT_HANGS_ON_IT = (
+    ("delivery", f"channel_id IN ({_CHANNELS})"),
     ("work", f"key IN ({_SPOKEN})"),
     ("contact", f"channel_id IN ({_SPOKEN})"),
     ("contact_hour", f"channel_id IN ({_SPOKEN})"),
@@ -41,6 +43,7 @@ async def forget(write: Write, device_id: str) -> bool:
     if await sql.one(_DEVICE, device_id) is None:
         return False
     await sql.all(_LOCK_LIVES, device_id)
+    await sql.all(_LOCK_CHANNELS, device_id)
     commands = [row[0] for row in await sql.all(_COMMANDS, device_id)]
     for statement in _DELETIONS:
         await sql.run(statement, device_id)

@@ -40,6 +40,7 @@ class Pool:
         session = None
         try:
             session = await self._take()
+            await session.renew_plans()
             yield session
         except BaseException as error:
             if session is not None and (is_lost(error) or not isinstance(error, Exception)):

@@ -14,7 +14,7 @@ from corral.store import rows
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Write
 from corral.store.postgres.exchanging import ANSWER_DELIVERY, CLOSED_AS, KEEP_RESULT, PUT_WORK_AGAIN
-from corral.store.postgres.statements import arrays, insert, transposed, upsert
+from corral.store.postgres.statements import arrays, insert, looked_up, same, transposed, upsert
 
 PUSH, PUSH_LATER = "push", "push-later"
 """Work that wakes a channel: soon, and at a time that a soon one must not be merged with."""
@@ -36,37 +36,44 @@ _PUT_CERTIFICATE = upsert(
     der="CASE WHEN excluded.der = '' THEN certificate.der ELSE excluded.der END",
 )
 _LAST_ESCROW = (
-    f"SELECT a.connection_id, a.kind, e.value FROM {arrays('connection_id kind')} JOIN LATERAL"
+    f"SELECT a.connection_id, a.kind, e.value FROM {arrays('connection_id kind')} CROSS JOIN LATERAL"
     " (SELECT value FROM escrow WHERE connection_id = a.connection_id AND kind = a.kind"
-    " ORDER BY id DESC LIMIT 1) AS e ON TRUE"
+    " ORDER BY id DESC LIMIT 1) AS e"
 )
 _NEW_ESCROW = insert("escrow", "connection_id kind at value")
 _ANSWERED = (
-    f"WITH said AS MATERIALIZED (SELECT * FROM {arrays(_SAID)}), kept AS ("
+    "WITH said AS MATERIALIZED (SELECT a.*, (SELECT sequence FROM delivery"
+    f" WHERE channel_id = a.channel AND command_uuid = a.command_uuid) AS sequence FROM {arrays(_SAID)}), kept AS ("
     + KEEP_RESULT.format(said="said")
     + ") "
     + ANSWER_DELIVERY.format(said="said")
-    + "d.channel_id = s.channel AND d.command_uuid = s.command_uuid"
 )
 _FALLEN = arrays("connection_id at")
+_CHANNELS = looked_up("channel", "id", "connection_id = a.connection_id", "ch")
 _DROP = (
-    f"UPDATE delivery AS d SET state = 'dropped', finished_at = a.at FROM {_FALLEN}"
-    " JOIN channel AS ch ON ch.connection_id = a.connection_id WHERE d.channel_id = ch.id AND d.state = 'open'"
+    f"WITH fallen AS MATERIALIZED (SELECT a.at, d.sequence FROM {_FALLEN} CROSS JOIN {_CHANNELS} CROSS JOIN LATERAL"
+    " (SELECT sequence FROM delivery WHERE channel_id = ch.id AND state = 'open'"
+    " ORDER BY priority DESC, sequence OFFSET 0) AS d)"
+    " UPDATE delivery AS d SET state = 'dropped', finished_at = f.at FROM fallen AS f "
+    f" WHERE {same('d.sequence', 'f.sequence')} AND coalesce(d.state, '') = 'open'"
 )
 _END_CHANNELS = (
-    f"UPDATE channel AS ch SET ended_at = a.at FROM {_FALLEN}"
-    " WHERE ch.connection_id = a.connection_id AND ch.ended_at IS NULL"
+    f"UPDATE channel AS ch SET ended_at = a.at FROM {_FALLEN} WHERE {same('ch.connection_id', 'a.connection_id')}"
+    " AND coalesce(ch.ended_at, 0) = 0"
 )
 _FORGET_PUSHES = (
-    "DELETE FROM work AS w USING unnest($1::text[]) AS a (connection_id)"
-    " JOIN channel AS ch ON ch.connection_id = a.connection_id"
-    " WHERE w.key = ch.id AND w.kind IN ('push', 'push-later')"
+    "DELETE FROM work WHERE kind IN ('push', 'push-later') AND key = ANY (ARRAY ("
+    f"SELECT ch.id FROM unnest($1::text[]) AS a (connection_id) CROSS JOIN {_CHANNELS} ORDER BY ch.id))"
 )
 _RETIRE = (
     f"UPDATE certificate AS c SET status = 'retired' FROM {arrays('connection_id fingerprint')}"
-    " WHERE c.connection_id = a.connection_id AND c.fingerprint <> a.fingerprint AND c.status = 'bound'"
+    f" WHERE {same('c.connection_id', 'a.connection_id')} AND c.fingerprint <> a.fingerprint"
+    " AND c.status = 'bound'"
 )
-NEW_COMMAND = insert("command", _COMMAND, "ON CONFLICT DO NOTHING")
+# One that is there already stays as it is, but is held until the commit.
+HOLD_COMMAND = "ON CONFLICT (uuid) DO UPDATE SET uuid = excluded.uuid"
+_NEW_COMMAND = insert("command", _COMMAND, HOLD_COMMAND)
+_HOLD_CHANNELS = "SELECT id FROM channel WHERE id = ANY ($1::text[]) ORDER BY id FOR KEY SHARE"
 _NEW_DELIVERY = insert("delivery", _DELIVERY, "ON CONFLICT DO NOTHING")
 _NEW_EVENT = insert("event", rows.EVENT)
 _PUT_WORK = (
@@ -187,14 +194,20 @@ async def silence(sql: Session, members: Sequence[Member]) -> None:
         await sql.run(_RETIRE, *transposed(retired))
 
 
-async def enqueue(sql: Session, members: Sequence[Member]) -> None:
+async def enqueue(sql: Session, members: Sequence[Member]) -> list[Member]:
+    """Returns those whose channel is not there."""
     queued = [(each, member.at) for member in members for each in member.change.enqueue]
     if not queued:
-        return
+        return []
     queued.sort(key=lambda each: each[0].channel_id)
-    await sql.run(
-        NEW_COMMAND, *transposed((each.command_uuid, each.request_type, at, "", each.body) for each, at in queued)
-    )
+    held = {row[0] for row in await sql.all(_HOLD_CHANNELS, sorted({each.channel_id for each, _ in queued}))}
+    homeless = [member for member in members if any(each.channel_id not in held for each in member.change.enqueue)]
+    if homeless:
+        return homeless
+    commands = {
+        each.command_uuid: (each.command_uuid, each.request_type, at, "", each.body) for each, at in reversed(queued)
+    }
+    await sql.run(_NEW_COMMAND, *transposed(commands[uuid] for uuid in sorted(commands)))
     await sql.run(
         _NEW_DELIVERY,
         *transposed(
@@ -212,6 +225,7 @@ async def enqueue(sql: Session, members: Sequence[Member]) -> None:
             for each, at in queued
         ),
     )
+    return []
 
 
 async def add_events(sql: Session, events: Sequence[Event]) -> None:

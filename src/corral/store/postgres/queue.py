@@ -5,12 +5,12 @@
 from collections.abc import Sequence
 
 from corral.lifecycle.change import Event
-from corral.lifecycle.state import Consequence, DeliveryState, Instant
+from corral.lifecycle.state import FOREVER, Consequence, DeliveryState, Instant
 from corral.store import rows
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.exchanging import PUT_WORK_AGAIN
-from corral.store.postgres.putting import NEW_COMMAND, PUSH, PUSH_LATER, add_events
-from corral.store.postgres.statements import select, transposed
+from corral.store.postgres.putting import HOLD_COMMAND, PUSH, PUSH_LATER, add_events
+from corral.store.postgres.statements import looked_up, select
 from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
 from corral.store.records import command_record, stored_result, told
 from corral.store.rows import Row
@@ -21,23 +21,27 @@ _KEPT = f"('{Consequence.RENEWAL.value}', '{Consequence.REMOVE_PROFILE.value}')"
 AT_ONCE = 10_000
 """Channels in one statement: memory stays flat however large a fleet is."""
 
-_TARGETS = (
-    "SELECT ch.id FROM unnest($1::text[]) WITH ORDINALITY AS a (id, n) JOIN channel AS ch ON ch.id = a.id"
-    " AND ch.ended_at IS NULL JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
-    " GROUP BY ch.id ORDER BY min(a.n)"
-)
-# Superseding and pushing only where it is new: a repeated call must do neither to what was queued since.
 _ENQUEUE = (
-    "WITH new AS ("
+    "WITH target AS MATERIALIZED (SELECT ch.id, a.n FROM unnest($1::text[]) WITH ORDINALITY AS a (id, n) CROSS JOIN "
+    + looked_up("channel", "id connection_id", "id = a.id AND ended_at IS NULL", "ch", "FOR KEY SHARE")
+    + " CROSS JOIN "
+    + looked_up("connection", "id", "id = ch.connection_id AND phase IN ('connected', 'ending')", "co")
+    + "), given AS ("
+    "INSERT INTO command (uuid, request_type, created_at, created_by, body)"
+    " SELECT $2, $3, $8::bigint, $10, $11::bytea WHERE EXISTS (SELECT 1 FROM target) " + HOLD_COMMAND + "), new AS ("
     "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
-    " expires_at, queued_at) SELECT channel_id, $2, $3, $4, 'open', $5::bigint, $6::bigint, $7::bigint, $8::bigint"
-    " FROM unnest($1::text[]) AS a (channel_id) ON CONFLICT DO NOTHING RETURNING channel_id"
+    " expires_at, queued_at) SELECT id, $2, $3, $4, 'open', $5::bigint, $6::bigint, $7::bigint, $8::bigint FROM target"
+    " ORDER BY n ON CONFLICT DO NOTHING RETURNING channel_id"
     "), superseded AS ("
     "UPDATE delivery AS d SET state = 'superseded', finished_at = $8 FROM new"
     " WHERE $9 AND d.channel_id = new.channel_id AND d.state = 'open' AND d.request_type = $3"
     " AND d.command_uuid <> $2 AND d.consequence NOT IN " + _KEPT + ")"
-    " INSERT INTO work (kind, key, due_at, free_at, attempts)"
-    " SELECT $10, channel_id, $11::bigint, $11::bigint, 0 FROM new ORDER BY channel_id " + PUT_WORK_AGAIN
+    " SELECT t.id, new.channel_id IS NOT NULL FROM target AS t LEFT JOIN new ON new.channel_id = t.id ORDER BY t.n"
+)
+"""The channels that there are, and whether it is new to them: only there it supersedes, and is pushed."""
+_PUT_PUSHES = (
+    "INSERT INTO work (kind, key, due_at, free_at, attempts)"
+    " SELECT $1, a.key, $2::bigint, $2::bigint, 0 FROM unnest($3::text[]) AS a (key) " + PUT_WORK_AGAIN
 )
 _FOUND = (
     "SELECT d.sequence, d.command_uuid, d.request_type, d.channel_id, co.id, co.device_id FROM delivery AS d"
@@ -52,7 +56,11 @@ _OF_COMMAND = (
     + _LOCKED
 )
 _OF_CONNECTION = _FOUND + " AND ch.connection_id = $1 AND d.consequence = 'plain'" + _LOCKED
-_OVERDUE = _FOUND + " AND d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2 FOR NO KEY UPDATE OF d SKIP LOCKED"
+_OVERDUE = (
+    _FOUND
+    + f" AND d.expires_at <= $1 AND d.expires_at < {FOREVER} ORDER BY d.expires_at LIMIT $2"
+    + " FOR NO KEY UPDATE OF d SKIP LOCKED"
+)
 _CLOSE = "UPDATE delivery SET state = $1, finished_at = $2 WHERE sequence = ANY ($3::bigint[])"
 _LIST = (
     "FROM delivery AS d JOIN channel AS ch ON ch.id = d.channel_id JOIN connection AS co ON co.id = ch.connection_id"
@@ -70,11 +78,18 @@ class PostgresQueue:
         self._database = database
 
     async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
+        wanted = list(dict.fromkeys(channel_ids))
+
         async def enqueue(write: Write) -> tuple[str, ...]:
             queued: list[str] = []
-            for start in range(0, len(channel_ids), AT_ONCE):
-                queued += await _enqueue(write, command, channel_ids[start : start + AT_ONCE])
-            return tuple(dict.fromkeys(queued))
+            new: list[str] = []
+            for start in range(0, len(wanted), AT_ONCE):
+                for channel_id, is_new in await _enqueue(write, command, wanted[start : start + AT_ONCE]):
+                    queued.append(channel_id)
+                    if is_new:
+                        new.append(channel_id)
+            await _push(write, command, new)
+            return tuple(queued)
 
         return await self._database.write(enqueue)
 
@@ -142,32 +157,31 @@ class PostgresQueue:
         return await self._database.write(expire)
 
 
-async def _enqueue(write: Write, command: QueuedCommand, channel_ids: Sequence[str]) -> list[str]:
-    sql = write.sql
-    targets = [row[0] for row in await sql.all(_TARGETS, list(channel_ids))]
-    if not targets:
-        return []
-    uuid, kind = command.uuid, command.request_type
-    row = uuid, kind, command.created_at, command.created_by, command.body
-    await sql.run(NEW_COMMAND, *transposed([row]))
-    later = command.not_before > command.created_at
-    work, due_at = (PUSH_LATER, command.not_before) if later else (PUSH, command.created_at)
-    await sql.run(
+async def _enqueue(write: Write, command: QueuedCommand, channel_ids: list[str]) -> list[Row]:
+    return await write.sql.all(
         _ENQUEUE,
-        targets,
-        uuid,
-        kind,
+        channel_ids,
+        command.uuid,
+        command.request_type,
         command.consequence,
         command.priority,
         command.not_before,
         command.expires_at,
         command.created_at,
         command.replaces_like,
-        work,
-        due_at,
+        command.created_by,
+        command.body,
     )
-    write.woken.add(work)
-    return targets
+
+
+async def _push(write: Write, command: QueuedCommand, channel_ids: list[str]) -> None:
+    """Last of all: the rows of work are those that commits of devices may want meanwhile."""
+    later = command.not_before > command.created_at
+    kind, due_at = (PUSH_LATER, command.not_before) if later else (PUSH, command.created_at)
+    channel_ids.sort()
+    for start in range(0, len(channel_ids), AT_ONCE):
+        await write.sql.run(_PUT_PUSHES, kind, due_at, channel_ids[start : start + AT_ONCE])
+    write.woken.add(kind)
 
 
 async def _close(write: Write, found: Sequence[Row], state: DeliveryState, now: Instant) -> None:

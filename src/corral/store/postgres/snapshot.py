@@ -12,7 +12,7 @@ from corral.store import rows
 from corral.store.devices import Contact
 from corral.store.errors import StoreUnavailable
 from corral.store.postgres.connecting import Session
-from corral.store.postgres.statements import arrays, listed, transposed
+from corral.store.postgres.statements import arrays, listed, looked_up, transposed
 from corral.store.rows import Row
 
 
@@ -26,12 +26,17 @@ class OfConnection:
 
 _ASKED = "fingerprint device_id user_id named command_uuid connection_id since"
 _DEVICE = "CASE WHEN a.connection_id IS NULL THEN a.device_id ELSE bo.device_id END"
+_SPOKEN = "bo.id || CASE WHEN a.user_id = '' THEN '' ELSE '/' || a.user_id END"
 _LIVES = (
     f"SELECT id FROM connection WHERE device_id = {_DEVICE} AND phase IN ('authenticating', 'connected', 'ending')"
     f" UNION ALL (SELECT id FROM connection WHERE device_id = {_DEVICE} AND phase = 'ended'"
     " ORDER BY created_at DESC, number DESC LIMIT 1)"
     f" UNION ALL SELECT bo.id WHERE bo.phase = 'ended' OR bo.device_id <> {_DEVICE}"
 )
+
+
+def _each(table: str, columns: str, where: str, alias: str) -> str:
+    return f" LEFT JOIN {looked_up(table, columns, where, alias)} ON TRUE"
 
 
 def _escrowed(kind: EscrowKind) -> str:
@@ -54,15 +59,15 @@ _LOAD = (
     f" ARRAY(SELECT topic FROM push_certificate), {', '.join(_escrowed(kind) for kind in _KINDS)},"
     f" {', '.join(listed(columns, alias) for alias, columns in _PARTS)}"
     f" FROM {arrays(_ASKED, numbered=True)}"
-    " LEFT JOIN certificate AS ce ON ce.fingerprint = a.fingerprint"
-    " LEFT JOIN connection AS bo ON bo.id = coalesce(a.connection_id, ce.connection_id, a.named)"
-    f" LEFT JOIN device AS de ON de.id = {_DEVICE}"
-    " LEFT JOIN granted AS gr ON gr.id = ce.grant_id"
-    " LEFT JOIN link AS li ON li.id = gr.link_id"
-    " LEFT JOIN channel AS ch ON ch.id = bo.id || CASE WHEN a.user_id = '' THEN '' ELSE '/' || a.user_id END"
-    " LEFT JOIN delivery AS dl ON dl.channel_id = ch.id AND dl.command_uuid = a.command_uuid"
-    f" LEFT JOIN LATERAL ({_LIVES}) AS each (id) ON TRUE"
-    " LEFT JOIN life AS lf ON lf.id = each.id"
+    + _each("certificate", rows.CERTIFICATE, "fingerprint = a.fingerprint", "ce")
+    + _each("connection", "id device_id phase", "id = coalesce(a.connection_id, ce.connection_id, a.named)", "bo")
+    + _each("device", rows.DEVICE, f"id = {_DEVICE}", "de")
+    + _each("granted", rows.GRANT, "id = ce.grant_id", "gr")
+    + _each("link", rows.LINK, "id = gr.link_id", "li")
+    + _each("channel", rows.CHANNEL, f"id = {_SPOKEN}", "ch")
+    + _each("delivery", rows.DELIVERY, f"channel_id = {_SPOKEN} AND command_uuid = a.command_uuid", "dl")
+    + f" LEFT JOIN LATERAL ({_LIVES}) AS each (id) ON TRUE"
+    + _each("life", "number " + rows.LIFE, "id = each.id", "lf")
 )
 
 

@@ -38,6 +38,20 @@ def arrays(columns: str, alias: str = "a", *, numbered: bool = False) -> str:
     return f"unnest({places}) AS {alias} ({', '.join(names)})"
 
 
+def looked_up(table: str, columns: str, where: str, alias: str, lock: str = "") -> str:
+    """`LATERAL (...) AS alias`: rows of one table by a key from what stands before it in the statement.
+
+    OFFSET 0 keeps it apart from the rest. As a plain join it could be planned the other way round, by reading the
+    whole table where that was small when the statement was prepared.
+    """
+    return f"LATERAL (SELECT {', '.join(columns.split())} FROM {table} WHERE {where} OFFSET 0 {lock}) AS {alias}"
+
+
+def same(key: str, value: str) -> str:
+    """That a key of the table that is written is this value: a join that can only be planned one way, by the index."""
+    return f"{key} = ANY (ARRAY[{value}])"
+
+
 def listed(columns: str, alias: str) -> str:
     """`a.x, a.y` for "x y"."""
     return ", ".join(f"{alias}.{name}" for name in columns.split())
