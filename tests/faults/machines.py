@@ -3,12 +3,10 @@
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from corral.cli.process import ServiceProcess, free_port, running
 from corral.simulator.transport import Detour, Transport
-from corral.simulator.world import World
 from e2e.installation import Installation
 
 
@@ -26,6 +24,7 @@ def port(service: ServiceProcess) -> int:
     return int(service.listen.rpartition(":")[2])
 
 
-def before(corral: Installation, at: int) -> World:
-    """Where devices reach the installation at this port."""
-    return replace(corral.world, transport=Transport(timeout=20, detours={corral.url: Detour("127.0.0.1", at)}))
+def way(corral: Installation, at: int, *, connections: int = 64) -> Transport:
+    """How devices reach the installation at this port."""
+    detours = {corral.url: Detour("127.0.0.1", at)}
+    return Transport(connections=connections, timeout=30, detours=detours)

@@ -17,7 +17,7 @@ from corral.simulator.device import State
 from corral.simulator.identity import ProxyHeader
 from crash.field import BEHIND_PROXY, gather_field
 from e2e.installation import Installation, installation, make_template, until
-from faults.machines import before, machine, port
+from faults.machines import machine, port, way
 from faults.proxy import Proxy
 from faults.stage import stage
 from postgres_server import Server, execute, fresh_database
@@ -46,11 +46,11 @@ async def test_any_process_goes_on_with_what_another_began(tmp_path: Path, datab
         await first.import_push_certificate()
         link = (await admin.post("/links", json={})).json()["url"]
         device = first.device(quiet=False, proof=ProxyHeader())
-        device.voice.transport = before(first, port(first.service)).transport
+        device.voice.transport = way(first, port(first.service))
         await device.enroll(link)
         await device.settle()
 
-        device.voice.transport = before(first, port(second)).transport
+        device.voice.transport = way(first, port(second))
         asked = {"devices": [device.facts.udid], "request_type": "ProfileList"}
         uuid = (await admin.post("/commands", json=asked)).json()["command_uuid"]
         await device.poll()
