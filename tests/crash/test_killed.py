@@ -11,7 +11,7 @@ import pytest
 from corral.app import DATABASE
 from corral.cli.process import ServiceFailed
 from corral.store.sqlite.connecting import typed
-from crash.field import BEHIND_PROXY, Field, gather_field
+from crash.field import BEHIND_PROXY, PUSHED_AT_ONCE, Field, gather_field
 from e2e.installation import installation, make_template
 from postgres_server import fresh_database
 
@@ -43,6 +43,8 @@ async def _kill_and_count(folder: Path, database: str, kills: int) -> None:
     template = await asyncio.to_thread(make_template, folder / "template", database)
     async with installation(template, folder / "crash", BEHIND_PROXY, plain=True) as corral:
         field = await gather_field(corral, AT_FIRST + kills, AT_FIRST)
+        if database == "sqlite":
+            field.pushed_within = PUSHED_AT_ONCE
         for number in range(kills):
             await _disturb(field, number)
             await field.check_kept()
@@ -50,6 +52,7 @@ async def _kill_and_count(folder: Path, database: str, kills: int) -> None:
         await field.check_kept()
         await corral.service.stop()
         if database == "sqlite":
+            assert not field.pushed_late, "a lease outlived its process"
             await asyncio.to_thread(_examine, corral.data)
     assert field.taken > 20 * kills, f"only {field.taken} commands were carried out: that was no load"
     print(

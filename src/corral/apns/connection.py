@@ -31,7 +31,7 @@ class Timeouts:
     """All in seconds. `answer` counts from the request, with its wait for a free stream."""
 
     connect: float = 10.0
-    answer: float = 30.0
+    answer: float = 15.0
     idle: float = 60.0  # of silence, before a ping asks whether the other end is still there
     ping: float = 10.0
     close: float = 5.0

@@ -25,7 +25,8 @@ from corral.store.work import LeasedWork, PushRecord, PushTarget, WorkStore
 KEPT_FOR = 7 * DAY
 """How long Apple keeps a push for a device that is off; it keeps the last one only."""
 
-LEASE = 2 * MINUTE
+LEASE = 30 * SECOND
+"""Longer than a batch takes that Apple does not answer, and as long as pushes wait after a process died."""
 BATCH = 1000
 
 

@@ -49,6 +49,17 @@ async def test_an_existing_database_is_not_made_again(path: Path) -> None:
         assert (await store.directory.counts())["connected"] == 1
 
 
+async def test_work_that_a_dead_process_had_leased_is_due_again(path: Path) -> None:
+    async with open_sqlite(path, SEALER, create=True) as store:
+        await store.work.add("push", ["first", "again"], v.NOW)
+        await store.work.lease("push", v.NOW, v.NOW + 60_000, 10)
+        await store.work.add("push", ["again"], v.NOW - 5)
+        assert await store.work.lease("push", v.NOW, v.NOW + 60_000, 10) == ()
+    async with open_sqlite(path, SEALER) as store:
+        taken = await store.work.lease("push", v.NOW, v.NOW + 60_000, 10)
+    assert [(work.key, work.due_at) for work in taken] == [("again", v.NOW - 5), ("first", v.NOW)]
+
+
 async def test_a_folder_that_is_missing_is_named(path: Path) -> None:
     await refuse(path.parent / "nowhere" / "corral.db", "nowhere", create=True)
 

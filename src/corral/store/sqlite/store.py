@@ -60,6 +60,12 @@ class SqliteStore:
         self._database.on_work(wake)
 
 
+_FREE_LEASES = (
+    "UPDATE work SET due_at = min(due_at, coalesce(again_at, due_at)),"
+    " free_at = min(due_at, coalesce(again_at, due_at)), again_at = NULL, lease = NULL WHERE lease IS NOT NULL"
+)
+
+
 def _prove_writable(write: Write) -> None:
     write.sql.execute(
         "INSERT INTO meta (name, value) VALUES ('ready', x'00')"
@@ -134,6 +140,8 @@ def _check(path: Path, sealer: Sealer) -> None:
             raise StoreRefused(f"{path} was sealed with another key; give the sealing key that it was made with.")
         for migration in missing:
             _apply(sql, migration)
+        # The lock says that nobody else is alive: whoever held a lease is dead, and its work is due again.
+        sql.execute(_FREE_LEASES)
 
 
 def _opens(sealer: Sealer, seal: bytes) -> bool:
