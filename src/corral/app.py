@@ -154,7 +154,7 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
     await pushing.load_certificates()
     services = Services(
         enrolling=enrolling,
-        commanding=Commanding(store.queue, store.directory, enrolling, clock),
+        commanding=Commanding(store.queue, store.directory, clock),
         operating=Operating(store.directory, store.devices, transitions, enrolling, policy, clock),
         push_certificates=PushCertificates(store.vault, store.directory, store.work, store.events, client, clock),
         credentials=Credentials(store.vault, store.events, clock),

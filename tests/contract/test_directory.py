@@ -8,7 +8,7 @@ from contract import values as v
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import CertificateStatus, Phase
 from corral.store.contacts import Heard
-from corral.store.directory import DeviceSummary
+from corral.store.directory import CommandTarget, DeviceSummary
 from corral.store.store import Store
 
 
@@ -143,3 +143,42 @@ async def test_counts_are_by_phase_and_by_topic_of_live_channels(fleet: Store) -
 async def test_an_empty_store_counts_nothing(store: Store) -> None:
     assert await store.directory.counts() == {}
     assert await listed(store) == []
+
+
+async def test_targets_are_found_by_the_names_that_resolve(store: Store) -> None:
+    for number in (1, 2, 3):
+        await store.devices.commit(v.enrolled(number))
+    twin = v.device("D2", serial_number="twin"), v.device("D3", serial_number="twin")
+    for device in twin:
+        await store.devices.commit(Change(device_id=device.id, device=device))
+    named = ["D1", "C2", "twin", "nobody", v.device().serial_number or "", "C1"]
+    found = await store.directory.targets(named, "")
+    resolved = {name: await store.directory.resolve(name) for name in named}
+    assert {name: each.device_id for name, each in found.items()} == {n: d for n, d in resolved.items() if d}
+    assert "twin" not in found
+    assert found["C2"].device_id == "D2"
+
+
+async def test_a_target_has_what_a_command_is_checked_against(fleet: Store) -> None:
+    found = await fleet.directory.targets(["D1"], "")
+    detail = await fleet.directory.device("D1")
+    assert detail is not None
+    life, channel = detail.connections[0], detail.channels[0]
+    assert found["D1"] == CommandTarget(
+        device_id="D1",
+        platform=detail.device.platform,
+        os_version=detail.device.os_version,
+        connection_id=life.id,
+        channel_id=channel.id,
+        channel_kind=channel.kind,
+        profile=life.profile,
+    )
+    (nobody,) = (await fleet.directory.targets(["D1"], "nobody")).values()
+    assert (nobody.connection_id, nobody.channel_id) == (life.id, None)
+
+
+async def test_a_life_that_is_over_is_no_target(fleet: Store) -> None:
+    over = v.connection(phase=Phase.ENDED)
+    await fleet.devices.commit(Change(connections=(over,)))
+    (found,) = (await fleet.directory.targets(["D1"], "")).values()
+    assert (found.connection_id, found.channel_id) == (None, None)

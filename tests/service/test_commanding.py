@@ -1,5 +1,6 @@
 """Commands as people send them: a verdict for each device, and nothing queued that the verdict is against."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,9 +13,8 @@ from corral.lifecycle.state import FOREVER, Connection, Consequence, Phase
 from corral.service.commanding import Commanding, Schedule, Sent
 from corral.service.enrolling import KeptProfile
 from corral.service.errors import NotFound, RequestRefused
-from corral.store.directory import DeviceDetail, DeviceSummary
+from corral.store.directory import CommandTarget, DeviceDetail, DeviceSummary
 from lifecycle import arrange as a
-from service.conftest import Office
 from service.fakes import NOW, Clock, FakeQueue
 
 IDENTIFIER = "org.example.mdm.corral.enrollment"
@@ -36,8 +36,27 @@ class FakeDirectory:
         del search, phase, after, limit
         return ()
 
+    async def targets(self, names: Sequence[str], user_id: str) -> dict[str, CommandTarget]:
+        return {name: _target(self.details[name], user_id) for name in names if name in self.details}
+
     async def counts(self) -> dict[str, int]:
         return {}
+
+
+def _target(detail: DeviceDetail, user_id: str) -> CommandTarget:
+    live = (Phase.CONNECTED, Phase.ENDING)
+    life = next((each for each in detail.connections if each.phase in live), None)
+    of_user = (each for each in detail.channels if life and (each.connection_id, each.user_id) == (life.id, user_id))
+    channel = next(of_user, None)
+    return CommandTarget(
+        device_id=detail.device.id,
+        platform=detail.device.platform,
+        os_version=detail.device.os_version,
+        connection_id=life.id if life else None,
+        channel_id=channel.id if channel else None,
+        channel_kind=channel.kind if channel else None,
+        profile=life.profile if life else b"",
+    )
 
 
 def profile(rights: int | None = 8191) -> bytes:
@@ -78,13 +97,13 @@ def queue() -> FakeQueue:
 
 
 @pytest.fixture
-def commanding(queue: FakeQueue, office: Office) -> Commanding:
+def commanding(queue: FakeQueue) -> Commanding:
     directory = FakeDirectory(detail("A", users=("ANN",)), detail("B"))
-    return Commanding(queue, directory, office.enrolling, Clock())
+    return Commanding(queue, directory, Clock())
 
 
-def over(queue: FakeQueue, office: Office, *details: DeviceDetail) -> Commanding:
-    return Commanding(queue, FakeDirectory(*details), office.enrolling, Clock())
+def over(queue: FakeQueue, *details: DeviceDetail) -> Commanding:
+    return Commanding(queue, FakeDirectory(*details), Clock())
 
 
 async def send(commanding: Commanding, request_type: str, *devices: str, **fields: Any) -> dict[str, Sent]:
@@ -165,35 +184,35 @@ async def test_what_the_target_cannot_do_is_not_queued_unless_forced(commanding:
     assert (forced.problem, forced.findings) == ("", verdict.findings)
 
 
-async def test_one_device_that_cannot_does_not_keep_the_others(queue: FakeQueue, office: Office) -> None:
+async def test_one_device_that_cannot_does_not_keep_the_others(queue: FakeQueue) -> None:
     old = detail("B", os_version="10.12", platform=Platform.MACOS)
-    verdicts = await send(over(queue, office, detail("A"), old), "RestartDevice", "A", "B", "nobody")
+    verdicts = await send(over(queue, detail("A"), old), "RestartDevice", "A", "B", "nobody")
     assert verdicts["A"].queued
     assert "10.13" in verdicts["B"].problem
     assert "There is no device nobody" in verdicts["nobody"].problem
     assert queue.queued[0][1] == ("life of A",)
 
 
-async def test_rights_are_those_of_the_enrollment(queue: FakeQueue, office: Office) -> None:
+async def test_rights_are_those_of_the_enrollment(queue: FakeQueue) -> None:
     weak = detail("A", a.life("life of A", profile=profile(rights=1)))
-    verdict = (await send(over(queue, office, weak), "SecurityInfo"))["A"]
+    verdict = (await send(over(queue, weak), "SecurityInfo"))["A"]
     assert not verdict.queued
     assert "access right" in verdict.problem
     unknown = detail("A", a.life("life of A", profile=b""))
-    assert (await send(over(queue, office, unknown), "SecurityInfo"))["A"].queued
+    assert (await send(over(queue, unknown), "SecurityInfo"))["A"].queued
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-async def test_only_a_current_life_gets_commands(queue: FakeQueue, office: Office, phase: Phase) -> None:
-    commanding = over(queue, office, detail("A", a.life("life of A", phase, profile=profile())))
+async def test_only_a_current_life_gets_commands(queue: FakeQueue, phase: Phase) -> None:
+    commanding = over(queue, detail("A", a.life("life of A", phase, profile=profile())))
     verdict = (await send(commanding, "SecurityInfo"))["A"]
     current = phase in (Phase.CONNECTED, Phase.ENDING)
     assert verdict.queued is current
     assert current or verdict.problem == "Device A is not connected."
 
 
-async def test_a_life_that_ends_at_that_moment_says_so(office: Office) -> None:
-    commanding = over(FakeQueue("life of B"), office, detail("A"), detail("B"))
+async def test_a_life_that_ends_at_that_moment_says_so() -> None:
+    commanding = over(FakeQueue("life of B"), detail("A"), detail("B"))
     verdicts = await send(commanding, "SecurityInfo", "A", "B")
     assert verdicts["B"].queued
     assert not verdicts["A"].queued
@@ -261,10 +280,10 @@ async def test_cancel_names_who_and_what(commanding: Commanding, queue: FakeQueu
         await commanding.cancel("U1", "nobody", "ann")
 
 
-async def test_clear_is_of_the_current_life(commanding: Commanding, queue: FakeQueue, office: Office) -> None:
+async def test_clear_is_of_the_current_life(commanding: Commanding, queue: FakeQueue) -> None:
     assert await commanding.clear("A", "ann") == 2
     ((life, event),) = queue.cleared
     assert life == "life of A"
     assert (event.type, event.device_id, event.connection_id) == ("queue.cleared", "A", "life of A")
     with pytest.raises(RequestRefused, match="not connected"):
-        await over(queue, office, detail("A", a.life(phase=Phase.ENDED))).clear("A", "ann")
+        await over(queue, detail("A", a.life(phase=Phase.ENDED))).clear("A", "ann")

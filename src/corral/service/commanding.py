@@ -1,7 +1,7 @@
 """Commands as people send them: checked against the catalog and what is known of the target, then queued."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,20 @@ from corral.apple.catalog import Finding, Target
 from corral.apple.command import Command, CommandError
 from corral.apple.identifiers import Kind
 from corral.lifecycle.change import Event
-from corral.lifecycle.state import FOREVER, Channel, Connection, Consequence, Instant, Phase
+from corral.lifecycle.state import FOREVER, Connection, Consequence, Instant, Phase
 from corral.service.clock import Clock
-from corral.service.enrolling import Enrolling, read_kept
+from corral.service.enrolling import read_kept
 from corral.service.errors import NotFound, RequestRefused
-from corral.store.directory import DeviceDetail, Directory
+from corral.store.directory import CommandTarget, DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
 
 LAST_COUNTS = frozenset({"DeviceLock", "EraseDevice", "DeclarativeManagement", "ClearPasscode", "EnableLostMode"})
 """Of two of these in one queue only the later is wanted: two locks would leave nobody knowing which PIN holds."""
+
+AT_A_TIME = 5_000
+"""Devices that are looked up by one statement."""
+
+_UNKNOWN = "There is no device {}, or more than one; name it by its id."
 
 _CONSEQUENCES = {
     "EraseDevice": Consequence.ERASE_DEVICE,
@@ -49,10 +54,9 @@ class Schedule:
 
 
 class Commanding:
-    def __init__(self, queue: QueueStore, directory: Directory, enrolling: Enrolling, clock: Clock) -> None:
+    def __init__(self, queue: QueueStore, directory: Directory, clock: Clock) -> None:
         self._queue = queue
         self._directory = directory
-        self._enrolling = enrolling
         self._clock = clock
 
     async def send(
@@ -79,8 +83,7 @@ class Commanding:
             raise RequestRefused(f"CommandUUID {built.uuid} names another command already; give this one a new one.")
         sent: list[Sent] = []
         queueing: dict[str, Sent] = {}
-        for name in devices:
-            verdict = await self._check(name, built, payload, user_id, force)
+        async for verdict in self._check(devices, built, payload, user_id, force):
             if verdict.queued:
                 queueing[verdict.channel_id] = verdict
             else:
@@ -129,39 +132,32 @@ class Commanding:
         )
         return await self._queue.clear(life.id, event, self._clock())
 
-    async def _check(self, name: str, built: Command, payload: Mapping[str, Any], user_id: str, force: bool) -> Sent:
-        try:
-            detail = await self._detail(name)
-            life = _life(detail, name)
-        except (NotFound, RequestRefused) as error:
-            return Sent(device=name, command_uuid=built.uuid, queued=False, problem=str(error))
-        identifier = self._enrolling.profile_identifier(life)
-        if built.request_type == "RemoveProfile" and payload.get("Identifier") == identifier:
-            problem = "this would end the connection; use `corral device end` instead"
-            return Sent(device=detail.device.id, command_uuid=built.uuid, queued=False, problem=problem)
-        channel = next(
-            (each for each in detail.channels if each.connection_id == life.id and each.user_id == user_id),
-            None,
-        )
-        if channel is None:
-            problem = f"there is no user channel {user_id!r}" if user_id else "it has not sent a token yet"
-            return Sent(device=detail.device.id, command_uuid=built.uuid, queued=False, problem=problem)
-        findings = tuple(catalog.check(built.request_type, payload, _target(detail, life, channel)))
-        queued = force or all(finding.severity != "error" for finding in findings)
-        return Sent(
-            device=detail.device.id,
-            channel_id=channel.id,
-            command_uuid=built.uuid,
-            queued=queued,
-            findings=findings,
-            problem="" if queued else "; ".join(f"{f.where} {f.what}" for f in findings if f.severity == "error"),
-        )
+    async def _check(
+        self, devices: Sequence[str], built: Command, payload: Mapping[str, Any], user_id: str, force: bool
+    ) -> AsyncIterator[Sent]:
+        """A verdict for each name, once. Devices that do not differ in what the catalog asks for share its findings."""
+        found = dict[Target, tuple[Finding, ...]]()
+        names = list(dict.fromkeys(devices))
+        for first in range(0, len(names), AT_A_TIME):
+            some = names[first : first + AT_A_TIME]
+            targets = await self._directory.targets(some, user_id)
+            for name in some:
+                known = targets.get(name)
+                problem = _refusal(name, known, built, payload, user_id)
+                if known is None or known.channel_id is None or problem:
+                    device = known.device_id if known else name
+                    yield Sent(device=device, command_uuid=built.uuid, queued=False, problem=problem)
+                    continue
+                target = _target(known, user_id)
+                if target not in found:
+                    found[target] = tuple(catalog.check(built.request_type, payload, target))
+                yield _verdict(known.device_id, known.channel_id, built.uuid, found[target], force)
 
     async def _detail(self, name: str) -> DeviceDetail:
         device_id = await self._directory.resolve(name)
         detail = await self._directory.device(device_id) if device_id else None
         if detail is None:
-            raise NotFound(f"There is no device {name}, or more than one; name it by its id.")
+            raise NotFound(_UNKNOWN.format(name))
         return detail
 
 
@@ -187,12 +183,40 @@ def _life(detail: DeviceDetail, name: str) -> Connection:
     return life
 
 
-def _target(detail: DeviceDetail, life: Connection, channel: Channel) -> Target:
-    kept = read_kept(life)
+def _refusal(name: str, target: CommandTarget | None, built: Command, payload: Mapping[str, Any], user_id: str) -> str:
+    """Why this command cannot be queued for a device at all; empty if it can."""
+    if target is None:
+        return _UNKNOWN.format(name)
+    if target.connection_id is None:
+        return f"Device {name} is not connected."
+    if built.request_type == "RemoveProfile":
+        kept = read_kept(target.profile)
+        if kept is not None and payload.get("Identifier") == kept.facts.identifier:
+            return "this would end the connection; use `corral device end` instead"
+    if target.channel_id is None:
+        return f"there is no user channel {user_id!r}" if user_id else "it has not sent a token yet"
+    return ""
+
+
+def _verdict(device: str, channel: str, uuid: str, findings: tuple[Finding, ...], force: bool) -> Sent:
+    errors = [finding for finding in findings if finding.severity == "error"]
+    queued = force or not errors
+    return Sent(
+        device=device,
+        channel_id=channel,
+        command_uuid=uuid,
+        queued=queued,
+        findings=findings,
+        problem="" if queued else "; ".join(f"{each.where} {each.what}" for each in errors),
+    )
+
+
+def _target(known: CommandTarget, user_id: str) -> Target:
+    kept = read_kept(known.profile)
     return Target(
-        platform=detail.device.platform,
-        os_version=detail.device.os_version,
-        channel="user" if channel.user_id else "device",
-        kind=Kind(channel.kind),
+        platform=known.platform,
+        os_version=known.os_version,
+        channel="user" if user_id else "device",
+        kind=Kind(known.channel_kind),
         access_rights=kept.facts.access_rights if kept else None,
     )

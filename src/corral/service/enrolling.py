@@ -5,6 +5,7 @@ import hashlib
 import secrets
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -126,7 +127,7 @@ class Enrolling:
 
     def renewal_profile(self, life: Connection, grant: Grant) -> bytes:
         """The profile that the life was enrolled by, with a new identity: everything else is repeated exactly."""
-        kept = read_kept(life)
+        kept = read_kept(life.profile)
         if kept is None:
             raise RequestRefused(
                 "The enrollment profile of this connection is not known here, so it cannot be repeated; "
@@ -137,7 +138,7 @@ class Enrolling:
 
     def profile_identifier(self, life: Connection) -> str:
         """What RemoveProfile must name to end this life; empty if it is not known."""
-        kept = read_kept(life)
+        kept = read_kept(life.profile)
         return kept.facts.identifier if kept else ""
 
     async def keep(self, *, signed: bool) -> bytes:
@@ -174,9 +175,10 @@ class Enrolling:
         return cms.sign(profile, self._authority.certificate, self._authority.key)
 
 
-def read_kept(life: Connection) -> KeptProfile | None:
+@lru_cache(256)
+def read_kept(profile: bytes) -> KeptProfile | None:
     """What was kept of a life's profile; None for one that was enrolled elsewhere."""
-    return msgspec.json.decode(life.profile, type=KeptProfile) if life.profile else None
+    return msgspec.json.decode(profile, type=KeptProfile) if profile else None
 
 
 def _build(facts: EnrollmentFacts, challenge: str, identity_uuid: uuid.UUID) -> bytes:

@@ -1,8 +1,10 @@
 """What people look up: devices with their lives."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from corral.apple.platform import Platform
 from corral.lifecycle.state import Certificate, Channel, Connection, Device, Instant
 
 
@@ -27,6 +29,23 @@ class DeviceDetail:
     last_push: tuple[Instant, str] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandTarget:
+    """What has to be known of a device before a command is queued for it.
+
+    `connection_id` is the life that is connected or ending, `channel_id` the asked channel of it; None where there is
+    none. `profile` is what was kept of the enrollment, one object for all that share it.
+    """
+
+    device_id: str
+    platform: Platform | None
+    os_version: str | None
+    connection_id: str | None
+    channel_id: str | None
+    channel_kind: str | None
+    profile: bytes
+
+
 class Directory(Protocol):
     async def devices(
         self, *, search: str | None, phase: str | None, after: str | None, limit: int
@@ -41,6 +60,10 @@ class Directory(Protocol):
 
     async def resolve(self, name: str) -> str | None:
         """The device id for a device id, serial number or connection id; None if there is none or more than one."""
+        ...
+
+    async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
+        """Those of the names that `resolve` would find, with the channel of this user, or the device's for ''."""
         ...
 
     async def counts(self) -> dict[str, int]:

@@ -5,11 +5,14 @@ each for its own place. The body of a result is a zstd frame with its length, so
 """
 
 import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 import zstandard
 
+from corral.apple.platform import Platform
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import (
     Certificate,
@@ -30,6 +33,7 @@ from corral.lifecycle.state import (
     Renewal,
 )
 from corral.sealing import Sealer
+from corral.store.directory import CommandTarget
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -281,3 +285,25 @@ def unpack(packed: bytes) -> bytes:
 def connection_of(channel_id: str) -> str:
     """The connection in a channel's key (`lifecycle.state.channel_id` made it)."""
     return channel_id.partition("/")[0]
+
+
+def command_targets(found: Sequence[Row], profiles: Mapping[Any, bytes]) -> dict[str, CommandTarget]:
+    """By the name that was asked for, of rows name, device, platform, OS version, life, channel, its kind, and the key
+    of the profile; a name that two devices answer to names none.
+    """
+    targets = {
+        name: CommandTarget(
+            device_id=device_id,
+            platform=Platform(platform) if platform else None,
+            os_version=os_version,
+            connection_id=life,
+            channel_id=channel,
+            channel_kind=kind,
+            profile=profiles.get(profile, b""),
+        )
+        for name, device_id, platform, os_version, life, channel, kind, profile in found
+    }
+    if len(targets) < len(found):
+        seen = Counter(row[0] for row in found)
+        targets = {name: target for name, target in targets.items() if seen[name] == 1}
+    return targets

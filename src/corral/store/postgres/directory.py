@@ -2,9 +2,11 @@
 
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
+from collections.abc import Mapping, Sequence
+
 from corral.lifecycle.state import Instant
 from corral.store import rows
-from corral.store.directory import DeviceDetail, DeviceSummary
+from corral.store.directory import CommandTarget, DeviceDetail, DeviceSummary
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
 from corral.store.postgres.statements import listed, select, spoken_by
@@ -59,6 +61,17 @@ _RESOLVE = (
     "SELECT id FROM device WHERE id = $1 UNION SELECT id FROM device WHERE serial_number = $1"
     " UNION SELECT device_id FROM connection WHERE id = $1"
 )
+_TARGETS = (
+    "WITH named AS (SELECT asked FROM unnest($1::text[]) AS asked), found AS ("
+    "SELECT asked, id FROM named JOIN device ON id = asked"
+    " UNION SELECT asked, id FROM named JOIN device ON serial_number = asked"
+    " UNION SELECT asked, device_id FROM named JOIN connection ON id = asked)"
+    " SELECT f.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_digest"
+    " FROM found AS f JOIN device AS d ON d.id = f.id"
+    " LEFT JOIN connection AS co ON co.device_id = d.id AND co.phase IN ('connected', 'ending')"
+    " LEFT JOIN channel AS ch ON ch.connection_id = co.id AND ch.user_id = $2"
+)
+_PROFILES = "SELECT digest, body FROM profile WHERE digest = ANY($1::bytea[])"
 _PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
 _TOPICS = (
     "SELECT ch.topic, count(*) FROM channel AS ch JOIN connection AS co ON co.id = ch.connection_id"
@@ -90,6 +103,14 @@ class PostgresDirectory:
     async def resolve(self, name: str) -> str | None:
         found = await self._database.all(_RESOLVE, name)
         return found[0][0] if len(found) == 1 else None
+
+    async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
+        async def read(sql: Session) -> Mapping[str, CommandTarget]:
+            found = await sql.all(_TARGETS, names, user_id)
+            kept = await sql.all(_PROFILES, [*{row[-1] for row in found} - {None}])
+            return rows.command_targets(found, {row[0]: row[1] for row in kept})
+
+        return await self._database.read(read)
 
     async def counts(self) -> dict[str, int]:
         async def count(sql: Session) -> dict[str, int]:

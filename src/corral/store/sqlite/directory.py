@@ -2,9 +2,12 @@
 
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
+import json
+from collections.abc import Mapping, Sequence
+
 from corral.lifecycle.state import Instant
 from corral.store import rows
-from corral.store.directory import DeviceDetail, DeviceSummary
+from corral.store.directory import CommandTarget, DeviceDetail, DeviceSummary
 from corral.store.sqlite import snapshot
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
@@ -50,6 +53,17 @@ _RESOLVE = (
     "SELECT id FROM device WHERE id = ?1 UNION SELECT id FROM device WHERE serial_number = ?1"
     " UNION SELECT device_id FROM connection WHERE id = ?1"
 )
+_TARGETS = (
+    "WITH named (asked) AS (SELECT value FROM json_each(?1)), found AS ("
+    "SELECT asked, id FROM named JOIN device ON id = asked"
+    " UNION SELECT asked, id FROM named JOIN device ON serial_number = asked"
+    " UNION SELECT asked, device_id FROM named JOIN connection ON id = asked)"
+    " SELECT f.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_id"
+    " FROM found AS f JOIN device AS d ON d.id = f.id"
+    " LEFT JOIN connection AS co ON co.device_id = d.id AND co.phase IN ('connected', 'ending')"
+    " LEFT JOIN channel AS ch ON ch.connection_id = co.id AND ch.user_id = ?2"
+)
+_PROFILES = "SELECT id, body FROM profile WHERE id IN (SELECT value FROM json_each(?))"
 _PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
 _TOPICS = (
     "SELECT ch.topic, count(*) FROM channel AS ch JOIN connection AS co ON co.id = ch.connection_id"
@@ -83,6 +97,14 @@ class SqliteDirectory:
     async def resolve(self, name: str) -> str | None:
         found = self._database.all(_RESOLVE, (name,))
         return found[0][0] if len(found) == 1 else None
+
+    async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
+        def read(sql: Sql) -> Mapping[str, CommandTarget]:
+            found = sql.execute(_TARGETS, (json.dumps(names), user_id)).fetchall()
+            kept = json.dumps([*{row[-1] for row in found} - {None}])
+            return rows.command_targets(found, dict(sql.execute(_PROFILES, (kept,)).fetchall()))
+
+        return await self._database.browse(read)
 
     async def counts(self) -> dict[str, int]:
         def count(sql: Sql) -> dict[str, int]:
