@@ -160,6 +160,26 @@ async def test_an_archive_of_a_newer_program_is_refused() -> None:
         read(file.getvalue())
 
 
+def older(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Header:
+    """Of a program that knew neither the last column of `event` nor the table `secret`."""
+    known = [replace(EVENT, columns=EVENT.columns[:-1]) if table == EVENT else table for table in TABLES]
+    monkeypatch.setattr(backup, "SCHEMA", backup.SCHEMA + 1)
+    monkeypatch.setattr(backup, "TABLES", tuple(table for table in known if table != SECRET))
+    del rows.facts.counts["secret"]  # pyright: ignore[reportIndexIssue] - a dict, as this module has made it
+    return replace(replace_header(rows), schema=backup.SCHEMA - 1)
+
+
+async def test_an_older_archive_may_know_fewer_columns_and_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = replace(EVENT, columns=EVENT.columns[:-1])
+    rows = Rows([Batch(known, [event(1)[:-1]])])
+    with monkeypatch.context() as then:
+        file = io.BytesIO()
+        await write_archive(file, older(rows, then), rows, PASSPHRASE, CHEAP)
+        assert read(file.getvalue())[1] == [Batch(known, [event(1)[:-1]])]
+    with pytest.raises(BackupError, match="'event' that this program does not know so"):
+        read(file.getvalue())
+
+
 def replace_header(rows: Rows) -> Header:
     return Header("0.1", 0, "https://mdm.example.org", "", rows.facts)
 

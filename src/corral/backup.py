@@ -10,7 +10,7 @@ The sealing key is in none of it: what the database holds sealed stays sealed in
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -140,12 +140,12 @@ class Archive:
 
     def read(self) -> Iterator[Batch]:
         """All rows; when it ends, they are what the end of the archive says."""
-        came = {table.name: 0 for table in TABLES}
+        came = dict.fromkeys(self.facts.counts, 0)
         for message in self._messages:
             match message:
                 case _Rows():
-                    batch = _batch(message)
-                    came[batch.table.name] += len(batch.rows)
+                    batch = _batch(message, older=self.header.schema < SCHEMA)
+                    came[batch.table.name] = came.get(batch.table.name, 0) + len(batch.rows)
                     yield batch
                 case _End():
                     if not dict(message.counts) == came == dict(self.facts.counts):
@@ -166,13 +166,18 @@ def verify(archive: Archive) -> Mapping[str, int]:
     return came
 
 
-def _batch(message: _Rows) -> Batch:
-    table = _TABLES.get(message.table)
-    if table is None or tuple(message.columns) != table.columns:
+def _batch(message: _Rows, *, older: bool) -> Batch:
+    """An older archive may know fewer columns; the others get what the tables themselves give a row."""
+    table, columns = _TABLES.get(message.table), tuple(message.columns)
+    if table is None or not (columns == table.columns or (older and _are_some(columns, table.columns))):
         raise BackupError(f"The archive has a table {message.table!r} that this program does not know so.")
-    if any(len(row) != len(table.columns) or not _VALUES.issuperset(map(type, row)) for row in message.rows):
+    if any(len(row) != len(columns) or not _VALUES.issuperset(map(type, row)) for row in message.rows):
         raise BackupError(f"A row of table {table.name} in the archive has other values than its columns.")
-    return Batch(table, message.rows)
+    return Batch(replace(table, columns=columns), message.rows)
+
+
+def _are_some(columns: tuple[str, ...], known: tuple[str, ...]) -> bool:
+    return len(set(columns)) == len(columns) and set(columns) <= set(known)
 
 
 class _Writer:

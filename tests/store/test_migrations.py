@@ -22,7 +22,7 @@ def test_a_newer_database_is_refused_in_one_line() -> None:
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("back_end", ["sqlite"])
+@pytest.mark.parametrize("back_end", ["postgres", "sqlite"])
 def test_the_files_of_a_back_end_are_numbered_from_one(back_end: str) -> None:
     found = read_migrations(back_end)
     assert [each.number for each in found] == list(range(1, len(found) + 1))
