@@ -44,16 +44,19 @@ from corral.service.commanding import Commanding
 from corral.service.contacts import ContactBook
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
+from corral.service.granting import Granting
 from corral.service.identifying import Identifying
 from corral.service.issuing import Issuing
 from corral.service.operating import Operating
 from corral.service.push_certificates import PushCertificates
 from corral.service.pushing import Pushing
 from corral.service.retaining import Keep, Retaining
+from corral.service.scep_requests import ScepRequests
 from corral.service.services import Services
 from corral.service.status import Status
 from corral.service.sweeping import Sweeping
 from corral.service.transitions import Transitions
+from corral.service.turns import Turns
 from corral.settings import Settings
 from corral.store.errors import StoreRefused
 from corral.store.sqlite import open_sqlite
@@ -134,19 +137,9 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         settings.organization,
         clock,
     )
-    issuing = Issuing(
-        authority,
-        challenges,
-        enrolling,
-        identifying,
-        store.grants,
-        store.devices,
-        store.events,
-        transitions,
-        policy,
-        clock,
-        settings.identity_days,
-    )
+    granting = Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock)
+    issuing = Issuing(authority, store.grants, store.devices, policy, clock, settings.identity_days)
+    turns = Turns()
     client = PushClient(
         settings.apns_url, trust_pem=settings.apns_ca.read_bytes() if settings.apns_ca is not None else None
     )
@@ -183,7 +176,7 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
     direct: dict[str, App] = {
         "/mdm": mdm.app(),
         "/checkin": mdm.app(checkin_only=True),
-        "/scep": ScepRoute(issuing),
+        "/scep": ScepRoute(ScepRequests(authority, granting, issuing, turns)),
     }
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
     device: list[BaseRoute] = [

@@ -16,9 +16,12 @@ from corral.service.challenges import Challenges
 from corral.service.clock import to_datetime
 from corral.service.contacts import ContactBook
 from corral.service.enrolling import Enrolling
+from corral.service.granting import Granting
 from corral.service.identifying import Identifying
 from corral.service.issuing import Issuing
+from corral.service.scep_requests import ScepRequests
 from corral.service.transitions import Transitions
+from corral.service.turns import Turns
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
 from service.fakes import NOW, Clock, push_certificate
@@ -42,7 +45,9 @@ class Office:
     enrolling: Enrolling
     identifying: Identifying
     transitions: Transitions
+    granting: Granting
     issuing: Issuing
+    scep: ScepRequests
     policy: Policy
 
 
@@ -64,17 +69,7 @@ async def office(authority: Authority, tmp_path: Path) -> AsyncIterator[Office]:
         )
         identifying = Identifying(Trust([authority.certificate]), clock)
         transitions = Transitions(store.devices, ContactBook(store.contacts, clock), policy, clock)
-        issuing = Issuing(
-            authority,
-            challenges,
-            enrolling,
-            identifying,
-            store.grants,
-            store.devices,
-            store.events,
-            transitions,
-            policy,
-            clock,
-            365,
-        )
-        yield Office(store, clock, challenges, enrolling, identifying, transitions, issuing, policy)
+        granting = Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock)
+        issuing = Issuing(authority, store.grants, store.devices, policy, clock, 365)
+        requests = ScepRequests(authority, granting, issuing, Turns())
+        yield Office(store, clock, challenges, enrolling, identifying, transitions, granting, issuing, requests, policy)

@@ -10,7 +10,7 @@ from corral.lifecycle.change import Answer
 from corral.pki import scep
 from corral.pki.scep import ScepError
 from corral.service.errors import OverCapacity
-from corral.service.issuing import Issuing
+from corral.service.scep_requests import ScepRequests
 from corral.store.errors import StoreUnavailable
 
 _log = structlog.get_logger("corral.device")
@@ -19,20 +19,20 @@ MAX_MESSAGE = 64 * 1024
 
 
 class ScepRoute:
-    def __init__(self, issuing: Issuing) -> None:
-        self._issuing = issuing
+    def __init__(self, requests: ScepRequests) -> None:
+        self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query: bytes = scope["query_string"]
         operation = _operation(query)
         try:
             if operation == "GetCACert":
-                await respond(send, 200, self._issuing.ca_certificate(), b"application/x-x509-ca-cert")
+                await respond(send, 200, self._requests.ca_certificate(), b"application/x-x509-ca-cert")
             elif operation == "GetCACaps":
                 await respond(send, 200, scep.CAPABILITIES, b"text/plain")
             elif operation == "PKIOperation":
                 message = await _message(scope, receive, query)
-                reply = await self._issuing.operate(message)
+                reply = await self._requests.operate(message)
                 await respond(send, 200, reply, b"application/x-pki-message")
             else:
                 await send_answer(

@@ -16,7 +16,7 @@ from corral.lifecycle.state import DAY, HOUR, CertificateStatus, Connection, Lin
 from corral.pki import scep
 from corral.pki.authority import Authority, connection_of
 from corral.pki.scep import FailInfo, Issued, MessageType, Refused, ScepError
-from corral.service import issuing
+from corral.service import turns
 from corral.service.clock import to_datetime
 from corral.service.errors import OverCapacity
 from corral.store.devices import Contact
@@ -43,7 +43,7 @@ class Client:
         request = scep.build_request(
             csr, key, signer, self.ca, message_type=kind, transaction_id="1", sender_nonce=b"n" * 16
         )
-        answer = await self.office.issuing.operate(request)
+        answer = await self.office.scep.operate(request)
         read = scep.read_reply(answer, key, signer, self.ca, transaction_id="1", sender_nonce=b"n" * 16, csr=csr)
         assert isinstance(read, Issued | Refused)
         return read
@@ -274,16 +274,16 @@ async def test_a_certificate_of_somebody_else_renews_nothing(client: Client, key
 
 async def test_what_is_no_scep_message_is_an_error_of_the_reader(client: Client) -> None:
     with pytest.raises(ScepError):
-        await client.office.issuing.operate(b"\x30\x00")
+        await client.office.scep.operate(b"\x30\x00")
 
 
 async def test_private_key_operations_for_strangers_are_bounded(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(issuing, "WAITING", 3)
+    monkeypatch.setattr(turns, "WAITING", 3)
     outcomes = await asyncio.gather(
-        *(client.office.issuing.operate(b"\x30\x00") for _ in range(10)), return_exceptions=True
+        *(client.office.scep.operate(b"\x30\x00") for _ in range(10)), return_exceptions=True
     )
     assert sum(isinstance(each, OverCapacity) for each in outcomes) == 7
     with pytest.raises(ScepError):
-        await client.office.issuing.operate(b"\x30\x00")
+        await client.office.scep.operate(b"\x30\x00")

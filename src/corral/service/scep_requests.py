@@ -1,0 +1,46 @@
+"""Certificates over SCEP: what is asked, answered by a grant and an issuance."""
+
+import asyncio
+
+from corral.lifecycle.issuance import GrantState
+from corral.pki import scep
+from corral.pki.authority import Authority
+from corral.pki.scep import FailInfo, MessageType, Refusal, Request
+from corral.service.granting import Granting
+from corral.service.issuing import Issuing
+from corral.service.turns import Turns
+
+
+class ScepRequests:
+    def __init__(self, authority: Authority, granting: Granting, issuing: Issuing, turns: Turns) -> None:
+        self._authority = authority
+        self._granting = granting
+        self._issuing = issuing
+        self._turns = turns
+
+    def ca_certificate(self) -> bytes:
+        """The answer to GetCACert: one certificate, DER."""
+        return self._authority.der
+
+    async def operate(self, message: bytes) -> bytes:
+        """The answer to PKIOperation: a CertRep, DER, for a refusal too.
+
+        Raises ScepError for what cannot be answered, OverCapacity, and StoreUnavailable.
+        """
+        async with self._turns.take():
+            request = await asyncio.to_thread(scep.read_request, message, self._authority)
+            if isinstance(request, Refusal):
+                return await asyncio.to_thread(scep.reply_refused, request, self._authority)
+            outcome = await self._authorize(request)
+            if isinstance(outcome, GrantState):
+                outcome = await self._issuing.issue(request.public_key, request.csr, outcome)
+            if isinstance(outcome, str):
+                await self._granting.refused(request.challenge or "", outcome)
+                return await asyncio.to_thread(scep.reply_refused, request, self._authority, FailInfo.BAD_REQUEST)
+            return await asyncio.to_thread(scep.reply_issued, request, self._authority, outcome)
+
+    async def _authorize(self, request: Request) -> GrantState | str:
+        """The grant that lets this request in, as it stands now; else why there is none."""
+        if request.message_type is MessageType.RENEWAL_REQ:
+            return await self._granting.by_certificate(request.signer)
+        return await self._granting.by_challenge(request.challenge or "")
