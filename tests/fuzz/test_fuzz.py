@@ -12,6 +12,8 @@ TARGETS = [
     ("pki_targets", "fuzz_ber"),
     ("pki_targets", "fuzz_cms"),
     ("pki_targets", "fuzz_scep"),
+    ("acme_targets", "fuzz_acme"),
+    ("acme_targets", "fuzz_attestation"),
     ("apple_targets", "fuzz_plist"),
     ("apple_targets", "fuzz_checkin"),
     ("apple_targets", "fuzz_report"),
