@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "corral"
 
-FLOORS = ("apple", "pki", "lifecycle", "store", "apns", "backup", "service", "worker", "http", "cli", "app")
+FLOORS = ("apple", "pki", "lifecycle", "store", "apns", "backup", "service", "worker", "http", "tls", "cli", "app")
 """Lowest first. A module may import its own floor and those below it."""
 
 PURE = {"apple", "pki", "lifecycle"}

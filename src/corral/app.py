@@ -4,20 +4,15 @@ import asyncio
 import contextlib
 import gc
 import secrets
-import ssl
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 import uvloop
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.routing import BaseRoute, Mount, Route
 
 from corral import __version__
@@ -33,7 +28,7 @@ from corral.http.routes import front
 from corral.http.server import Listener, open_tcp, open_unix, serve
 from corral.http.workers import supervise
 from corral.logs import configure_logs
-from corral.pki.authority import Authority, create_authority, issue_server, read_authority
+from corral.pki.authority import Authority, create_authority, read_authority
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
 from corral.service.challenges import Challenges
@@ -61,6 +56,7 @@ from corral.settings import Settings
 from corral.store.errors import StoreRefused
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
+from corral.tls import ServerTls
 from corral.worker.worker import Worker
 
 _log = structlog.get_logger("corral")
@@ -257,12 +253,15 @@ def _run_one(settings: Settings, number: int) -> None:
 async def _serve(settings: Settings, number: int) -> None:
     """One process; the first also has the admin socket."""
     async with build(settings) as corral:
-        tls = _tls(settings, corral.authority)
+        tls = ServerTls(settings, corral.authority, system_clock) if settings.tls != "off" else None
+        context = tls.context if tls is not None else None
         separate = bool(settings.admin_listen)
         app = corral.device_app if separate else corral.both_app
         shared = settings.workers > 1
-        listeners = [Listener(app, open_tcp(each, shared=shared), tls) for each in settings.listen]
-        listeners += [Listener(corral.admin_app, open_tcp(each, shared=shared), tls) for each in settings.admin_listen]
+        listeners = [Listener(app, open_tcp(each, shared=shared), context) for each in settings.listen]
+        listeners += [
+            Listener(corral.admin_app, open_tcp(each, shared=shared), context) for each in settings.admin_listen
+        ]
         if number == 0:
             listeners.append(Listener(corral.admin_app, open_unix(settings.admin_socket), local=True))
         addresses = [str(each.socket.getsockname()) for each in listeners]
@@ -274,68 +273,20 @@ async def _serve(settings: Settings, number: int) -> None:
             _log.info("corral.started", version=__version__, listening=addresses, public_url=settings.public_url)
             print(f"Corral {__version__} serves {settings.public_url}; stop it with Ctrl-C.", file=sys.stderr)
 
-        def reload() -> None:
-            if tls is None or settings.tls != "files":
-                return
-            try:
-                # A trial first: a pair that does not fit would leave the context that serves with half of it.
-                _load_files(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), settings)
-                _load_files(tls, settings)
-                _log.info("corral.tls-reloaded")
-            except OSError as error:
-                _log.error("corral.tls-not-reloaded", why=str(error))
-
-        worker = asyncio.create_task(corral.worker.run())
+        background = [asyncio.create_task(corral.worker.run())]
+        if tls is not None:
+            background.append(asyncio.create_task(tls.keep_fresh()))
         try:
-            await serve(listeners, started, reload)
+            await serve(listeners, started, tls.reload if tls is not None else _nothing)
         finally:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             await corral.worker.finish()
             if number == 0:
                 settings.admin_socket.unlink(missing_ok=True)
             _log.info("corral.stopped")
 
 
-def _tls(settings: Settings, authority: Authority) -> ssl.SSLContext | None:
-    if settings.tls == "off":
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    if settings.tls == "files":
-        _load_files(context, settings)
-    else:
-        _load_own_certificate(context, settings, authority)
-    if settings.identity == "tls":
-        context.verify_mode = ssl.CERT_OPTIONAL
-        # Who has expired is for the life cycle to decide, which knows how to repair it.
-        context.verify_flags |= ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
-        roots = [authority.certificate_pem().decode()]
-        roots += [path.read_text() for path in settings.authorities.values()]
-        context.load_verify_locations(cadata="\n".join(roots))
-    return context
-
-
-def _load_files(context: ssl.SSLContext, settings: Settings) -> None:
-    """Raises OSError, also for an encrypted key: nobody is there to be asked for its password."""
-    context.load_cert_chain(str(settings.tls_certificate), str(settings.tls_key), password="")
-
-
-def _load_own_certificate(context: ssl.SSLContext, settings: Settings, authority: Authority) -> None:
-    """A fresh server certificate of our own authority for the public URL's host, made at every start."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = to_datetime(system_clock())
-    host = urlsplit(settings.public_url).hostname or "localhost"
-    names = list(dict.fromkeys([host, "localhost", "127.0.0.1", "::1"]))
-    der = issue_server(authority, key.public_key(), names, now - timedelta(days=1), now + timedelta(days=397))
-    pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) + authority.certificate_pem()
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # OpenSSL reads keys from files only: this one is readable by its owner alone, and gone at once.
-    path = settings.data / f".tls-{secrets.token_hex(8)}.pem"
-    try:
-        path.touch(0o600)
-        path.write_bytes(pem + secret)
-        context.load_cert_chain(str(path))
-    finally:
-        path.unlink(missing_ok=True)
+def _nothing() -> None:
+    """SIGHUP where there is no TLS to read again."""
