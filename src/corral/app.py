@@ -127,6 +127,7 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         authority,
         challenges,
         store.grants,
+        store.devices,
         store.vault,
         store.events,
         settings.public_url,

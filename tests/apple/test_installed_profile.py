@@ -12,7 +12,7 @@ from corral.apple.installed_profile import (
     check_update,
     read_enrollment_profile,
 )
-from corral.apple.profile import EnrollmentFacts, enrollment_profile
+from corral.apple.profile import EnrollmentFacts, ScepIdentity, enrollment_profile
 
 IDENTITY = "9A1F2C3D-0000-4000-8000-00000000000A"
 FACTS = EnrollmentFacts(
@@ -21,17 +21,15 @@ FACTS = EnrollmentFacts(
     mdm_uuid="9A1F2C3D-0000-4000-8000-000000000002",
     organization="Example",
     display_name="Management",
-    scep_url="http://mdm.example/scep",
-    scep_name="corral",
     server_url="https://mdm.example/mdm",
     topic="com.apple.mgmt.External.1",
-    ca_fingerprint=b"\x01" * 20,
     trust_roots=(b"root",),
 )
+SCEP = ScepIdentity(url="http://mdm.example/scep", name="corral", ca_fingerprint=b"\x01" * 20)
 
 
 def install(facts: EnrollmentFacts, identity: str = IDENTITY, challenge: str = "c") -> InstalledProfile:
-    return read_enrollment_profile(enrollment_profile(facts, challenge, identity_uuid=identity))
+    return read_enrollment_profile(enrollment_profile(facts, SCEP, challenge, identity_uuid=identity))
 
 
 def test_what_we_write_a_device_installs() -> None:
@@ -45,7 +43,7 @@ def test_what_we_write_a_device_installs() -> None:
     assert profile.check_out_when_removed
     assert profile.trust_roots == (b"root",)
     assert profile.scep is not None
-    assert profile.scep.url == FACTS.scep_url
+    assert profile.scep.url == SCEP.url
     assert profile.scep.challenge == "c"
     assert profile.scep.key_size == 2048
     assert profile.scep.key_usage == 5
@@ -115,7 +113,7 @@ REFUSED: list[tuple[Change, str]] = [
 
 @pytest.mark.parametrize(("change", "reason"), REFUSED)
 def test_a_profile_that_a_device_would_not_install_is_refused(change: Change, reason: str) -> None:
-    profile = plistlib.loads(enrollment_profile(FACTS, "c", identity_uuid=IDENTITY))
+    profile = plistlib.loads(enrollment_profile(FACTS, SCEP, "c", identity_uuid=IDENTITY))
     _root, scep, mdm = profile["PayloadContent"]
     change(profile, scep, mdm)
     with pytest.raises(ProfileError, match=reason) as refusal:
@@ -130,7 +128,7 @@ def test_what_is_no_property_list_is_refused() -> None:
 
 
 def test_an_account_driven_profile_is_read() -> None:
-    profile = plistlib.loads(enrollment_profile(replace(FACTS, access_rights=None), "c", identity_uuid=IDENTITY))
+    profile = plistlib.loads(enrollment_profile(replace(FACTS, access_rights=None), SCEP, "c", identity_uuid=IDENTITY))
     profile["PayloadContent"][-1] |= {"EnrollmentMode": "BYOD", "AssignedManagedAppleID": "a@b.example"}
     installed = read_enrollment_profile(plistlib.dumps(profile))
     assert (installed.enrollment_mode, installed.access_rights) == ("BYOD", None)
@@ -169,7 +167,7 @@ def test_rights_cannot_be_gained() -> None:
 
 
 def test_the_account_of_a_device_cannot_change() -> None:
-    profile = plistlib.loads(enrollment_profile(FACTS, "c", identity_uuid=IDENTITY))
+    profile = plistlib.loads(enrollment_profile(FACTS, SCEP, "c", identity_uuid=IDENTITY))
     profile["PayloadContent"][-1] |= {"EnrollmentMode": "ADDE", "AssignedManagedAppleID": "a@b.example"}
     old = read_enrollment_profile(plistlib.dumps(profile))
     moved = copy.deepcopy(profile)

@@ -2,8 +2,10 @@ import plistlib
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from corral.apple.catalog import payload_spec
-from corral.apple.profile import EnrollmentFacts, enrollment_profile
+from corral.apple.profile import AcmeIdentity, EnrollmentFacts, EnrollmentMode, ScepIdentity, enrollment_profile
 
 FIRST = "9A1F2C3D-0000-4000-8000-00000000000A"
 SECOND = "9A1F2C3D-0000-4000-8000-00000000000B"
@@ -13,14 +15,13 @@ FACTS = EnrollmentFacts(
     mdm_uuid="9A1F2C3D-0000-4000-8000-000000000002",
     organization="Example & Co",
     display_name="Management",
-    scep_url="https://mdm.example/scep",
-    scep_name="corral",
     server_url="https://mdm.example:8443/mdm?x=1",
     check_in_url="https://mdm.example:8443/checkin",
     topic="com.apple.mgmt.External.1",
-    ca_fingerprint=b"\x01" * 32,
     trust_roots=(b"root one", b"root two"),
 )
+SCEP = ScepIdentity(url="https://mdm.example/scep", name="corral", ca_fingerprint=b"\x01" * 32)
+ACME = AcmeIdentity("https://mdm.example/acme/directory")
 
 
 def payloads(data: bytes) -> dict[str, list[dict[str, Any]]]:
@@ -31,7 +32,7 @@ def payloads(data: bytes) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_the_profile_holds_what_enrolling_takes_and_nothing_else() -> None:
-    data = enrollment_profile(FACTS, "challenge", identity_uuid=FIRST)
+    data = enrollment_profile(FACTS, SCEP, "challenge", identity_uuid=FIRST)
     found = payloads(data)
     assert list(found) == ["com.apple.security.root", "com.apple.security.scep", "com.apple.mdm"]
     assert [root["PayloadContent"] for root in found["com.apple.security.root"]] == [b"root one", b"root two"]
@@ -70,8 +71,8 @@ def test_the_profile_holds_what_enrolling_takes_and_nothing_else() -> None:
 
 
 def test_a_renewal_differs_in_the_identity_only() -> None:
-    before = plistlib.loads(enrollment_profile(FACTS, "one", identity_uuid=FIRST))
-    after = plistlib.loads(enrollment_profile(FACTS, "two", identity_uuid=SECOND))
+    before = plistlib.loads(enrollment_profile(FACTS, SCEP, "one", identity_uuid=FIRST))
+    after = plistlib.loads(enrollment_profile(FACTS, SCEP, "two", identity_uuid=SECOND))
     assert before != after
     *_, scep, mdm = after["PayloadContent"]
     scep["PayloadUUID"] = mdm["IdentityCertificateUUID"] = FIRST
@@ -80,24 +81,55 @@ def test_a_renewal_differs_in_the_identity_only() -> None:
 
 
 def test_identifiers_within_a_profile_are_unique() -> None:
-    profile = plistlib.loads(enrollment_profile(FACTS, "c", identity_uuid=FIRST))
+    profile = plistlib.loads(enrollment_profile(FACTS, SCEP, "c", identity_uuid=FIRST))
     every = [profile, *profile["PayloadContent"]]
     for key in ("PayloadIdentifier", "PayloadUUID"):
         assert len({each[key] for each in every}) == len(every)
 
 
 def test_what_is_not_set_is_left_out() -> None:
-    bare = replace(FACTS, check_in_url=None, access_rights=None, capabilities=(), ca_fingerprint=None, trust_roots=())
-    found = payloads(enrollment_profile(bare, "c", identity_uuid=FIRST))
+    bare = replace(FACTS, check_in_url=None, access_rights=None, capabilities=(), trust_roots=())
+    found = payloads(enrollment_profile(bare, replace(SCEP, ca_fingerprint=None), "c", identity_uuid=FIRST))
     assert not {"CheckInURL", "AccessRights", "ServerCapabilities"} & found["com.apple.mdm"][0].keys()
     assert "CAFingerprint" not in found["com.apple.security.scep"][0]["PayloadContent"]
     assert "com.apple.security.root" not in found
 
 
-def test_every_key_is_one_that_apple_documents() -> None:
+def test_an_identity_by_acme_is_attested_and_bound_to_the_hardware() -> None:
+    found = payloads(enrollment_profile(FACTS, ACME, "client", identity_uuid=FIRST))
+    assert "com.apple.security.scep" not in found
+    (acme,) = found["com.apple.security.acme"]
+    assert acme == {
+        "PayloadType": "com.apple.security.acme",
+        "PayloadVersion": 1,
+        "PayloadIdentifier": "example.enroll.identity",
+        "PayloadUUID": FIRST,
+        "DirectoryURL": "https://mdm.example/acme/directory",
+        "ClientIdentifier": "client",
+        "KeyType": "ECSECPrimeRandom",
+        "KeySize": 384,
+        "HardwareBound": True,
+        "Attest": True,
+        "Subject": [[["O", "Example & Co"]], [["CN", FIRST]]],
+        "UsageFlags": 1,
+        "KeyIsExtractable": False,
+    }
+    assert found["com.apple.mdm"][0]["IdentityCertificateUUID"] == FIRST
+
+
+def test_an_enrollment_by_account_says_which_and_by_whom() -> None:
+    personal = replace(FACTS, mode=EnrollmentMode.BYOD, managed_account="me@example.org", access_rights=None)
+    (mdm,) = payloads(enrollment_profile(personal, SCEP, "c", identity_uuid=FIRST))["com.apple.mdm"]
+    assert (mdm["EnrollmentMode"], mdm["AssignedManagedAppleID"]) == ("BYOD", "me@example.org")
+    assert "AccessRights" not in mdm
+
+
+@pytest.mark.parametrize("source", [SCEP, ACME], ids=["scep", "acme"])
+def test_every_key_is_one_that_apple_documents(source: ScepIdentity | AcmeIdentity) -> None:
     common = payload_spec("CommonPayloadKeys")
     assert common is not None
-    profile = plistlib.loads(enrollment_profile(FACTS, "c", identity_uuid=FIRST))
+    by_account = replace(FACTS, mode=EnrollmentMode.ADDE, managed_account="me@example.org")
+    profile = plistlib.loads(enrollment_profile(by_account, source, "c", identity_uuid=FIRST))
     top = payload_spec("TopLevel")
     assert top is not None
     assert profile.keys() <= {key.name for key in (*top.keys, *common.keys)} | {"PayloadContent"}

@@ -10,7 +10,7 @@ from contract.conftest import Home
 from corral.lifecycle.change import Change
 from corral.lifecycle.issuance import GrantState, Issue, decide_issuance, issued
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import CertificateStatus, Purpose
+from corral.lifecycle.state import CertificateStatus, EnrollmentKind, Purpose
 from corral.store.devices import Committed, Stale
 from corral.store.store import Store
 
@@ -159,3 +159,13 @@ async def test_requests_under_one_grant_that_race_get_one_certificate_each_in_tu
     assert state.grant.keys_issued == 3
     statuses = sorted(each.status.value for each in state.certificates)
     assert statuses == ["issued", "revoked", "revoked"]
+
+
+async def test_what_a_grant_was_given_for_is_kept(home: Home) -> None:
+    full = v.grant(kind=EnrollmentKind.ACCOUNT_USER, account="zoë@example.org", evidence="account; signed in")
+    async with home.open() as store:
+        assert await store.devices.commit(Change(grant=full)) == Committed()
+        assert await store.devices.commit(Change(grant=v.grant("G2"))) == Committed()
+    async with home.open() as store:
+        states = [await store.grants.grant_state(each) for each in ("G1", "G2")]
+        assert [each.grant for each in states if each] == [replace(full, version=1), v.grant("G2", version=1)]

@@ -9,7 +9,7 @@ from corral.apple.checkin import CheckinError, read_checkin
 from corral.apple.command import CommandError, read_raw
 from corral.apple.installed_profile import ProfileError, read_enrollment_profile
 from corral.apple.plist import PlistError
-from corral.apple.profile import EnrollmentFacts, enrollment_profile
+from corral.apple.profile import EnrollmentFacts, ScepIdentity, enrollment_profile
 from corral.apple.report import ReportError, error_chain, read_lenient, read_report
 
 
@@ -49,9 +49,7 @@ def fuzz_report(data: bytes) -> None:
 
 def seeds(_target: str) -> list[bytes]:
     uuids = [f"9A1F2C3D-0000-4000-8000-00000000000{digit}" for digit in "123"]
-    facts = EnrollmentFacts(
-        "e", uuids[0], uuids[1], "o", "d", "https://h/scep", "n", "https://h/mdm", "com.apple.mgmt.x"
-    )
+    facts = EnrollmentFacts("e", uuids[0], uuids[1], "o", "d", "https://h/mdm", "com.apple.mgmt.x")
     identity = {"UDID": "D", "UserID": "U", "UserShortName": "n"}
     messages: list[dict[str, object]] = [
         {"MessageType": "Authenticate", "Topic": "t", "UDID": "D", "OSVersion": "17.0"},
@@ -62,4 +60,4 @@ def seeds(_target: str) -> list[bytes]:
         {"CommandUUID": "C", "Command": {"RequestType": "R", "F": [1.5, True, -1]}},
     ]
     written = [plistlib.dumps(message, fmt=form) for message in messages for form in plistlib.PlistFormat]
-    return [*written, enrollment_profile(facts, "c", identity_uuid=uuids[2])]
+    return [*written, enrollment_profile(facts, ScepIdentity("https://h/scep", "n"), "c", identity_uuid=uuids[2])]

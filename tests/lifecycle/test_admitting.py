@@ -15,6 +15,7 @@ from corral.lifecycle.state import (
     HOUR,
     CertificateStatus,
     EndReason,
+    EnrollmentKind,
     Phase,
     Purpose,
     Snapshot,
@@ -179,6 +180,15 @@ def test_row_7_the_second_key_of_a_grant_begins_a_life_of_another_name() -> None
     assert decision.change.certificates == (a.certificate(connection_id="new-1", heard_at=a.NOW),)
 
 
+@pytest.mark.parametrize("kind", sorted(set(EnrollmentKind) - {EnrollmentKind.LINK}))
+def test_row_7_a_grant_for_a_person_lets_in_a_user_enrollment_and_no_other_grant_does(kind: EnrollmentKind) -> None:
+    speaker = Speaker("ENROLLMENT-ID", "", Kind.USER_ENROLLMENT_DEVICE)
+    decision = begin(a.invited(grant=a.grant(kind=kind)), speaker=speaker)
+    assert (decision.answer == ACCEPTED) == (kind is EnrollmentKind.ACCOUNT_USER)
+    if decision.answer != ACCEPTED:
+        assert a.event(decision.change, "connection.refused").data["why"] == "this enrollment is of another kind"
+
+
 def test_row_7_what_a_device_leaves_out_of_its_description_stays() -> None:
     known = a.device(os_version="16.1", product_name="iPhone1,1", model="M", model_name="N", name="O", imei="1")
     decision = begin(a.invited(device=known), product_name=None, serial_number=None)
@@ -193,6 +203,7 @@ def test_row_7_what_a_device_leaves_out_of_its_description_stays() -> None:
         ({"grant": a.grant(spent_at=a.NOW)}, "this enrollment has already been used"),
         ({"grant": a.grant(revoked_at=a.NOW)}, "this enrollment was withdrawn"),
         ({"grant": a.grant(expires_at=a.NOW)}, "this enrollment has expired"),
+        ({"grant": a.grant(kind=EnrollmentKind.ACCOUNT_USER)}, "this enrollment is of another kind"),
         ({"grant": a.grant(device_id="UDID-2")}, "this enrollment is meant for another device"),
         ({"grant": a.grant(serial_number="OTHER")}, "this enrollment is meant for another serial number"),
         ({"link": a.link(used=1)}, "This enrollment link has been used"),

@@ -61,6 +61,7 @@ async def office(authority: Authority, tmp_path: Path) -> AsyncIterator[Office]:
             authority,
             challenges,
             store.grants,
+            store.devices,
             store.vault,
             store.events,
             "https://mdm.example.org",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corral.service.challenges import Challenges, EnrollChallenge, RenewChallenge
+from corral.service.challenges import Challenges, EnrollChallenge, GrantChallenge
 
 CHALLENGES = Challenges(b"k" * 32)
 
@@ -30,7 +30,7 @@ def test_each_download_of_a_link_gets_a_grant_of_its_own(signed: bool) -> None:
 
 def test_a_renewal_is_named_by_its_grant() -> None:
     grant = "6F9619FF-8B86-D011-B42D-00CF4FC964FF"
-    assert CHALLENGES.read(CHALLENGES.for_renewal(grant)) == RenewChallenge(grant)
+    assert CHALLENGES.read(CHALLENGES.for_grant(grant)) == GrantChallenge(grant)
 
 
 def test_a_challenge_fits_into_a_certificate_request() -> None:
@@ -56,7 +56,7 @@ def test_any_changed_character_is_noticed() -> None:
 
 def test_one_kind_does_not_pass_for_the_other() -> None:
     enroll, grant = for_link()
-    renew = CHALLENGES.for_renewal(grant)
+    renew = CHALLENGES.for_grant(grant)
     mac = enroll.rpartition(".")[2]
     assert CHALLENGES.read(f"r.{grant}..{mac}") is None
     assert CHALLENGES.read(f"u.link.{grant}.{mac}") is None
@@ -64,7 +64,7 @@ def test_one_kind_does_not_pass_for_the_other() -> None:
 
 
 def test_a_name_with_a_dot_is_not_split_into_another() -> None:
-    challenge = CHALLENGES.for_renewal("a.b")
+    challenge = CHALLENGES.for_grant("a.b")
     assert CHALLENGES.read(challenge) is None
 
 

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pytest
 
 from corral.apple import plist
 from corral.apple.platform import Platform
-from corral.apple.profile import EnrollmentFacts
+from corral.apple.profile import EnrollmentFacts, ScepIdentity
 from corral.lifecycle.state import FOREVER, Connection, Consequence, Phase
 from corral.service.commanding import Commanding, Schedule, Sent
-from corral.service.enrolling import KeptProfile
 from corral.service.errors import NotFound, RequestRefused
+from corral.service.kept_profile import KeptProfile
 from corral.store.directory import CommandTarget, DeviceDetail, DeviceSummary
 from lifecycle import arrange as a
 from service.fakes import NOW, Clock, FakeQueue
@@ -66,13 +65,11 @@ def profile(rights: int | None = 8191) -> bytes:
         mdm_uuid="B",
         organization="Example",
         display_name="Example",
-        scep_url="https://mdm.example.org/scep",
-        scep_name="corral",
         server_url="https://mdm.example.org/mdm",
         topic=a.TOPIC,
         access_rights=rights,
     )
-    return msgspec.json.encode(KeptProfile(facts, signed=True))
+    return KeptProfile(facts, ScepIdentity("https://mdm.example.org/scep", "corral"), signed=True).encode()
 
 
 def detail(udid: str, *connections: Connection, users: tuple[str, ...] = (), **fields: Any) -> DeviceDetail:

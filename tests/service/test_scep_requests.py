@@ -234,7 +234,7 @@ async def test_a_renewal_by_request_takes_the_place_of_one_that_a_person_asked_f
         UDID, lambda seen, moment: operating.begin_renewal(seen, asked, b"", "ann", moment)
     )
     assert isinstance(await client.ask(keys[0], None, renews=old), Issued)
-    refused = await client.ask(keys[1], client.office.challenges.for_renewal("renewal"))
+    refused = await client.ask(keys[1], client.office.challenges.for_grant("renewal"))
     assert refused == Refused(FailInfo.BAD_REQUEST)
     assert (await client.refusals()) == ["this renewal is no longer under way"]
 

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from corral.apple.plist import PlistValue, dump, parse_dict, repair
-from corral.apple.profile import EnrollmentFacts, enrollment_profile
+from corral.apple.profile import EnrollmentFacts, ScepIdentity, enrollment_profile
 from corral.pki import cms, scep
 from corral.pki.authority import Authority, create_authority, issue_identity
 from corral.pki.identity import signature_from_header
@@ -58,8 +58,6 @@ class FakeService:
             mdm_uuid=str(uuid.uuid4()).upper(),
             organization="Example",
             display_name="Example",
-            scep_url=f"{ORIGIN}/scep",
-            scep_name="ca",
             server_url=f"{ORIGIN}/mdm",
             topic=TOPIC,
             check_in_url=f"{ORIGIN}/checkin",
@@ -81,10 +79,12 @@ class FakeService:
     # -- for tests
 
     def profile(self, **changes: object) -> bytes:
-        """Signed but with `signed=False`; the other keywords are fields of EnrollmentFacts."""
+        """Signed but with `signed=False`; the other keywords are fields of EnrollmentFacts or ScepIdentity."""
         signed = changes.pop("signed", True)
+        of_scep = {name: changes.pop(name) for name in list(changes) if name in ScepIdentity.__dataclass_fields__}
+        source = replace(ScepIdentity(f"{ORIGIN}/scep", "ca"), **of_scep)  # pyright: ignore[reportArgumentType] - fields
         facts = replace(self.facts, **changes)  # pyright: ignore[reportArgumentType] - the fields of a dataclass
-        plain = enrollment_profile(facts, "challenge", identity_uuid=str(uuid.uuid4()).upper())
+        plain = enrollment_profile(facts, source, "challenge", identity_uuid=str(uuid.uuid4()).upper())
         return cms.sign(plain, self.authority.certificate, self.authority.key) if signed else plain
 
     def queue(self, request_type: str, **keys: PlistValue) -> str:

@@ -7,6 +7,7 @@ What a device insists on when such a profile is installed or updated is in `inst
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 from corral.apple.plist import PlistValue, dump
@@ -16,9 +17,42 @@ ALL_ACCESS_RIGHTS = 8191
 PER_USER_CONNECTIONS = "com.apple.mdm.per-user-connections"
 ALL_CAPABILITIES = (PER_USER_CONNECTIONS, "com.apple.mdm.bootstraptoken", "com.apple.mdm.token")
 
+_SIGN = 1
 _SIGN_AND_ENCRYPT = 5
 
 Payload: TypeAlias = dict[str, PlistValue]
+
+
+class EnrollmentMode(StrEnum):
+    """Which account-driven enrollment a profile is for; devices insist on it there, and only there."""
+
+    BYOD = "BYOD"
+    ADDE = "ADDE"
+
+
+@dataclass(frozen=True, slots=True)
+class ScepIdentity:
+    """The identity is an RSA key, certified over SCEP. `ca_fingerprint` is the digest of the CA certificate that
+    the device compares (its length tells the algorithm)."""
+
+    url: str
+    name: str
+    key_size: int = 2048
+    ca_fingerprint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeIdentity:
+    """The identity is an elliptic curve key (P-256 or P-384), certified over ACME; with `hardware_bound` it is made
+    in the Secure Enclave, with `attest` the device proves that and who it is (device-attest-01)."""
+
+    directory_url: str
+    key_size: int = 384
+    hardware_bound: bool = True
+    attest: bool = True
+
+
+IdentitySource: TypeAlias = ScepIdentity | AcmeIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +60,9 @@ class EnrollmentFacts:
     """What an enrollment profile says about the service. A renewal must repeat all of it.
 
     `identifier` is the profile's PayloadIdentifier, those of its payloads are derived from it; `uuid` and
-    `mdm_uuid` are PayloadUUIDs. `ca_fingerprint` is the digest of the CA certificate that the device may
-    compare, `trust_roots` are certificates as DER. `access_rights` of None leaves the key out, as BYOD
-    enrollments must.
+    `mdm_uuid` are PayloadUUIDs. `trust_roots` are certificates as DER. `access_rights` of None leaves the key
+    out, as BYOD enrollments must. `mode` and `managed_account` (a Managed Apple Account) go with account-driven
+    enrollments.
     """
 
     identifier: str
@@ -36,24 +70,22 @@ class EnrollmentFacts:
     mdm_uuid: str
     organization: str
     display_name: str
-    scep_url: str
-    scep_name: str
     server_url: str
     topic: str
     check_in_url: str | None = None
-    ca_fingerprint: bytes | None = None
     capabilities: tuple[str, ...] = ALL_CAPABILITIES
     access_rights: int | None = ALL_ACCESS_RIGHTS
     sign_message: bool = True
     check_out_when_removed: bool = True
-    key_size: int = 2048
     trust_roots: tuple[bytes, ...] = ()
+    mode: EnrollmentMode | None = None
+    managed_account: str | None = None
 
 
-def enrollment_profile(facts: EnrollmentFacts, challenge: str, *, identity_uuid: str) -> bytes:
-    """The profile as unsigned XML. `challenge` pays for one certificate; `identity_uuid` is the PayloadUUID
-    of the SCEP payload and must be a fresh one each time, so that a device makes a new key when it
-    renews."""
+def enrollment_profile(facts: EnrollmentFacts, source: IdentitySource, secret: str, *, identity_uuid: str) -> bytes:
+    """The profile as unsigned XML. `secret` pays for one certificate: it is the challenge of SCEP, or the
+    ClientIdentifier of ACME. `identity_uuid` is the PayloadUUID of the identity's payload and must be a fresh one
+    each time, so that a device makes a new key when it renews."""
     roots = [
         root_payload(
             certificate,
@@ -63,15 +95,12 @@ def enrollment_profile(facts: EnrollmentFacts, challenge: str, *, identity_uuid:
         )
         for number, certificate in enumerate(facts.trust_roots, 1)
     ]
-    identity = scep_payload(
-        facts.scep_url,
+    identity = identity_payload(
+        source,
+        secret,
         identifier=f"{facts.identifier}.identity",
         payload_uuid=identity_uuid,
-        name=facts.scep_name,
         subject=(("O", facts.organization), ("CN", identity_uuid)),
-        challenge=challenge,
-        ca_fingerprint=facts.ca_fingerprint,
-        key_size=facts.key_size,
     )
     return envelope(
         [*roots, identity, mdm_payload(facts, identity_uuid=identity_uuid)],
@@ -96,35 +125,52 @@ def mdm_payload(facts: EnrollmentFacts, *, identity_uuid: str) -> Payload:
         keys["AccessRights"] = facts.access_rights
     if facts.capabilities:
         keys["ServerCapabilities"] = list(facts.capabilities)
+    if facts.mode is not None:
+        keys["EnrollmentMode"] = facts.mode.value
+    if facts.managed_account is not None:
+        keys["AssignedManagedAppleID"] = facts.managed_account
     return payload("com.apple.mdm", f"{facts.identifier}.mdm", facts.mdm_uuid, keys)
 
 
-def scep_payload(
-    url: str,
+def identity_payload(
+    source: IdentitySource,
+    secret: str,
     *,
     identifier: str,
     payload_uuid: str,
-    name: str,
     subject: Sequence[tuple[str, str]],
-    challenge: str,
-    ca_fingerprint: bytes | None = None,
-    key_size: int = 2048,
 ) -> Payload:
-    """An identity by SCEP; `subject` are pairs such as ("CN", "x"). The key cannot be taken off the
+    """Where the identity comes from; `subject` are pairs such as ("CN", "x"). The key cannot be taken off the
     device."""
-    content: Payload = {
-        "URL": url,
-        "Name": name,
-        "Subject": [[[kind, value]] for kind, value in subject],
-        "Challenge": challenge,
-        "Keysize": key_size,
-        "Key Type": "RSA",
-        "Key Usage": _SIGN_AND_ENCRYPT,
-        "KeyIsExtractable": False,
-    }
-    if ca_fingerprint is not None:
-        content["CAFingerprint"] = ca_fingerprint
-    return payload("com.apple.security.scep", identifier, payload_uuid, {"PayloadContent": content})
+    names: list[PlistValue] = [[[kind, value]] for kind, value in subject]
+    match source:
+        case ScepIdentity():
+            content: Payload = {
+                "URL": source.url,
+                "Name": source.name,
+                "Subject": names,
+                "Challenge": secret,
+                "Keysize": source.key_size,
+                "Key Type": "RSA",
+                "Key Usage": _SIGN_AND_ENCRYPT,
+                "KeyIsExtractable": False,
+            }
+            if source.ca_fingerprint is not None:
+                content["CAFingerprint"] = source.ca_fingerprint
+            return payload("com.apple.security.scep", identifier, payload_uuid, {"PayloadContent": content})
+        case AcmeIdentity():
+            keys: Payload = {
+                "DirectoryURL": source.directory_url,
+                "ClientIdentifier": secret,
+                "KeyType": "ECSECPrimeRandom",
+                "KeySize": source.key_size,
+                "HardwareBound": source.hardware_bound,
+                "Attest": source.attest,
+                "Subject": names,
+                "UsageFlags": _SIGN,
+                "KeyIsExtractable": False,
+            }
+            return payload("com.apple.security.acme", identifier, payload_uuid, keys)
 
 
 def root_payload(certificate: bytes, *, identifier: str, payload_uuid: str) -> Payload:

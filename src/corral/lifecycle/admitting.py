@@ -15,6 +15,7 @@ from corral.lifecycle.state import (
     Connection,
     Device,
     EndReason,
+    EnrollmentKind,
     Instant,
     Link,
     Origin,
@@ -173,6 +174,10 @@ def _admit(
         return "", refusal
     if bound is not None and bound.ended_by_decision:
         return "", "this enrollment was ended by the organization"
+    if grant.kind is not EnrollmentKind.LINK and message.speaker.kind.is_user_enrollment != (
+        grant.kind is EnrollmentKind.ACCOUNT_USER
+    ):
+        return "", "this enrollment is of another kind"
     if grant.device_id not in (None, message.speaker.device_id):
         return "", "this enrollment is meant for another device"
     if grant.serial_number is not None and grant.serial_number != message.serial_number:

@@ -51,6 +51,18 @@ class Purpose(StrEnum):
     """Of a foreign authority: not issued here, pinned at Authenticate."""
 
 
+class EnrollmentKind(StrEnum):
+    """The way by which a device comes to its enrollment profile."""
+
+    LINK = "link"
+    OVER_THE_AIR = "over-the-air"
+    AUTOMATED = "automated"
+    CONFIGURATOR = "configurator"
+    ACCOUNT_USER = "account-user"
+    ACCOUNT_DEVICE = "account-device"
+    RETURN_TO_SERVICE = "return-to-service"
+
+
 class CertificateStatus(StrEnum):
     ISSUED = "issued"
     """Issued under an enroll grant; no Authenticate has come with it yet."""
@@ -222,17 +234,22 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Leave to get one certificate: what a SCEP challenge stands for."""
+    """Leave to get one certificate: what a SCEP challenge, or the ClientIdentifier of ACME, stands for."""
 
     id: str
     version: int = 0
     purpose: Purpose
+    kind: EnrollmentKind = EnrollmentKind.LINK
     connection_id: str
     """The life that its certificates name: a new one for `enroll`, an existing one for `renew`."""
     link_id: str | None = None
     device_id: str | None = None
     """Only this device may use it, if known."""
     serial_number: str | None = None
+    account: str | None = None
+    """The Managed Apple Account of the person who enrolls, where an account is what let the device in."""
+    evidence: str = ""
+    """What let it in and what was proven about it, for a person."""
     created_at: Instant
     expires_at: Instant
     keys_issued: int = 0

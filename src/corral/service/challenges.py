@@ -1,7 +1,8 @@
-"""SCEP challenges: secrets that stand for a grant and need no row until somebody uses them.
+"""Challenges of SCEP, and ClientIdentifiers of ACME: secrets that stand for a grant.
 
-`e.<link>.<nonce>.<mac>` is made for each download of an enrollment profile, so that looking at a link costs the
-database nothing (`u` instead of `e` where the profile is not signed); `r.<grant>..<mac>` goes with a renewal. The MAC
+`e.<link>.<nonce>.<mac>` is made for each download of an enrollment profile by a link: it needs no row until somebody
+uses it, so that looking at a link costs the database nothing (`u` instead of `e` where the profile is not signed).
+`g.<grant>..<mac>` names a grant that is stored (`r` in renewals that were asked for by an earlier version). The MAC
 (HMAC-SHA-256, 128 bits) is over what is before it.
 """
 
@@ -23,11 +24,13 @@ class EnrollChallenge:
 
 
 @dataclass(frozen=True, slots=True)
-class RenewChallenge:
+class GrantChallenge:
+    """For a grant that is stored: of an admission, or to renew."""
+
     grant_id: str
 
 
-Challenge: TypeAlias = EnrollChallenge | RenewChallenge
+Challenge: TypeAlias = EnrollChallenge | GrantChallenge
 
 
 class Challenges:
@@ -40,8 +43,8 @@ class Challenges:
         """A new challenge under this link, which names the grant that it will make."""
         return self._authenticated(f"{'e' if signed else 'u'}.{link_id}.{secrets.token_hex(12)}")
 
-    def for_renewal(self, grant_id: str) -> str:
-        return self._authenticated(f"r.{grant_id}.")
+    def for_grant(self, grant_id: str) -> str:
+        return self._authenticated(f"g.{grant_id}.")
 
     def read(self, challenge: str) -> Challenge | None:
         """What it stands for, or None if it was not made here."""
@@ -51,8 +54,8 @@ class Challenges:
         match body.split("."):
             case ["e" | "u" as kind, link_id, grant_id]:
                 return EnrollChallenge(link_id, grant_id, signed=kind == "e")
-            case ["r", grant_id, ""]:
-                return RenewChallenge(grant_id)
+            case ["g" | "r", grant_id, ""]:
+                return GrantChallenge(grant_id)
             case _:
                 return None
 

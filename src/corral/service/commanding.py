@@ -12,8 +12,8 @@ from corral.apple.identifiers import Kind
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Connection, Consequence, Instant, Phase
 from corral.service.clock import Clock
-from corral.service.enrolling import read_kept
 from corral.service.errors import NotFound, RequestRefused
+from corral.service.kept_profile import read_kept
 from corral.store.directory import CommandTarget, DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
 

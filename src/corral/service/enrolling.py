@@ -1,23 +1,23 @@
-"""Enrollment links, and the profile that a device installs."""
+"""Who may enroll comes to a grant, and a grant to the profile that a device installs; enrollment links among it."""
 
 import asyncio
 import hashlib
 import secrets
 import uuid
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import replace
 from urllib.parse import urlsplit
 
-import msgspec
-
-from corral.apple.profile import EnrollmentFacts, enrollment_profile
+from corral.apple.profile import AcmeIdentity, EnrollmentFacts, EnrollmentMode, ScepIdentity, enrollment_profile
+from corral.lifecycle.admitted import Admitted, IdentityKind, admission, grant_of, serves_again
 from corral.lifecycle.change import Event
-from corral.lifecycle.state import Connection, Grant, Instant, Link
+from corral.lifecycle.state import HOUR, Connection, EnrollmentKind, Grant, Instant, Link
 from corral.pki import cms
 from corral.pki.authority import Authority
 from corral.service.challenges import Challenges
-from corral.service.clock import Clock
+from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound, OverCapacity, RequestRefused
+from corral.service.kept_profile import KeptProfile, read_kept
+from corral.store.devices import Committed, DeviceStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
 from corral.store.vault import Vault
@@ -31,13 +31,10 @@ ALL_RIGHTS = 8191
 AT_ONCE = 64
 """Profiles that are signed for strangers at the same time, at most."""
 
+AGAIN = 16
+"""Grants for one device within an hour that are looked through for one that nobody has used yet."""
 
-@dataclass(frozen=True, slots=True)
-class KeptProfile:
-    """What a renewal must repeat exactly: a device refuses an update that is signed by another, or not at all."""
-
-    facts: EnrollmentFacts
-    signed: bool
+_MODES = {EnrollmentKind.ACCOUNT_USER: EnrollmentMode.BYOD, EnrollmentKind.ACCOUNT_DEVICE: EnrollmentMode.ADDE}
 
 
 class Enrolling:
@@ -46,6 +43,7 @@ class Enrolling:
         authority: Authority,
         challenges: Challenges,
         grants: GrantStore,
+        devices: DeviceStore,
         vault: Vault,
         events: EventStore,
         public_url: str,
@@ -55,6 +53,7 @@ class Enrolling:
         self._authority = authority
         self._challenges = challenges
         self._grants = grants
+        self._devices = devices
         self._vault = vault
         self._events = events
         self._url = public_url.rstrip("/")
@@ -115,15 +114,48 @@ class Enrolling:
 
         Raises RequestRefused without a push certificate, since the profile must name its topic, and OverCapacity.
         """
-        if self._under_way >= AT_ONCE:
-            raise OverCapacity("Too many enrollment profiles are asked for at once; try again in a few seconds.")
-        self._under_way += 1
-        try:
-            facts = await self._facts()
-            profile = _build(facts, self._challenges.for_link(link.id, signed=signed), uuid.uuid4())
-            return await asyncio.to_thread(self._sign, profile) if signed else profile
-        finally:
-            self._under_way -= 1
+        kept = KeptProfile(await self._facts(), self._scep(), signed)
+        return await self._give_out(kept, self._challenges.for_link(link.id, signed=signed))
+
+    async def admit(self, admitted: Admitted, expires_at: Instant) -> Grant:
+        """A grant for who was admitted, stored, with its event.
+
+        A device that asks again for the same admission gets the grant that it did not use yet, so that asking often
+        fills nothing. Raises RequestRefused without a push certificate, and StoreUnavailable.
+        """
+        now = self._clock()
+        kept = await self._kept(admitted)
+        wanted = grant_of(
+            admitted,
+            grant_id=fresh_id(),
+            connection_id=fresh_id(),
+            profile=kept.encode(),
+            now=now,
+            expires_at=expires_at,
+        )
+        for number in range(AGAIN if admitted.is_bound else 0):
+            wanted = replace(wanted, id=_numbered(admitted, now // HOUR, number))
+            found = await self._stored(wanted.id)
+            if found is None and await self._add(wanted, admitted):
+                return replace(wanted, version=1)
+            # Somebody else may have been first.
+            found = found or await self._stored(wanted.id)
+            if found is not None and serves_again(found, wanted, now):
+                return found
+        wanted = replace(wanted, id=fresh_id())
+        if not await self._add(wanted, admitted):
+            raise OverCapacity("This enrollment is being asked for by several requests at once; try again.")
+        return replace(wanted, version=1)
+
+    async def profile_for(self, grant: Grant) -> bytes:
+        """The enrollment profile of an admission; however often it is given out, it stands for this one grant.
+
+        Raises OverCapacity.
+        """
+        kept = read_kept(grant.profile)
+        if kept is None:
+            raise RequestRefused("This grant has no enrollment profile.")
+        return await self._give_out(kept, self._challenges.for_grant(grant.id))
 
     def renewal_profile(self, life: Connection, grant: Grant) -> bytes:
         """The profile that the life was enrolled by, with a new identity: everything else is repeated exactly."""
@@ -133,7 +165,7 @@ class Enrolling:
                 "The enrollment profile of this connection is not known here, so it cannot be repeated; "
                 "enroll the device again."
             )
-        profile = _build(kept.facts, self._challenges.for_renewal(grant.id), uuid.uuid4())
+        profile = _build(kept, self._challenges.for_grant(grant.id))
         return self._sign(profile) if kept.signed else profile
 
     def profile_identifier(self, life: Connection) -> str:
@@ -142,8 +174,42 @@ class Enrolling:
         return kept.facts.identifier if kept else ""
 
     async def keep(self, *, signed: bool) -> bytes:
-        """What a renewal will have to repeat of the profiles that are given out now."""
-        return msgspec.json.encode(KeptProfile(await self._facts(), signed))
+        """What a renewal will have to repeat of the profiles that are given out for links now."""
+        return KeptProfile(await self._facts(), self._scep(), signed).encode()
+
+    async def _stored(self, grant_id: str) -> Grant | None:
+        state = await self._grants.grant_state(grant_id)
+        return state.grant if state is not None else None
+
+    async def _add(self, grant: Grant, admitted: Admitted) -> bool:
+        return isinstance(await self._devices.commit(admission(grant, admitted)), Committed)
+
+    async def _give_out(self, kept: KeptProfile, secret: str) -> bytes:
+        if self._under_way >= AT_ONCE:
+            raise OverCapacity("Too many enrollment profiles are asked for at once; try again in a few seconds.")
+        self._under_way += 1
+        try:
+            profile = _build(kept, secret)
+            return await asyncio.to_thread(self._sign, profile) if kept.signed else profile
+        finally:
+            self._under_way -= 1
+
+    async def _kept(self, admitted: Admitted) -> KeptProfile:
+        mode = _MODES.get(admitted.kind)
+        facts = replace(
+            await self._facts(),
+            mode=mode,
+            managed_account=admitted.account if mode is not None else None,
+            access_rights=None if mode is EnrollmentMode.BYOD else ALL_RIGHTS,
+        )
+        by_acme = admitted.identity is IdentityKind.ACME
+        return KeptProfile(facts, AcmeIdentity(f"{self._url}/acme/directory") if by_acme else self._scep(), signed=True)
+
+    def _scep(self) -> ScepIdentity:
+        # Devices compare SHA-1 at every version that was ever documented, and a second preimage of it is still out
+        # of reach.
+        fingerprint = hashlib.sha1(self._authority.der, usedforsecurity=False).digest()
+        return ScepIdentity(url=f"{self._url}/scep", name="corral", ca_fingerprint=fingerprint)
 
     async def _facts(self) -> EnrollmentFacts:
         certificates = [each for each in await self._vault.push_certificates() if not each.stopped]
@@ -157,8 +223,6 @@ class Enrolling:
             uuid=self._uuid("profile"),
             organization=self._organization,
             display_name=f"{self._organization}: device management",
-            scep_url=f"{self._url}/scep",
-            scep_name="corral",
             server_url=f"{self._url}/mdm",
             check_in_url=f"{self._url}/checkin",
             topic=newest.topic,
@@ -175,14 +239,17 @@ class Enrolling:
         return cms.sign(profile, self._authority.certificate, self._authority.key)
 
 
-@lru_cache(256)
-def read_kept(profile: bytes) -> KeptProfile | None:
-    """What was kept of a life's profile; None for one that was enrolled elsewhere."""
-    return msgspec.json.decode(profile, type=KeptProfile) if profile else None
+def _build(kept: KeptProfile, secret: str) -> bytes:
+    return enrollment_profile(kept.facts, kept.source, secret, identity_uuid=str(uuid.uuid4()).upper())
 
 
-def _build(facts: EnrollmentFacts, challenge: str, identity_uuid: uuid.UUID) -> bytes:
-    return enrollment_profile(facts, challenge, identity_uuid=str(identity_uuid).upper())
+def _numbered(admitted: Admitted, hour: int, number: int) -> str:
+    """The name of a grant that everybody comes to who admits the same device within the same hour.
+
+    Nobody can guess a challenge from it: that has a MAC.
+    """
+    text = "\0".join([admitted.kind, admitted.device_id or "", admitted.serial_number or "", admitted.account or ""])
+    return hashlib.sha256(f"{text}\0{hour}\0{number}".encode()).hexdigest()[:32]
 
 
 def _digest(token: str) -> bytes:

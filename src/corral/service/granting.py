@@ -5,7 +5,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import DAY, CertificateStatus, Grant, Purpose
-from corral.service.challenges import Challenges, EnrollChallenge, RenewChallenge
+from corral.service.challenges import Challenges, EnrollChallenge, GrantChallenge
 from corral.service.clock import Clock, fresh_id
 from corral.service.enrolling import Enrolling
 from corral.service.errors import RequestRefused
@@ -41,8 +41,8 @@ class Granting:
         match self._challenges.read(challenge):
             case None:
                 return "the challenge was not made here"
-            case RenewChallenge(grant_id):
-                return await self._grants.grant_state(grant_id) or "the renewal is not known"
+            case GrantChallenge(grant_id):
+                return await self._grants.grant_state(grant_id) or "the enrollment or renewal is not known"
             case EnrollChallenge(link_id, grant_id, signed):
                 known = await self._grants.grant_state(grant_id)
                 if known is not None:
@@ -62,6 +62,7 @@ class Granting:
                     link_id=link.id,
                     device_id=link.device_id,
                     serial_number=link.serial_number,
+                    evidence=f"link {link.id}",
                     created_at=now,
                     expires_at=min(link.expires_at, now + 30 * DAY),
                     profile=profile,
@@ -114,7 +115,7 @@ class Granting:
         match self._challenges.read(challenge):
             case EnrollChallenge(link_id):
                 data, asker = {"why": why, "link": link_id}, link_id
-            case RenewChallenge(grant_id):
+            case GrantChallenge(grant_id):
                 data, asker = {"why": why, "grant": grant_id}, grant_id
             case None:
                 data, asker = {"why": why}, ""

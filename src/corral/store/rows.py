@@ -25,6 +25,7 @@ from corral.lifecycle.state import (
     Device,
     EndReason,
     EndRequest,
+    EnrollmentKind,
     Grant,
     Link,
     Origin,
@@ -61,7 +62,7 @@ CERTIFICATE = (
 
 GRANT = (
     "id version purpose connection_id link_id device_id serial_number created_at expires_at keys_issued spent_at"
-    " revoked_at profile"
+    " revoked_at kind account evidence profile"
 )
 """Of the view `granted`; the table `enroll_grant` has a key of `profile` in the place of profile."""
 
@@ -236,6 +237,7 @@ def certificate_row(value: Certificate) -> Row:
 def grant(row: Row) -> Grant:
     values = dict(zip(_GRANT, row, strict=True))
     values["purpose"] = Purpose(values["purpose"])
+    values["kind"] = EnrollmentKind(values["kind"])
     return Grant(**values)
 
 

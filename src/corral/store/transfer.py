@@ -75,7 +75,7 @@ TABLES = (
     _table(
         "enroll_grant",
         "id version purpose connection_id link_id device_id serial_number created_at expires_at keys_issued spent_at"
-        " revoked_at profile_digest",
+        " revoked_at profile_digest kind account evidence",
     ),
     _table("command", "uuid request_type created_at created_by body", wide=True),
     _table(
