@@ -1,7 +1,7 @@
 """The database under the service, as the benchmarks see it."""
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,22 @@ class DatabaseFloor:
     rate: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Of one table: names and values."""
+
+    table: str
+    columns: Sequence[str]
+    values: Iterable[tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class Statements:
+    """Each that there was, as text; None where the database cannot tell."""
+
+    said: Sequence[str] | None = None
+
+
 class Backend(Protocol):
     name: str
 
@@ -26,11 +42,25 @@ class Backend(Protocol):
         ...
 
     def open_store(self, data: Path, sealer: Sealer) -> AbstractAsyncContextManager[Store]:
-        """Of that installation, for what is put in beforehand."""
+        """Of that installation or of a copy, for what is put in beforehand."""
         ...
 
-    def copy(self, data: Path) -> Mapping[str, str]:
-        """Give a site with this data folder a copy of the fleet's database; its environment."""
+    def copy(self, data: Path, of: Path | None = None) -> Mapping[str, str]:
+        """Give a site with this data folder a copy of the fleet's database, or of that of another site (`of`), which
+        must not run; its environment."""
+        ...
+
+    def read(self, data: Path, query: str) -> list[Mapping[str, Any]]:
+        """Rows of a site's database."""
+        ...
+
+    def fill(self, data: Path, tables: Iterable[Rows]) -> None:
+        """Put many rows into the database of a site that does not run, then bring up to date what the database knows
+        of its tables."""
+        ...
+
+    def counted_statements(self) -> AbstractContextManager[Statements]:
+        """What the service says to the database until the end of the block."""
         ...
 
     def floors(self, folder: Path, seconds: float) -> tuple[DatabaseFloor, ...]:

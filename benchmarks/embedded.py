@@ -2,14 +2,15 @@
 
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import apsw
 
-from benchmarks.backend import DatabaseFloor
+from benchmarks.backend import DatabaseFloor, Rows, Statements
 from corral.app import DATABASE
 from corral.sealing import Sealer
 from corral.store.sqlite import open_sqlite
@@ -22,6 +23,8 @@ _SETUP = (
     "PRAGMA synchronous = FULL",
     "CREATE TABLE floor (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
 )
+_HURRY: Final = ("PRAGMA synchronous = OFF", "PRAGMA cache_size = -1000000", "PRAGMA temp_store = MEMORY")
+"""For what is loaded while nobody is served."""
 
 
 class Embedded:
@@ -36,9 +39,40 @@ class Embedded:
     def open_store(self, data: Path, sealer: Sealer) -> AbstractAsyncContextManager[Store]:
         return open_sqlite(data / DATABASE, sealer)
 
-    def copy(self, data: Path) -> Mapping[str, str]:
-        shutil.copy(self._fleet / DATABASE, data / DATABASE)
+    def copy(self, data: Path, of: Path | None = None) -> Mapping[str, str]:
+        shutil.copy((of or self._fleet) / DATABASE, data / DATABASE)
         return {}
+
+    def read(self, data: Path, query: str) -> list[Mapping[str, Any]]:
+        connection = apsw.Connection(str(data / DATABASE))
+        try:
+            cursor = cast(Any, connection.cursor())
+            return [
+                dict(zip([each[0] for each in cursor.description], row, strict=True)) for row in cursor.execute(query)
+            ]
+        finally:
+            connection.close()
+
+    def fill(self, data: Path, tables: Iterable[Rows]) -> None:
+        connection = apsw.Connection(str(data / DATABASE))
+        sql = typed(connection)
+        for pragma in _HURRY:
+            sql.execute(pragma).fetchall()
+        for rows in tables:
+            places = ", ".join("?" * len(rows.columns))
+            statement = f"INSERT INTO {rows.table} ({', '.join(rows.columns)}) VALUES ({places})"  # noqa: S608 - our own
+            sql.execute("BEGIN").fetchall()
+            values = iter(rows.values)
+            while some := list(islice(values, 10_000)):
+                sql.executemany(statement, some).fetchall()
+            sql.execute("COMMIT").fetchall()
+        sql.execute("ANALYZE").fetchall()
+        sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.close()
+
+    @contextmanager
+    def counted_statements(self) -> Generator[Statements]:
+        yield Statements()
 
     def floors(self, folder: Path, seconds: float) -> tuple[DatabaseFloor, ...]:
         """Commits one after the other, each flushed to the same disk."""

@@ -1,10 +1,17 @@
 """Floors: what the same machine does in the same minute when there is next to nothing to do."""
 
 import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final, cast
 
 import uvloop
 
+from benchmarks.load import Job, LoadGenerator, Played, Script
+from benchmarks.processes import child, usage, wait_for_port
+from corral.cli.process import free_port
 from corral.http.asgi import Receive, Scope, Send, read_body, respond
 from corral.http.server import Listener, open_tcp, serve
 
@@ -12,10 +19,53 @@ _ECHO: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 _MOST_BODY: Final = 1024 * 1024
 
 
-def serve_bare_route(port: int) -> None:
-    """The service's own HTTP server over one constant answer: no routing, no certificate, no database."""
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Requests a second, and the CPU milliseconds a request of whom the floor is about: the processes that answer, or
+    of the echo the load generator."""
+
+    rate: float
+    cpu_ms: float
+
+
+def echo(generator: LoadGenerator, scripts: Sequence[Script], seconds: float, clients: int) -> Floor:
+    """The load generator's own cost, with requests of one size."""
+    port, size = free_port(), len(scripts[0][0][0])
+    same = [script for script in scripts if len(script[0][0]) == size]
+    with child(serve_echo, port, size):
+        wait_for_port(port)
+        played = generator.play_now(Job(port, same[:1], 10**9, seconds, clients))
+    return Floor(played.rate, played.cpu * 1000 / played.requests)
+
+
+def bare_route(
+    generator: LoadGenerator, scripts: Sequence[Script], seconds: float, clients: int, processes: int = 1
+) -> Floor:
+    """The same requests, answered by so many processes at one port."""
+    with ExitStack() as stack:
+        port, pids = serve_bare_routes(stack, processes)
+        generator.play_now(Job(port, scripts, 10**9, seconds / 4, clients))
+        before = sum(usage(pid).cpu for pid in pids)
+        played: Played = generator.play_now(Job(port, scripts, 10**9, seconds, clients))
+        cpu = sum(usage(pid).cpu for pid in pids) - before
+    return Floor(played.rate, cpu * 1000 / played.requests)
+
+
+def serve_bare_routes(stack: ExitStack, processes: int) -> tuple[int, list[int]]:
+    """Until the end of the stack; returns the port and the processes' ids."""
+    port = free_port()
+    children = [stack.enter_context(child(serve_bare_route, port, processes > 1)) for _ in range(processes)]
+    wait_for_port(port)
+    # The others listen a moment later.
+    time.sleep(0.5 if processes > 1 else 0)
+    return port, [each.pid for each in children if each.pid is not None]
+
+
+def serve_bare_route(port: int, shared: bool = False) -> None:
+    """The service's own HTTP server over one constant answer: no routing, no certificate, no database. `shared`:
+    several processes at one port, as with `--workers`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve([Listener(_bare, open_tcp(f"127.0.0.1:{port}"))], _nothing, _nothing))
+        runner.run(serve([Listener(_bare, open_tcp(f"127.0.0.1:{port}", shared=shared))], _nothing, _nothing))
 
 
 async def _bare(scope: Scope, receive: Receive, send: Send) -> None:

@@ -38,27 +38,46 @@ class LoadFailed(Exception):
 @dataclass(frozen=True, slots=True)
 class Job:
     """Play the scripts in order, `times` over, each on whichever of the clients is free; after `seconds` no more
-    are begun. A device's script must not come again while it is under way: give more scripts than clients."""
+    are begun. A device's script must not come again while it is under way: give more scripts than clients.
+    Where it is `refusable`, a 503 is an answer too: it ends its script."""
 
     port: int
     scripts: Sequence[Script] = field(repr=False)
     times: int = 1
     seconds: float = 60.0
     clients: int = 64
+    refusable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """`latencies` has the seconds of each request; `cpu` what the load generator itself used."""
+    """`latencies` has the seconds of each request, `refused` of each that was answered 503; `cpu` what the load
+    generator itself used."""
 
     scripts: int
     seconds: float
     cpu: float
     latencies: "array[float]" = field(repr=False)
+    refused: "array[float]" = field(repr=False)
 
     @property
     def requests(self) -> int:
         return len(self.latencies)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds
+
+    def percentile(self, percent: float) -> float:
+        """Of the latencies, in milliseconds."""
+        return percentile(self.latencies, percent)
+
+
+def percentile(latencies: "array[float]", percent: float) -> float:
+    """Of seconds, in milliseconds; 0 of none."""
+    ordered = sorted(latencies)
+    return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)] * 1000 if ordered else 0.0
 
 
 class LoadGenerator:
@@ -107,6 +126,8 @@ class _Stage:
     def __init__(self, job: Job) -> None:
         self.scripts: Iterator[Script] = chain.from_iterable(repeat(job.scripts, job.times))
         self.latencies: array[float] = array("d")
+        self.refused: array[float] = array("d")
+        self.refusable = job.refusable
         self.played = 0
         self.playing = job.clients
         self.deadline = time.perf_counter() + job.seconds
@@ -171,6 +192,10 @@ class _Client(asyncio.Protocol):
             return
         self._rest = b""
         now = time.perf_counter()
+        if data[9:12] == b"503" and self._stage.refusable:
+            self._stage.refused.append(now - self._sent)
+            self.begin()
+            return
         if data[9:12] != b"200" or data[end + 4 :] != self._expected:
             expected = self._expected[:200]
             self._stage.fail(f"Expected 200 with {expected!r}, got {data[:12]!r} with {data[end + 4 : end + 404]!r}")
@@ -208,4 +233,4 @@ async def _play(job: Job) -> Played:
         for client in clients:
             if client.transport is not None:
                 client.transport.abort()
-    return Played(stage.played, elapsed, cpu, stage.latencies)
+    return Played(stage.played, elapsed, cpu, stage.latencies, stage.refused)

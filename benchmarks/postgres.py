@@ -6,7 +6,8 @@ import importlib
 import os
 import re
 import subprocess
-from collections.abc import Coroutine, Mapping
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psutil
 from tests.postgres_server import Server
 
-from benchmarks.backend import DatabaseFloor
+from benchmarks.backend import DatabaseFloor, Rows, Statements
 from corral.sealing import Sealer
 from corral.store.postgres import open_postgres
 from corral.store.store import Store
@@ -33,6 +34,8 @@ _SETUP: Final = (
 )
 _INSERT: Final = "INSERT INTO floor (body) VALUES (repeat('x', 1000)::bytea);\n"
 _SELECT: Final = "\\set id random(1, 10000)\nSELECT body FROM floor WHERE id = :id;\n"
+_LOUD: Final = {"log_statement": "'all'", "log_parameter_max_length": "0"}
+_STATEMENT: Final = re.compile(r"LOG:  (?:statement|execute [^:]*): (.+)")
 
 
 class Postgres:
@@ -42,24 +45,60 @@ class Postgres:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._copies = 0
-        self._current = FLEET
+        self._copies: dict[Path, str] = {}
         self._execute(f"CREATE DATABASE {FLEET}")
 
     def settings(self) -> Mapping[str, Any]:
         return {"database": self._url(FLEET)}
 
     def open_store(self, data: Path, sealer: Sealer) -> AbstractAsyncContextManager[Store]:
-        del data
-        return open_postgres(self._url(FLEET), sealer)
+        return open_postgres(self._url(self._name(data)), sealer)
 
-    def copy(self, data: Path) -> Mapping[str, str]:
-        del data
-        self._copies += 1
-        self._current = f"{FLEET}_{self._copies}"
-        self._execute(f"CREATE DATABASE {self._current} TEMPLATE {FLEET}")
-        self._execute("VACUUM ANALYZE", self._current)
-        return {"CORRAL_DATABASE": self._url(self._current)}
+    def copy(self, data: Path, of: Path | None = None) -> Mapping[str, str]:
+        name = self._copies[data] = f"{FLEET}_{len(self._copies) + 1}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._name(of)}")
+        self._execute("VACUUM ANALYZE", name)
+        return {"CORRAL_DATABASE": self._url(name)}
+
+    def read(self, data: Path, query: str) -> list[Mapping[str, Any]]:
+        async def act(connection: Any) -> list[Mapping[str, Any]]:
+            return [dict(row) for row in await connection.fetch(query)]
+
+        return self._apart(act, self._name(data))
+
+    def fill(self, data: Path, tables: Iterable[Rows]) -> None:
+        async def act(connection: Any) -> None:
+            for rows in tables:
+                await connection.copy_records_to_table(rows.table, columns=list(rows.columns), records=rows.values)
+            await connection.execute("VACUUM ANALYZE")
+            # What was loaded is written now, and not while something is measured.
+            await connection.execute("CHECKPOINT")
+
+        self._apart(act, self._name(data))
+
+    @contextlib.contextmanager
+    def counted_statements(self) -> Generator[Statements]:
+        """From the server's log, without the values."""
+        for setting, value in _LOUD.items():
+            self._execute(f"ALTER SYSTEM SET {setting} = {value}")
+        self._reload()
+        statements, start = Statements(), self._server.log.stat().st_size
+        try:
+            yield statements
+        finally:
+            with self._server.log.open(encoding="utf-8", errors="replace") as log:
+                log.seek(start)
+                statements.said = _STATEMENT.findall(log.read())
+            for setting in _LOUD:
+                self._execute(f"ALTER SYSTEM RESET {setting}")
+            self._reload()
+
+    def _reload(self) -> None:
+        self._execute("SELECT pg_reload_conf()")
+        time.sleep(0.3)
+
+    def _name(self, data: Path | None) -> str:
+        return FLEET if data is None else self._copies.get(data, FLEET)
 
     def floors(self, folder: Path, seconds: float) -> tuple[DatabaseFloor, ...]:
         self._execute(f"CREATE DATABASE {FLOOR}")
@@ -102,27 +141,26 @@ class Postgres:
         return urlunsplit(urlsplit(self._server.url)._replace(path=f"/{database}"))
 
     def _execute(self, statement: str, database: str = "postgres") -> None:
-        async def act() -> None:
-            connection = await _asyncpg.connect(self._url(database))
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
+        async def act(connection: Any) -> None:
+            await connection.execute(statement)
 
-        _apart(act())
+        self._apart(act, database)
 
     def _fetch(self, statement: str) -> int:
-        async def act() -> int:
-            connection = await _asyncpg.connect(self._url("postgres"))
+        async def act(connection: Any) -> int:
+            return int(await connection.fetchval(statement))
+
+        return self._apart(act, "postgres")
+
+    def _apart(self, act: Callable[[Any], Awaitable[T]], database: str) -> T:
+        """With a connection in an event loop on a thread of its own, since one may run in this."""
+
+        async def work() -> T:
+            connection = await _asyncpg.connect(self._url(database))
             try:
-                return int(await connection.fetchval(statement))
+                return await act(connection)
             finally:
                 await connection.close()
 
-        return _apart(act())
-
-
-def _apart(work: Coroutine[Any, Any, T]) -> T:
-    """In an event loop on a thread of its own, since one may run in this."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, work()).result()

@@ -11,6 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 SPAWN: Final = multiprocessing.get_context("spawn")
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -37,6 +39,15 @@ def usage(pid: int) -> Usage:
         lines = process.joinpath("io").read_text().splitlines()
         written = next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
     return Usage((int(fields[11]) + int(fields[12])) / _TICK, resident, written)
+
+
+def usage_of_all(pid: int) -> Usage:
+    """Of a process and all that descend from it. What they share of the memory counts for each."""
+    family = [pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))]
+    parts = [usage(each) for each in family]
+    return Usage(
+        sum(part.cpu for part in parts), sum(part.memory for part in parts), sum(part.written for part in parts)
+    )
 
 
 @contextlib.contextmanager

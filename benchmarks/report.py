@@ -1,11 +1,13 @@
 """What was measured, as a Markdown table and as the verdict of `--check`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from benchmarks.backend import DatabaseFloor
+from benchmarks.floors import Floor
+from benchmarks.questions.ground import Finding
 from benchmarks.workloads import Endurance, Measured
 
 LEAST: Final[dict[tuple[str, str], float]] = {
@@ -32,14 +34,6 @@ reports do not wait for it, and now and then a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
-    """Requests a second and CPU milliseconds a request of the process that answers."""
-
-    rate: float
-    cpu_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     measured: Measured
     bare: Floor
@@ -49,9 +43,10 @@ class Row:
         return self.measured.request_rate / self.bare.rate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
-    """A whole run. `echo` is the load generator against an answer that costs nothing."""
+    """A run over one database, filled as it goes. `echo` is the load generator against an answer that costs nothing,
+    with the CPU that it takes itself."""
 
     at: datetime
     machine: str
@@ -59,32 +54,31 @@ class Report:
     clients: int
     database: str
     database_floors: Sequence[DatabaseFloor]
-    echo: Floor
-    echo_generator_ms: float
-    rows: Sequence[Row] = field(default_factory=tuple[Row, ...])
+    echo: Floor | None = None
+    rows: list[Row] = field(default_factory=list[Row])
     endurance: Endurance | None = None
+    findings: list[Finding] = field(default_factory=list[Finding])
 
 
 def to_markdown(report: Report) -> str:
     lines = [
-        f"# Measured on {report.at:%Y-%m-%d %H:%M} UTC",
+        f"# {report.database}, measured on {report.at:%Y-%m-%d %H:%M} UTC",
         "",
-        f"{report.machine}; {report.database}, {report.devices} connections, {report.clients} keep-alive clients on",
+        f"{report.machine}; {report.devices} connections, {report.clients} keep-alive clients on",
         "loopback, the load generator beside the service. CPU is user and system time.",
         "",
         "| floor | per second | CPU ms each |",
         "|---|---:|---:|",
-        f"| the load generator against an echo | {report.echo.rate:,.0f} | {report.echo_generator_ms:.3f} (its own) |",
+        *_echo(report.echo),
         *(f"| bare route, {proof} | {bare.rate:,.0f} | {bare.cpu_ms:.3f} |" for proof, bare in _bare(report).items()),
         *(f"| {floor.what} | {floor.rate:,.0f} | |" for floor in report.database_floors),
-        "",
-        "| work | identity | per second | requests / s | of bare route | of durable inserts | p50 ms | p99 ms "
-        "| CPU ms / request: service | database | RSS MB before, after |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-        *(_line(row, report) for row in report.rows),
     ]
+    if report.rows:
+        lines += ["", *_HEAD, *(_line(row, report) for row in report.rows)]
     if report.endurance is not None:
         lines += ["", *_endurance(report.endurance)]
+    for finding in report.findings:
+        lines += ["", *finding.lines()]
     return "\n".join(lines) + "\n"
 
 
@@ -102,7 +96,19 @@ def shortcomings(report: Report) -> list[str]:
             found.append(f"memory grew by {endurance.growth:.1%} over {endurance.polls:,} polls")
         if endurance.commits > 2 + MOST_COMMITS[report.database] * endurance.seconds:
             found.append(f"{endurance.polls:,} polls made {endurance.commits} commits")
-    return found
+    return [*found, *(each for finding in report.findings for each in finding.shortcomings())]
+
+
+_HEAD: Final = (
+    "| work | identity | per second | requests / s | of bare route | of durable inserts | p50 ms | p99 ms "
+    "| CPU ms / request: service | database | RSS MB before, after |",
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+)
+
+
+def _echo(echo: Floor | None) -> Iterator[str]:
+    if echo is not None:
+        yield f"| the load generator against an echo | {echo.rate:,.0f} | {echo.cpu_ms:.3f} (its own) |"
 
 
 def _bare(report: Report) -> dict[str, Floor]:

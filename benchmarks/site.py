@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from benchmarks.backend import Backend
 from benchmarks.fleet import Device, Fleet, command
 from benchmarks.identity import Proof, Prover
 from benchmarks.load import Job, LoadGenerator, Played, Script
-from benchmarks.processes import Usage, usage
+from benchmarks.processes import Usage, usage_of_all
 from benchmarks.signing import Workshop
 from corral.cli.process import ServiceProcess, free_port, running
 
@@ -37,8 +37,8 @@ class Site:
         return await self.generator.play(Job(self.port, scripts, times, seconds, self.clients))
 
     def usage(self) -> Usage:
-        """Of the service's process."""
-        return usage(self.service.pid)
+        """Of the service's processes."""
+        return usage_of_all(self.service.pid)
 
     async def enqueue(self, command_uuid: str) -> bytes:
         """Queue a command for every device through the admin API; returns its body, as devices will get it."""
@@ -56,12 +56,6 @@ class Site:
         return body
 
 
-def _copy_folder(of: Path, to: Path) -> None:
-    """All but the database, which the back-end copies."""
-    to.mkdir()
-    shutil.copy(of / "sealing.key", to / "sealing.key")
-
-
 @contextlib.asynccontextmanager
 async def open_site(
     proof: Proof,
@@ -73,16 +67,46 @@ async def open_site(
     clients: int,
 ) -> AsyncGenerator[Site]:
     """A service over a copy of the fleet's installation in `data`."""
-    _copy_folder(fleet.data, data)
+    place = Place(data, proof, copy_folder(fleet.data, data, backend))
+    async with serve(place, fleet.devices, backend, workshop, generator, clients) as site:
+        yield site
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A data folder to serve, and how: `environment` names its database and what else is set."""
+
+    data: Path
+    proof: Proof
+    environment: Mapping[str, str]
+
+
+def copy_folder(of: Path, to: Path, backend: Backend) -> Mapping[str, str]:
+    """An installation that does not run, once more; returns the environment that names its database."""
+    to.mkdir()
+    shutil.copy(of / "sealing.key", to / "sealing.key")
+    return backend.copy(to, of)
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    place: Place,
+    devices: Sequence[Device],
+    backend: Backend,
+    workshop: Workshop,
+    generator: LoadGenerator,
+    clients: int,
+) -> AsyncGenerator[Site]:
+    """A service over what lies in `place` already."""
     port = free_port()
     environment = {
         "CORRAL_PUBLIC_URL": "https://mdm.example.org",
         "CORRAL_TLS": "off",
         "CORRAL_LOG_LEVEL": "warning",
-        **proof.settings,
-        **backend.copy(data),
+        **place.proof.settings,
+        **place.environment,
     }
-    service = ServiceProcess(data, f"127.0.0.1:{port}", environment)
+    service = ServiceProcess(place.data, f"127.0.0.1:{port}", environment)
     async with running(service), service.admin() as admin:
-        prover = Prover(proof, workshop)
-        yield Site(proof, service, port, fleet.devices, prover, generator, clients, admin, backend)
+        prover = Prover(place.proof, workshop)
+        yield Site(place.proof, service, port, devices, prover, generator, clients, admin, backend)

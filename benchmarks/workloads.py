@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from benchmarks.fleet import authenticate, idle, result, token_update
 from benchmarks.identity import CHECK_IN, REPORT
-from benchmarks.load import Exchange, Played, Script
+from benchmarks.load import Exchange, Played, Script, percentile
 from benchmarks.site import Site
 
 WARM_UP = 10_000
@@ -54,8 +54,7 @@ class Measured:
 
     def percentile(self, percent: float) -> float:
         """Of the latencies, in milliseconds."""
-        ordered = sorted(self.latencies)
-        return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)] * 1000
+        return percentile(self.latencies, percent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,18 @@ class Extent:
 async def enrollments(site: Site, extent: Extent) -> Measured:
     """Authenticate and the first TokenUpdate: certificates were issued before."""
     del extent
+    return await _measure("enrollments", site, await _enrollment_scripts(site))
+
+
+async def enroll(site: Site) -> None:
+    """The same, unmeasured."""
+    await site.play(await _enrollment_scripts(site))
+
+
+async def _enrollment_scripts(site: Site) -> list[Script]:
     begin = await site.prover.requests(CHECK_IN, [(device, authenticate(device)) for device in site.devices])
     connect = await site.prover.requests(CHECK_IN, [(device, token_update(device)) for device in site.devices])
-    scripts = [((first, b""), (second, b"")) for first, second in zip(begin, connect, strict=True)]
-    return await _measure("enrollments", site, scripts)
+    return [((first, b""), (second, b"")) for first, second in zip(begin, connect, strict=True)]
 
 
 async def polls(site: Site, extent: Extent) -> Measured:

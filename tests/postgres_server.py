@@ -68,6 +68,10 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def log(self) -> Path:
+        return self._folder / "log"
+
     def program(self, name: str) -> Path:
         """One of PostgreSQL's own programs, of the server's version."""
         return self._programs / name
@@ -75,7 +79,7 @@ class Server:
     def start(self) -> None:
         arguments = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._programs / "postgres"), "-D", str(self.data), "-p", str(self.port), *arguments]
-        with (self._folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _GUARD, "guard", *command],
                 stdin=subprocess.PIPE,
@@ -87,7 +91,7 @@ class Server:
         deadline = time.monotonic() + 20
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError(f"PostgreSQL did not start: {(self._folder / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"PostgreSQL did not start: {self.log.read_text()[-2000:]}")
             time.sleep(0.02)
 
     def stop(self, mode: str = "fast") -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from benchmarks.backend import DatabaseFloor
-from benchmarks.report import LEAST, Floor, Report, Row, shortcomings
+from benchmarks.floors import Floor
+from benchmarks.report import LEAST, Report, Row, shortcomings
 from benchmarks.workloads import Endurance, Measured
 
 BARE = Floor(rate=10_000, cpu_ms=0.02)
@@ -35,8 +36,7 @@ def report(*rows: Row, endurance: Endurance | None = None) -> Report:
         database="SQLite",
         database_floors=(DatabaseFloor("durable inserts", 1.0),),
         echo=BARE,
-        echo_generator_ms=0.0,
-        rows=rows,
+        rows=[*rows],
         endurance=endurance,
     )
 
