@@ -27,7 +27,7 @@ KEPT_FOR = 7 * DAY
 
 LEASE = 30 * SECOND
 """Longer than a batch takes that Apple does not answer, and as long as pushes wait after a process died."""
-BATCH = 1000
+BATCH = 500
 
 
 class Pushing:
