@@ -14,6 +14,7 @@ FLOORS = (
     "lifecycle",
     "store",
     "apns",
+    "outgoing",
     "backup",
     "service",
     "worker",
