@@ -108,6 +108,22 @@ async def test_shares_a_few_connections_among_many(server: Server, transport: Tr
     assert server.most_under_way == 4
 
 
+async def test_each_answer_is_measured_without_the_wait_for_a_connection(server: Server) -> None:
+    async def slowly(request: bytes, writer: asyncio.StreamWriter) -> bytes:
+        del request, writer
+        await asyncio.sleep(0.1)
+        return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+    server.answer = slowly
+    measured: list[tuple[int, float]] = []
+    transport = Transport(connections=1, measure=lambda status, seconds: measured.append((status, seconds)))
+    url = f"http://127.0.0.1:{server.port}/"
+    await asyncio.gather(*(transport.request("GET", url, trust=NOBODY) for _ in range(4)))
+    await transport.close()
+    assert [status for status, _ in measured] == [404] * 4
+    assert all(0.09 < seconds < 0.3 for _, seconds in measured)
+
+
 async def test_sends_again_when_a_kept_connection_was_closed(server: Server, transport: Transport) -> None:
     served = 0
 

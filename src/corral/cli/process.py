@@ -23,9 +23,15 @@ class ServiceFailed(Exception):
 
 
 class ServiceProcess:
-    """One service over one data folder. `start` returns when it is ready; `kill` is SIGKILL, as a crash is."""
+    """One service over one data folder. `start` returns when it is ready; `kill` is SIGKILL, as a crash is.
 
-    def __init__(self, data: Path, listen: str, environment: Mapping[str, str] | None = None) -> None:
+    `program` is the module that is run: another one than `corral` can change something before it goes on to that.
+    """
+
+    def __init__(
+        self, data: Path, listen: str, environment: Mapping[str, str] | None = None, *, program: str = "corral"
+    ) -> None:
+        self._program = program
         self.data = data
         self.listen = listen
         self.environment = dict(environment or {})
@@ -45,7 +51,7 @@ class ServiceProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "corral",
+                self._program,
                 "serve",
                 "--data",
                 str(self.data),

@@ -5,8 +5,9 @@ process holds tens of thousands of them.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -54,7 +55,8 @@ class Transport:
     """`connections` is the most that are open at once; `timeout` (seconds) bounds each request, waiting for a
     connection not counted.
 
-    `detours` go by origin, as it stands in the URL ("https://mdm.example.com:8443").
+    `detours` go by origin, as it stands in the URL ("https://mdm.example.com:8443"). `measure` hears of each answer:
+    its status, and the seconds that it took, waiting for a connection not counted.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Transport:
         connections: int = 64,
         timeout: float = 30.0,
         detours: Mapping[str, Detour] | None = None,
+        measure: Callable[[int, float], None] | None = None,
     ) -> None:
         self.timeout = timeout
+        self._measure = measure
         self._most = connections
         self._detours = dict(detours or {})
         self._open = 0
@@ -143,8 +147,12 @@ class Transport:
     async def _exchange(self, route: _Route, message: bytes) -> Response:
         while True:
             connection = await self._take(route)
+            began = time.perf_counter()
             try:
-                return await connection.exchange(message, self.timeout)
+                response = await connection.exchange(message, self.timeout)
+                if self._measure is not None:
+                    self._measure(response.status, time.perf_counter() - began)
+                return response
             except Dropped as error:
                 # A server may close a kept connection just when it is used again: nothing has been answered.
                 if not error.was_kept:
