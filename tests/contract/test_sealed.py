@@ -13,6 +13,8 @@ SECRETS = {
     "former bootstrap token": b"FORMER-BOOTSTRAP-81",
     "a secret of the vault": b"AUTHORITY-KEY-2b6d",
     "key of a push certificate": b"PUSH-KEY-9e1f07",
+    "key of a server of ADE": b"ADE-KEY-61fe02",
+    "token of a server of ADE": b"ADE-TOKEN-c09a3b",
 }
 
 
@@ -31,6 +33,9 @@ async def test_no_secret_is_on_the_disk_in_the_clear(home: Home) -> None:
         await store.devices.commit(Change(channels=tuple(channels), escrow=tuple(escrow), events=(v.event("CANARY"),)))
         await store.vault.put_secret("authority.key", SECRETS["a secret of the vault"])
         await store.vault.put_push_certificate(v.push_certificate(key_pem=SECRETS["key of a push certificate"]))
+        await store.ade.put_server(
+            v.ade_server(key_pem=SECRETS["key of a server of ADE"], token=SECRETS["token of a server of ADE"])
+        )
         during = home.raw()
         seen = await store.devices.load(v.contact())
         assert seen.channel is not None
@@ -43,6 +48,7 @@ async def test_no_secret_is_on_the_disk_in_the_clear(home: Home) -> None:
             repr(seen),
             repr(await store.work.push_targets(["C1"])),
             repr(await store.vault.push_certificates()),
+            repr(await store.ade.servers()),
         ):
             assert not [name for name, value in SECRETS.items() if value.decode() in text]
     after = home.raw()

@@ -133,6 +133,15 @@ async def fill(store: Store) -> None:
     )
     assert await store.work.lease("push", v.NOW + 1, v.NOW + 60_000, 1)
     await store.work.record_pushes([PushRecord(channel_id="C1", at=v.NOW, outcome="accepted")])
+    await fill_ade(store)
+
+
+async def fill_ade(store: Store) -> None:
+    await store.ade.put_server(v.ade_server())
+    await store.ade.take([v.ade_device()], v.ade_state())
+    await store.ade.assign([v.assignment(due_at=v.NOW)])
+    await store.ade.put_profile(v.ade_profile())
+    await store.ade.put_rules("first", [v.ade_rule()])
 
 
 async def rows_of(source: Source) -> dict[str, list[object]]:

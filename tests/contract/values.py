@@ -20,6 +20,7 @@ from corral.lifecycle.state import (
     Phase,
     Purpose,
 )
+from corral.store.ade import AdeDevice, AdeProfile, AdeRule, AdeServer, Assignment, RuleField, SyncState
 from corral.store.devices import Ask, Contact
 from corral.store.queue import QueuedCommand
 from corral.store.vault import Credential, StoredPushCertificate
@@ -185,3 +186,45 @@ def enrolled(number: int = 1, **fields: Any) -> Change:
         at=NOW,
         **fields,
     )
+
+
+def ade_server(name: str = "first", **fields: Any) -> AdeServer:
+    plain = {"name": name, "created_at": NOW, "certificate_pem": b"PEM", "key_pem": b"ADE-KEY", "token": b"ADE-TOKEN"}
+    return AdeServer(**_with(plain, fields))
+
+
+def ade_state(server: str = "first", **fields: Any) -> SyncState:
+    return SyncState(**_with({"server": server, "cursor": "cursor 1", "terms_open": True}, fields))
+
+
+def ade_device(serial: str = "S1", server: str = "first", **fields: Any) -> AdeDevice:
+    plain = {"server": server, "serial_number": serial, "seen_at": NOW, "model": "iPad", "device_family": "iPad"}
+    return AdeDevice(**_with(plain, fields))
+
+
+def assignment(serial: str = "S1", server: str = "first", **fields: Any) -> Assignment:
+    plain = {
+        "server": server,
+        "serial_number": serial,
+        "profile": "standard",
+        "assigned_by": "rule 1",
+        "by_person": False,
+        "assigned_at": NOW,
+    }
+    return Assignment(**_with(plain, fields))
+
+
+def ade_profile(name: str = "standard", server: str = "first", **fields: Any) -> AdeProfile:
+    plain = {"server": server, "name": name, "uuid": "P1", "document": "{}", "defined_at": NOW, "defined_by": "ops"}
+    return AdeProfile(**_with(plain, fields))
+
+
+def ade_rule(position: int = 1, server: str = "first", **fields: Any) -> AdeRule:
+    plain = {
+        "server": server,
+        "position": position,
+        "field": RuleField.MODEL,
+        "pattern": "iPad*",
+        "profile": "standard",
+    }
+    return AdeRule(**_with(plain, fields))

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from corral.store.ade import AdeStore
 from corral.store.contacts import ContactStore
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
@@ -32,6 +33,8 @@ class Store(Protocol):
     def directory(self) -> Directory: ...
     @property
     def vault(self) -> Vault: ...
+    @property
+    def ade(self) -> AdeStore: ...
     @property
     def retention(self) -> RetentionStore: ...
 

@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 2
+SCHEMA = 3
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -103,6 +103,28 @@ TABLES = (
     _table("secret", "name value"),
     _table("push_certificate", "topic certificate_pem key_pem apple_account not_after imported_at stopped"),
     _table("credential", "number id name digest created_at expires_at revoked_at", numbered="number"),
+    _table(
+        "ade_server",
+        "name created_at certificate_pem key_pem token token_expires_at server_uuid server_name org_id org_name"
+        " admin_id default_profile",
+    ),
+    _table(
+        "ade_sync",
+        "server cursor cursor_at fetched_at synced_at tried_at failures problem terms_open",
+        "terms_open",
+    ),
+    _table(
+        "ade_device",
+        "server serial_number seen_at model description color asset_tag device_family os profile_status profile_uuid"
+        " profile_assign_time profile_push_time device_assigned_date op_date document deleted_at",
+    ),
+    _table(
+        "ade_assignment",
+        "server serial_number profile assigned_by by_person assigned_at due_at attempts outcome",
+        "by_person",
+    ),
+    _table("ade_profile", "server name uuid document defined_at defined_by"),
+    _table("ade_rule", "server position field pattern profile"),
 )
 """What others refer to comes first. Of `meta` only the check value travels, in the Facts."""
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 from corral.sealing import Sealer
 from corral.store.errors import StoreUnavailable
+from corral.store.postgres.ade import PostgresAde
 from corral.store.postgres.connecting import Pooler, Target
 from corral.store.postgres.contacts import PostgresContacts
 from corral.store.postgres.database import Database
@@ -43,6 +44,7 @@ class PostgresStore:
         self.grants = PostgresGrants(database)
         self.directory = PostgresDirectory(database)
         self.vault = PostgresVault(database, sealer)
+        self.ade = PostgresAde(database, sealer)
         self.retention = PostgresRetention(database)
 
     async def ready(self) -> None:

@@ -11,6 +11,7 @@ import apsw
 from corral.sealing import Sealer, SealError
 from corral.store.errors import StoreRefused
 from corral.store.migrations import Migration, pending, read_migrations
+from corral.store.sqlite.ade import SqliteAde
 from corral.store.sqlite.connecting import Sql, connect, typed
 from corral.store.sqlite.contacts import SqliteContacts
 from corral.store.sqlite.database import Database, exclusive
@@ -48,6 +49,7 @@ class SqliteStore:
         self.grants = SqliteGrants(database)
         self.directory = SqliteDirectory(database)
         self.vault = SqliteVault(database, sealer)
+        self.ade = SqliteAde(database, sealer)
         self.retention = SqliteRetention(database)
 
     async def ready(self) -> None:
