@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import shutil
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from corral.http.device.health import Health
 from corral.http.device.identity_source import FromHeader, FromSignature, FromTls, IdentitySource
 from corral.http.device.mdm import MdmRoute
 from corral.http.device.scep import ScepRoute
+from corral.http.measured import measured
 from corral.http.routes import front
 from corral.http.server import Listener, open_tcp, open_unix, serve
 from corral.http.workers import supervise
@@ -42,6 +44,7 @@ from corral.service.enrolling import Enrolling
 from corral.service.granting import Granting
 from corral.service.identifying import Identifying
 from corral.service.issuing import Issuing
+from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
 from corral.service.push_certificates import PushCertificates
 from corral.service.pushing import Pushing
@@ -62,6 +65,8 @@ from corral.worker.worker import Worker
 _log = structlog.get_logger("corral")
 
 DATABASE = "corral.db"
+SHARED_METRICS = "metrics"
+"""Folder of the counts of several processes; they begin anew with the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,8 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
     client = PushClient(
         settings.apns_url, trust_pem=settings.apns_ca.read_bytes() if settings.apns_ca is not None else None
     )
-    pushing = Pushing(store.work, store.vault, store.events, client, clock)
+    metrics = Metrics(settings.data / SHARED_METRICS if settings.workers > 1 else None)
+    pushing = Pushing(store.work, store.vault, store.events, client, clock, metrics.pushed)
     await pushing.load_certificates()
     services = Services(
         enrolling=enrolling,
@@ -154,6 +160,7 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         grants=store.grants,
         vault=store.vault,
         status=Status(store, authority, clock).read,
+        metrics=Exposition(metrics, store, authority, clock).read,
     )
     sweeping = Sweeping(store.queue, store.work, transitions, policy, clock)
     retaining = Retaining(store.retention, _keep(settings), clock)
@@ -186,9 +193,9 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         store=store,
         authority=authority,
         services=services,
-        device_app=front(direct, device),
-        admin_app=front({}, [api, *healthy]),
-        both_app=front(direct, [*device, api]),
+        device_app=measured(front(direct, device), metrics.answered),
+        admin_app=measured(front({}, [api, *healthy]), metrics.answered),
+        both_app=measured(front(direct, [*device, api]), metrics.answered),
         worker=worker,
     )
 
@@ -242,6 +249,8 @@ def run(settings: Settings) -> None:
     if settings.workers == 1:
         _run_one(settings, 0)
     else:
+        shutil.rmtree(settings.data / SHARED_METRICS, ignore_errors=True)
+        (settings.data / SHARED_METRICS).mkdir()
         supervise(settings.workers, lambda number: _run_one(settings, number))
 
 

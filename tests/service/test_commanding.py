@@ -12,7 +12,7 @@ from corral.lifecycle.state import FOREVER, Connection, Consequence, Phase
 from corral.service.commanding import Commanding, Schedule, Sent
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.kept_profile import KeptProfile
-from corral.store.directory import CommandTarget, DeviceDetail, DeviceSummary
+from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from lifecycle import arrange as a
 from service.fakes import NOW, Clock, FakeQueue
 
@@ -40,6 +40,9 @@ class FakeDirectory:
 
     async def counts(self) -> dict[str, int]:
         return {}
+
+    async def backlog(self) -> Backlog:
+        return Backlog(commands=0, oldest_command=None, work={}, oldest_work={})
 
 
 def _target(detail: DeviceDetail, user_id: str) -> CommandTarget:

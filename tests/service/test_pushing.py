@@ -40,7 +40,8 @@ class Station:
         self.vault = FakeVault(push_certificate())
         self.events = FakeEvents()
         self.client = FakePushService()
-        self.pushing = Pushing(self.work, self.vault, self.events, self.client, Clock())
+        self.counted: list[str] = []
+        self.pushing = Pushing(self.work, self.vault, self.events, self.client, Clock(), self.counted.append)
         for channel in channels or ("C1",):
             self.work.targets[channel] = target(channel)
             self.work.due["push", channel] = NOW
@@ -49,6 +50,22 @@ class Station:
         if outcome is not None:
             self.client.outcomes[TOPIC] = outcome
         return await self.pushing.push_due("push")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        (Accepted("id"), "accepted"),
+        (RetryLater(None, "busy"), "retry-later"),
+        (CertificateRefused(403, "BadCertificate"), "certificate-refused"),
+        (Misconfigured(400, "BadTopic"), "misconfigured"),
+        (Broken(500, "strange"), "broken"),
+    ],
+)
+async def test_every_push_is_counted_by_what_came_of_it(outcome: Outcome, word: str) -> None:
+    station = Station("C1", "C2")
+    await station.push(outcome)
+    assert station.counted == [word, word]
 
 
 async def test_nothing_due_is_nothing_sent() -> None:
@@ -121,7 +138,7 @@ async def test_a_token_that_was_replaced_during_the_push_stays() -> None:
     station = Station()
     client = Replacing()
     client.outcomes[TOPIC] = Unregistered(None)
-    pushing = Pushing(station.work, station.vault, station.events, client, Clock())
+    pushing = Pushing(station.work, station.vault, station.events, client, Clock(), station.counted.append)
     await pushing.push_due("push")
     assert client.pushes[0].token == b"C1"
     assert station.work.unreachable == {}
@@ -197,6 +214,6 @@ async def test_no_secret_is_told() -> None:
 async def test_certificates_are_loaded_but_for_topics_that_apple_has_refused() -> None:
     station = Station()
     station.vault = FakeVault(push_certificate("a"), push_certificate("b", stopped="BadCertificate"))
-    pushing = Pushing(station.work, station.vault, station.events, station.client, Clock())
+    pushing = Pushing(station.work, station.vault, station.events, station.client, Clock(), station.counted.append)
     await pushing.load_certificates()
     assert station.client.loaded == ["a"]

@@ -54,7 +54,7 @@ class House:
         self.book = ContactBook(self.contacts, self.clock)
         self.queue = FakeQueue()
         vault = FakeVault(push_certificate())
-        pushing = Pushing(self.work, vault, FakeEvents(), self.client, self.clock)
+        pushing = Pushing(self.work, vault, FakeEvents(), self.client, self.clock, lambda outcome: None)
         transitions = Transitions(MemoryStore(), self.book, Policy(), self.clock)
         sweeping = Sweeping(self.queue, self.work, transitions, Policy(), self.clock)
         retaining = Retaining(NothingOld(), Keep(), self.clock)

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from corral.apns.client import PushClient
 from corral.apns.push import (
@@ -29,16 +29,35 @@ LEASE = 30 * SECOND
 """Longer than a batch takes that Apple does not answer, and as long as pushes wait after a process died."""
 BATCH = 500
 
+_WORDS: Mapping[type[Outcome], str] = {
+    Accepted: "accepted",
+    Unregistered: "unregistered",
+    RetryLater: "retry-later",
+    CertificateRefused: "certificate-refused",
+    Misconfigured: "misconfigured",
+    Broken: "broken",
+}
+
 
 class Pushing:
     """Takes due push work and sends it. Work whose worker dies is taken again when its lease runs out."""
 
-    def __init__(self, work: WorkStore, vault: Vault, events: EventStore, client: PushClient, clock: Clock) -> None:
+    def __init__(
+        self,
+        work: WorkStore,
+        vault: Vault,
+        events: EventStore,
+        client: PushClient,
+        clock: Clock,
+        count: Callable[[str], None],
+    ) -> None:
+        """`count` gets a word for the outcome of every push."""
         self._work = work
         self._vault = vault
         self._events = events
         self._client = client
         self._clock = clock
+        self._count = count
         self._jitter = random.SystemRandom().random
         self._loaded: dict[str, Instant] = {}
         """Topics that the client has a certificate for, by when that was imported."""
@@ -98,6 +117,7 @@ class Pushing:
                 finished.append(work)
                 continue
             records.append(PushRecord(channel_id=work.key, at=now, outcome=_name(outcome)))
+            self._count(_WORDS[type(outcome)])
             match outcome:
                 case Accepted():
                     finished.append(work)

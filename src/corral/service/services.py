@@ -29,3 +29,4 @@ class Services:
     grants: GrantStore
     vault: Vault
     status: Callable[[], Awaitable[Mapping[str, Any]]]
+    metrics: Callable[[], Awaitable[bytes]]

@@ -46,6 +46,18 @@ class CommandTarget:
     profile: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What has been asked for and not done yet: open commands and when the oldest was queued; background work by kind
+    and when the oldest of each was due.
+    """
+
+    commands: int
+    oldest_command: Instant | None
+    work: Mapping[str, int]
+    oldest_work: Mapping[str, Instant]
+
+
 class Directory(Protocol):
     async def devices(
         self, *, search: str | None, phase: str | None, after: str | None, limit: int
@@ -69,3 +81,5 @@ class Directory(Protocol):
     async def counts(self) -> dict[str, int]:
         """Connections by phase, and `topics:<topic>`: live channels that depend on each topic."""
         ...
+
+    async def backlog(self) -> Backlog: ...

@@ -34,7 +34,7 @@ from corral.lifecycle.state import (
     Renewal,
 )
 from corral.sealing import Sealer
-from corral.store.directory import CommandTarget
+from corral.store.directory import Backlog, CommandTarget
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -309,3 +309,14 @@ def command_targets(found: Sequence[Row], profiles: Mapping[Any, bytes]) -> dict
         seen = Counter(row[0] for row in found)
         targets = {name: target for name, target in targets.items() if seen[name] == 1}
     return targets
+
+
+def backlog(commands: Sequence[Row], work: Sequence[Row]) -> Backlog:
+    """Of one row with the count and the oldest of the commands, and a row for each kind of work."""
+    ((count, oldest),) = commands
+    return Backlog(
+        commands=count,
+        oldest_command=oldest,
+        work={kind: waiting for kind, waiting, _ in work},
+        oldest_work={kind: due_at for kind, _, due_at in work},
+    )

@@ -1,12 +1,19 @@
 """Status, events, breaker, tokens, authority and push certificates over the API."""
 
+import re
+from pathlib import Path
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from prometheus_client.parser import text_string_to_metric_families
 
+from corral import __version__
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import Phase
 from inprocess import START, TOPIC, Installation
+
+DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana" / "corral.json"
 
 
 async def test_the_status_counts_connections_and_names_topics(installation: Installation) -> None:
@@ -95,3 +102,34 @@ async def test_a_broken_certificate_is_refused_in_one_line(certificate: str, ins
     response = await installation.api.post("/push-certificates", json={"certificate": certificate})
     assert response.status_code == 422
     assert "\n" not in response.json()["detail"]
+
+
+async def test_metrics_say_how_things_stand(installation: Installation) -> None:
+    device = await installation.device()
+    await installation.push_certificate()
+    await installation.post("/commands", {"devices": [device], "request_type": "ProfileList"})
+    answer = await installation.api.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert found["corral_connections", "connected"] == 1
+    assert found["corral_topic_channels", TOPIC] == 1
+    assert found["corral_commands_open",] == 1
+    assert found["corral_commands_open_oldest_age_seconds",] >= 0
+    assert found["corral_breaker_open",] == 0
+    assert found["corral_push_certificate_expiry_timestamp_seconds", TOPIC] > START / 1000
+    assert found["corral_authority_expiry_timestamp_seconds",] > START / 1000
+    assert found["corral_info", __version__] == 1
+    assert found["corral_http_request_duration_seconds_count", "api", "201"] >= 0
+
+
+async def test_the_dashboard_asks_for_metrics_that_there_are(installation: Installation) -> None:
+    asked = set(re.findall(r"corral_[a-z_]+", DASHBOARD.read_text()))
+    text = (await installation.api.get("/metrics")).text
+    served = set(re.findall(r"^# TYPE (corral_[a-z_]+) ", text, re.MULTILINE))
+    assert asked
+    for name in asked:
+        assert re.sub(r"_(bucket|count|sum|total)$", "", name) in {re.sub("_total$", "", each) for each in served}, name

@@ -20,7 +20,9 @@ LEAVES = (
     | st.binary(max_size=20)
     | st.datetimes().map(lambda found: found.replace(microsecond=0))
 )
-KEYS = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1, max_size=3)
+KEYS = st.text(st.characters(codec="ascii", categories=["L"]), min_size=1, max_size=2)
+"""Too short to name a secret, whose value would not be shown."""
+
 VALUES: st.SearchStrategy[PlistValue] = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=10
 )

@@ -13,6 +13,7 @@ from corral.http.admin.resources import (
 
 ENDPOINTS = (
     Endpoint("GET", "/status", installation.show_status, "The state of the installation"),
+    Endpoint("GET", "/metrics", installation.show_metrics, "Metrics, for Prometheus"),
     Endpoint("GET", "/events", installation.list_events, "What happened, after a cursor"),
     Endpoint("GET", "/authority", installation.show_authority, "The certificate of the authority"),
     Endpoint("GET", "/breaker", installation.show_breaker, "The breaker against mass unenrollment"),

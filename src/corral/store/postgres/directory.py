@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from corral.lifecycle.state import Instant
 from corral.store import rows
-from corral.store.directory import CommandTarget, DeviceDetail, DeviceSummary
+from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
 from corral.store.postgres.statements import listed, select, spoken_by
@@ -77,6 +77,8 @@ _TOPICS = (
     "SELECT ch.topic, count(*) FROM channel AS ch JOIN connection AS co ON co.id = ch.connection_id"
     " AND co.phase IN ('connected', 'ending') WHERE ch.ended_at IS NULL AND ch.topic <> '' GROUP BY ch.topic"
 )
+_OPEN_COMMANDS = "SELECT count(*), min(queued_at) FROM delivery WHERE state = 'open'"
+_WORK = "SELECT kind, count(*), min(due_at) FROM work GROUP BY kind ORDER BY kind"
 
 
 class PostgresDirectory:
@@ -118,6 +120,9 @@ class PostgresDirectory:
             return counts | {f"topics:{row[0]}": row[1] for row in await sql.all(_TOPICS)}
 
         return await self._database.read(count)
+
+    async def backlog(self) -> Backlog:
+        return rows.backlog(await self._database.all(_OPEN_COMMANDS), await self._database.all(_WORK))
 
 
 def _summary(row: Row) -> DeviceSummary:

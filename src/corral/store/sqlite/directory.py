@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from corral.lifecycle.state import Instant
 from corral.store import rows
-from corral.store.directory import CommandTarget, DeviceDetail, DeviceSummary
+from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from corral.store.sqlite import snapshot
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
@@ -70,6 +70,9 @@ _TOPICS = (
     " AND co.phase IN ('connected', 'ending') WHERE ch.ended_at IS NULL AND ch.topic <> '' GROUP BY ch.topic"
 )
 
+_OPEN_COMMANDS = "SELECT count(*), min(queued_at) FROM delivery WHERE state = 'open'"
+_WORK = "SELECT kind, count(*), min(due_at) FROM work GROUP BY kind ORDER BY kind"
+
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -112,6 +115,12 @@ class SqliteDirectory:
             return counts | {f"topics:{row[0]}": row[1] for row in sql.execute(_TOPICS)}
 
         return await self._database.browse(count)
+
+    async def backlog(self) -> Backlog:
+        def read(sql: Sql) -> Backlog:
+            return rows.backlog(sql.execute(_OPEN_COMMANDS).fetchall(), sql.execute(_WORK).fetchall())
+
+        return await self._database.browse(read)
 
 
 def _summaries(*conditions: str) -> str:

@@ -8,11 +8,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec import Meta
 
-from corral.http.admin.endpoint import Call, Query, View
+from corral.http.admin.endpoint import Call, File, Query, View
 from corral.http.admin.times import shown
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
 from corral.service.errors import NotFound
+from corral.service.metrics import CONTENT_TYPE
 
 
 class PushState(View):
@@ -74,6 +75,10 @@ class EventPage(View):
 
     events: tuple[EventView, ...]
     next: int
+
+
+async def show_metrics(call: Call) -> File:
+    return File(await call.services.metrics(), CONTENT_TYPE)
 
 
 async def show_status(call: Call) -> StatusView:

@@ -1,0 +1,27 @@
+"""How long requests take and how they end, whoever answers them."""
+
+from collections.abc import Callable, MutableMapping
+from time import perf_counter
+from typing import Any
+
+from corral.http.asgi import App, Receive, Scope, Send
+
+
+def measured(app: App, answered: Callable[[str, int, float], None]) -> App:
+    """`answered` gets the path, the status, and the seconds of every request that was answered."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        status = 0
+
+        async def noting(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        await app(scope, receive, noting)
+        if status:
+            answered(scope["path"], status, perf_counter() - began)
+
+    return serve

@@ -1,0 +1,151 @@
+"""What Prometheus scrapes: counters of this process, or of all serving processes together, and the state of the whole
+installation, read when it is asked for. No label has values that devices or strangers choose.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from corral import __version__
+from corral.lifecycle.state import SECOND, Instant
+from corral.pki.authority import Authority
+from corral.service.clock import Clock
+from corral.store.directory import Backlog
+from corral.store.store import Store
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+ROUTES = frozenset(
+    {"mdm", "checkin", "scep", "acme", "enroll", "api", "livez", "readyz", ".well-known", "MDMServiceConfig"}
+)
+"""First parts of paths, which label requests; whatever else is asked for is `other`."""
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics(Collector):
+    """Counted where it happens. Several processes keep their counts in files of the folder `shared`, where whichever is
+    scraped finds those of all.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
+        if shared is not None:
+            # The library decides at its import, by the environment, and looks there again for each file.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+            values.ValueClass = values.MultiProcessValue()  # pyright: ignore[reportUnknownMemberType] - untyped there
+        self._own = CollectorRegistry()
+        self._shared = shared
+        self._requests = Histogram(
+            "corral_http_request_duration_seconds",
+            "Time from a request's head until its answer was written.",
+            ("route", "status"),
+            registry=self._own,
+            buckets=_BUCKETS,
+        )
+        self._answered: dict[tuple[str, int], Histogram] = {}
+        self._pushes = Counter("corral_pushes", "Pushes by what came of them.", ("outcome",), registry=self._own)
+
+    def answered(self, path: str, status: int, seconds: float) -> None:
+        """A request to this path was answered."""
+        route = path[1 : path.find("/", 1)] if "/" in path[1:] else path[1:]
+        child = self._answered.get((route, status))
+        if child is None:
+            label = route if route in ROUTES else "other"
+            child = self._requests.labels(label, str(status))
+            if label == route:
+                self._answered[route, status] = child
+        child.observe(seconds)
+
+    def pushed(self, outcome: str) -> None:
+        self._pushes.labels(outcome).inc()
+
+    def collect(self) -> Iterable[Metric]:
+        if self._shared is not None:
+            yield from MultiProcessCollector(None, str(self._shared)).collect()
+        else:
+            yield from self._own.collect()
+
+
+class Exposition:
+    """The whole answer to a scrape."""
+
+    def __init__(self, metrics: Metrics, store: Store, authority: Authority, clock: Clock) -> None:
+        self._metrics = metrics
+        self._store = store
+        self._authority = authority
+        self._clock = clock
+
+    async def read(self) -> bytes:
+        """In Prometheus' text format. Raises StoreUnavailable."""
+        now = self._clock()
+        counts = await self._store.directory.counts()
+        backlog = await self._store.directory.backlog()
+        breaker = await self._store.vault.breaker_opened_at()
+        pushing = [(each.topic, each.not_after) for each in await self._store.vault.push_certificates()]
+        state = [
+            InfoMetricFamily("corral", "The running program.", {"version": __version__}),
+            _gauge("corral_connections", "Connections by phase.", "phase", _phases(counts)),
+            _gauge(
+                "corral_topic_channels", "Channels that a push certificate's topic reaches.", "topic", _topics(counts)
+            ),
+            *_backlog(backlog, now),
+            GaugeMetricFamily("corral_breaker_open", "1 while nobody is told to leave.", int(breaker is not None)),
+            _gauge(
+                "corral_push_certificate_expiry_timestamp_seconds",
+                "When the push certificate of a topic expires.",
+                "topic",
+                ((topic, not_after / SECOND) for topic, not_after in pushing),
+            ),
+            GaugeMetricFamily(
+                "corral_authority_expiry_timestamp_seconds",
+                "When the certificate of the identity authority expires.",
+                _seconds(self._authority.certificate.not_valid_after_utc),
+            ),
+        ]
+        registry = CollectorRegistry()
+        registry.register(_Families([*self._metrics.collect(), *state]))
+        return generate_latest(registry)
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _backlog(backlog: Backlog, now: Instant) -> Iterator[Metric]:
+    age = 0 if backlog.oldest_command is None else max(now - backlog.oldest_command, 0)
+    yield GaugeMetricFamily("corral_commands_open", "Commands in queues, without a result yet.", backlog.commands)
+    yield GaugeMetricFamily(
+        "corral_commands_open_oldest_age_seconds", "How long the oldest of them has been queued.", age / SECOND
+    )
+    yield _gauge("corral_work_waiting", "Background work that waits, by kind.", "kind", backlog.work.items())
+    late = ((kind, max(now - due, 0) / SECOND) for kind, due in backlog.oldest_work.items())
+    yield _gauge("corral_work_lateness_seconds", "How long the oldest of it has been due.", "kind", late)
+
+
+def _phases(counts: dict[str, int]) -> Iterator[tuple[str, float]]:
+    return ((name, count) for name, count in counts.items() if not name.startswith("topics:"))
+
+
+def _topics(counts: dict[str, int]) -> Iterator[tuple[str, float]]:
+    return ((name.removeprefix("topics:"), count) for name, count in counts.items() if name.startswith("topics:"))
+
+
+def _gauge(name: str, meaning: str, label: str, values: Iterable[tuple[str, float]]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, meaning, labels=(label,))
+    for value, amount in values:
+        family.add_metric((value,), amount)
+    return family
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.timestamp()
