@@ -217,6 +217,7 @@ _DURATIONS = {
     "configured_retry",
     "installation_time",
     "not_now_push",
+    "ade_sync_every",
     "keep_results",
     "keep_events",
     "keep_pushes",

@@ -1,6 +1,7 @@
 """The one place that constructs and wires: from settings to a service that listens."""
 
 import asyncio
+import base64
 import contextlib
 import gc
 import secrets
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from corral import __version__
 from corral.apns.client import PushClient
+from corral.dep.client import DepClient
 from corral.http.admin.app import admin_app
 from corral.http.asgi import App
 from corral.http.device.enroll import EnrollPages
@@ -33,6 +35,8 @@ from corral.logs import configure_logs
 from corral.pki.authority import Authority, create_authority, read_authority
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
+from corral.service.ade.automated import AutomatedEnrollment, automated_enrollment
+from corral.service.ade.profiles import Where
 from corral.service.challenges import Challenges
 from corral.service.channel import Channel
 from corral.service.checkin import CheckIn
@@ -103,7 +107,13 @@ async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerat
     """The whole service over an open store, without anything that listens."""
     sealer = _sealer(settings)
     async with _open_store(settings, sealer) as store:
-        yield await _wire(settings, store, clock)
+        client = DepClient(
+            settings.ade_url, trust_pem=settings.ade_ca.read_bytes() if settings.ade_ca is not None else None
+        )
+        try:
+            yield await _wire(settings, store, client, clock)
+        finally:
+            await client.close()
 
 
 def _open_store(
@@ -117,7 +127,7 @@ def _open_store(
     return open_postgres(settings.database, sealer, create=create, pooler=settings.pooler)
 
 
-async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
+async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) -> Corral:
     policy = settings.policy()
     authority = await _read_authority(store)
     challenge_key = await store.vault.get_secret("challenge.key")
@@ -148,7 +158,9 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
     metrics = Metrics(settings.data / SHARED_METRICS if settings.workers > 1 else None)
     pushing = Pushing(store.work, store.vault, store.events, client, clock, metrics.pushed)
     await pushing.load_certificates()
+    ade = _automated(settings, store, dep, authority, clock)
     services = Services(
+        ade=ade,
         enrolling=enrolling,
         commanding=Commanding(store.queue, store.directory, clock),
         operating=Operating(store.directory, store.devices, transitions, enrolling, policy, clock),
@@ -164,7 +176,9 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
     )
     sweeping = Sweeping(store.queue, store.work, transitions, policy, clock)
     retaining = Retaining(store.retention, _keep(settings), clock)
-    worker = Worker(store.work, pushing, sweeping, retaining, contacts, clock)
+    worker = Worker(
+        store.work, pushing, sweeping, retaining, contacts, clock, rounds={"automated-enrollment": ade.syncing.round}
+    )
     store.on_work(worker.wake)
     mdm = MdmRoute(
         CheckIn(transitions),
@@ -198,6 +212,15 @@ async def _wire(settings: Settings, store: Store, clock: Clock) -> Corral:
         both_app=measured(front(direct, [*device, api]), metrics.answered),
         worker=worker,
     )
+
+
+def _automated(
+    settings: Settings, store: Store, client: DepClient, authority: Authority, clock: Clock
+) -> AutomatedEnrollment:
+    """Under a certificate of our own authority a device in Setup Assistant has nothing else to know us by."""
+    anchors = (base64.b64encode(authority.der).decode(),) if settings.tls == "own" else ()
+    where = Where(f"{settings.public_url.rstrip('/')}/enroll/automated", anchors)
+    return automated_enrollment(store, client, where, clock, settings.ade_sync_every)
 
 
 def _sealer(settings: Settings) -> Sealer:

@@ -254,6 +254,13 @@ class Settings(BaseSettings):
     )
     apns_url: Url = Field("https://api.push.apple.com", description="Apple's push service, or a stand-in")
     apns_ca: Path | None = Field(None, description="PEM file of the authority of a stand-in")
+    ade_url: Url = Field(
+        "https://mdmenrollment.apple.com", description="Apple's device enrollment service, or a stand-in"
+    )
+    ade_ca: Path | None = Field(None, description="PEM file of the authority of a stand-in")
+    ade_sync_every: Duration = Field(
+        30 * MINUTE, ge=MINUTE, description="How often each server of automated enrollment is synchronized"
+    )
     max_body: int = Field(16 * 1024 * 1024, ge=64 * 1024, description="Largest message of a device, bytes")
     max_requests: int = Field(1024, ge=1, description="Device requests under way at once; beyond it the answer is 503")
     sealing_key_file: Path = Field(
@@ -346,7 +353,7 @@ def _read_file(data: Path) -> dict[str, Any]:
     for name in ("data", "sealing_key"):
         if name in values:
             raise SettingsError(f"{path} cannot hold {name}; give it on the command line or in the environment.")
-    for name in ("admin_socket", "tls_certificate", "tls_key", "apns_ca", "sealing_key_file"):
+    for name in ("admin_socket", "tls_certificate", "tls_key", "apns_ca", "ade_ca", "sealing_key_file"):
         if isinstance(values.get(name), str):
             values[name] = data / values[name]
     authorities = values.get("authorities")

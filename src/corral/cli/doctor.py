@@ -1,6 +1,7 @@
 """`corral doctor`: what stands between this installation and a first real device."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +32,7 @@ def doctor(
 
     On the installation itself (--data) it looks at files and disk too, and works while the service is down.
     """
-    from corral.cli.examining import installation, outside, service
+    from corral.cli.examining import automated, installation, outside, service
 
     findings: list[Finding] = []
     public_url, access = "", None
@@ -44,11 +45,12 @@ def doctor(
     else:
         access = choose(url, token_file, None, ca)
         public_url = access.url if isinstance(access, OverHttp) else ""
-    status, authority = _ask(access, findings)
+    status, authority, servers = _ask(access, findings)
     if public_url:
         findings += outside.examine(public_url, authority)
     if status is not None:
         findings += service.examine(status)
+        findings += automated.examine(servers, datetime.fromisoformat(status["time"]))
     if as_json:
         from corral.cli.pages.writing import print_json
 
@@ -70,19 +72,23 @@ def _settings(data: Path) -> "Settings":
         raise UsageFailure(str(error)) from None
 
 
-def _ask(access: Access, findings: list[Finding]) -> tuple[dict[str, Any] | None, str]:
-    """The service's own account of itself, and the PEM of its authority; a finding where it does not answer."""
+def _ask(access: Access, findings: list[Finding]) -> tuple[dict[str, Any] | None, str, list[Any]]:
+    """The service's own account of itself, the PEM of its authority, its servers of automated enrollment.
+
+    A finding where it does not answer.
+    """
     from corral.cli.reach.api import Api
 
     try:
         with Api(access) as api:
             status, authority = api.get("/status"), api.get("/authority")
+            servers = api.get("/ade/servers")["servers"]
     except Failure as failure:
         what, _, remedy = str(failure).partition("; ")
         findings.append(fail("service", what.rstrip("."), remedy or "see that it runs, and who may ask it."))
-        return None, ""
+        return None, "", []
     findings.append(ok("service", f"runs, version {status['version']}"))
-    return status, authority["certificate"]
+    return status, authority["certificate"], servers
 
 
 def _write(findings: list[Finding]) -> None:

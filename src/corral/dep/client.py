@@ -46,20 +46,26 @@ class DepClient:
 
     def __init__(self, url: str, *, trust_pem: bytes | None = None, clock: Callable[[], float] = time.time) -> None:
         self._url = url.rstrip("/")
-        context = ssl.create_default_context(cadata=trust_pem.decode("ascii") if trust_pem is not None else None)
-        self._http = httpx.AsyncClient(verify=context, timeout=TIMEOUT, trust_env=trust_pem is None)
+        self._trust_pem = trust_pem
+        self._http: httpx.AsyncClient | None = None
         self._clock = clock
         self._lines: dict[tuple[str, str], DepLine] = {}
 
     def line(self, token: ServerToken) -> "DepLine":
         """The same line for the same token, so that its session is kept."""
+        if self._http is None:
+            # Not before it is needed: reading all authorities of the system takes a while.
+            trust = None if self._trust_pem is None else self._trust_pem.decode("ascii")
+            context = ssl.create_default_context(cadata=trust)
+            self._http = httpx.AsyncClient(verify=context, timeout=TIMEOUT, trust_env=trust is None)
         key = token.consumer_key, token.access_token
         if key not in self._lines:
             self._lines[key] = DepLine(self._http, self._url, token, self._clock)
         return self._lines[key]
 
     async def close(self) -> None:
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
 
 class DepLine:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from corral.service.ade.automated import AutomatedEnrollment
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
@@ -18,6 +19,7 @@ from corral.store.vault import Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
+    ade: AutomatedEnrollment
     enrolling: Enrolling
     commanding: Commanding
     operating: Operating

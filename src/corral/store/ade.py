@@ -151,7 +151,7 @@ class AdeStore(Protocol):
 
     async def put_state(self, state: SyncState) -> None: ...
 
-    async def take(self, devices: Sequence[AdeDevice], state: SyncState) -> None:
+    async def take(self, devices: Sequence[AdeDevice], state: SyncState | None) -> None:
         """Devices of a page and the cursor after it, in one commit: neither is ever ahead of the other."""
         ...
 

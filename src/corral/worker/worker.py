@@ -1,7 +1,7 @@
 """The background of a process: pushes as they come due, contacts once a second, sweeps now and then."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -35,7 +35,9 @@ class Worker:
         contacts: ContactBook,
         clock: Clock,
         sweep_every: float = 30.0,
+        rounds: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
     ) -> None:
+        """`rounds`: what else is done as often as the sweeps, by its name in the log."""
         self._work = work
         self._pushing = pushing
         self._sweeping = sweeping
@@ -43,6 +45,7 @@ class Worker:
         self._contacts = contacts
         self._clock = clock
         self._sweep_every = sweep_every
+        self._rounds = rounds or {}
         self._woken = {kind: asyncio.Event() for kind in PUSH_KINDS}
 
     def wake(self, kind: str) -> None:
@@ -58,6 +61,8 @@ class Worker:
             group.create_task(self._every(self._sweep_every, "sweep", self._sweeping.sweep))
             group.create_task(self._every(FORGET_EVERY, "retention", self._retaining.round))
             group.create_task(self._every(self._sweep_every, "certificates", self._pushing.load_certificates))
+            for name, act in self._rounds.items():
+                group.create_task(self._every(self._sweep_every, name, act))
 
     async def finish(self) -> None:
         """After the last answer: write what is gathered in memory."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from contract import values as v
 from corral.http.admin.endpoint import File
 from corral.http.admin.openapi import describe
 from corral.http.admin.routes import ENDPOINTS
@@ -90,7 +91,15 @@ async def test_answers_are_what_it_tells(installation: Installation) -> None:
     await installation.device(Phase.AUTHENTICATING)
     link = (await installation.post("/links", {"uses": None}))["link"]["id"]
     sent = await installation.post("/commands", {"devices": [device], "request_type": "ProfileList"})
+    ade = installation.corral.store.ade
+    await installation.post("/ade/servers", {"name": "main"})
+    await ade.put_profile(v.ade_profile("standard", "main"))
+    await ade.put_rules("main", [v.ade_rule(server="main")])
+    await ade.take([v.ade_device(device, "main")], None)
+    await ade.assign([v.assignment(device, "main")])
     values = {
+        "server": "main",
+        "profile": "standard",
         "link": link,
         "device": device,
         "command": sent["command_uuid"],

@@ -2,6 +2,9 @@
 
 from corral.http.admin.endpoint import Endpoint
 from corral.http.admin.resources import (
+    ade_devices,
+    ade_profiles,
+    ade_servers,
     commands,
     devices,
     installation,
@@ -49,4 +52,29 @@ ENDPOINTS = (
     Endpoint("GET", "/tokens", tokens.list_tokens, "Bearer tokens of this API"),
     Endpoint("POST", "/tokens", tokens.create_token, "Make a bearer token", 201),
     Endpoint("DELETE", "/tokens/{token}", tokens.revoke_token, "Revoke a bearer token", 204),
+    Endpoint("GET", "/ade/servers", ade_servers.list_servers, "Servers of automated enrollment"),
+    Endpoint("POST", "/ade/servers", ade_servers.add_server, "Add one, with a key of its own", 201),
+    Endpoint("GET", "/ade/servers/{server}", ade_servers.show_server, "A server, and how its synchronization goes"),
+    Endpoint("DELETE", "/ade/servers/{server}", ade_servers.remove_server, "Forget a server", 204),
+    Endpoint("POST", "/ade/servers/{server}/token", ade_servers.import_token, "Import its token from Apple's portal"),
+    Endpoint("POST", "/ade/servers/{server}/sync", ade_servers.sync_server, "Synchronize with Apple now"),
+    Endpoint(
+        "POST", "/ade/servers/{server}/discovery", ade_servers.register_discovery, "Register a discovery URL", 204
+    ),
+    Endpoint("GET", "/ade/servers/{server}/profiles", ade_profiles.list_profiles, "Its profiles"),
+    Endpoint("POST", "/ade/servers/{server}/profiles", ade_profiles.define_profile, "Define a profile at Apple", 201),
+    Endpoint("GET", "/ade/servers/{server}/profiles/{profile}", ade_profiles.show_profile, "One profile"),
+    Endpoint(
+        "DELETE", "/ade/servers/{server}/profiles/{profile}", ade_profiles.remove_profile, "Forget a profile", 204
+    ),
+    Endpoint("POST", "/ade/servers/{server}/default", ade_profiles.set_default, "Which profile no rule gives out"),
+    Endpoint("GET", "/ade/servers/{server}/rules", ade_profiles.list_rules, "Which devices get which profile"),
+    Endpoint("POST", "/ade/servers/{server}/rules", ade_profiles.set_rules, "Set all rules of a server"),
+    Endpoint("POST", "/ade/servers/{server}/assign", ade_devices.assign_devices, "Give devices a profile"),
+    Endpoint("POST", "/ade/servers/{server}/unassign", ade_devices.unassign_devices, "Take their profile away"),
+    Endpoint("POST", "/ade/servers/{server}/release", ade_devices.release_devices, "Leave devices to the rules again"),
+    Endpoint("POST", "/ade/servers/{server}/disown", ade_devices.disown_devices, "Give devices up for ever"),
+    Endpoint("POST", "/ade/servers/{server}/lock", ade_devices.lock_device, "Activation Lock for the organization"),
+    Endpoint("GET", "/ade/devices", ade_devices.list_ade_devices, "Devices that Apple lists"),
+    Endpoint("GET", "/ade/devices/{device}", ade_devices.show_ade_device, "A device, by serial number"),
 )

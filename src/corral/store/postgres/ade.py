@@ -93,11 +93,12 @@ class PostgresAde:
     async def put_state(self, state: SyncState) -> None:
         await self._put(_PUT_STATE, [rows.state_row(state)])
 
-    async def take(self, devices: Sequence[AdeDevice], state: SyncState) -> None:
+    async def take(self, devices: Sequence[AdeDevice], state: SyncState | None) -> None:
         async def take(write: Write) -> None:
             if devices:
                 await write.sql.run(_PUT_DEVICES, *transposed(map(rows.device_row, devices)))
-            await write.sql.run(_PUT_STATE, *transposed([rows.state_row(state)]))
+            if state is not None:
+                await write.sql.run(_PUT_STATE, *transposed([rows.state_row(state)]))
 
         await self._database.write(take)
 

@@ -85,11 +85,12 @@ class SqliteAde:
     async def put_state(self, state: SyncState) -> None:
         await self._execute(_PUT_STATE, [rows.state_row(state)])
 
-    async def take(self, devices: Sequence[AdeDevice], state: SyncState) -> None:
+    async def take(self, devices: Sequence[AdeDevice], state: SyncState | None) -> None:
         def take(write: Write) -> None:
             for each in devices:
                 write.sql.execute(_PUT_DEVICE, rows.device_row(each))
-            write.sql.execute(_PUT_STATE, rows.state_row(state))
+            if state is not None:
+                write.sql.execute(_PUT_STATE, rows.state_row(state))
 
         await self._database.write(take)
 

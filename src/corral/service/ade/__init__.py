@@ -1,0 +1,1 @@
+"""Automated Device Enrollment: servers and their tokens, devices that Apple lists, and the profile that each gets."""
