@@ -17,7 +17,7 @@ from benchmarks.floors import bare_route, echo
 from benchmarks.identity import Proof
 from benchmarks.load import LoadGenerator
 from benchmarks.profiling import profiled
-from benchmarks.questions import clients, order, overload, starting
+from benchmarks.questions import clients, growth, order, overload, reach, starting, workers
 from benchmarks.questions.ground import Finding, Ground, Sizes
 from benchmarks.report import Report, Row
 from benchmarks.signing import Workshop
@@ -29,6 +29,9 @@ QUESTIONS: Final[Mapping[str, Callable[[Ground], Awaitable[Finding]]]] = {
     "clients": clients.measure,
     "overload": overload.measure,
     "order": order.measure,
+    "reach": reach.measure,
+    "growth": growth.measure,
+    "workers": workers.measure,
 }
 """In the order in which they are asked, each of a copy of the same installation."""
 
@@ -72,7 +75,8 @@ async def run(plan: Plan, database: str, folder: Path) -> Report:
             if plan.only in (None, *WORKLOADS):
                 await _work(plan, ground, proof, report)
         for name, ask in QUESTIONS.items():
-            if plan.wants(name):
+            # The embedded database is one process's.
+            if plan.wants(name) and (name != "workers" or database == "postgres"):
                 _say(f"{name} ...")
                 report.findings.append(await ask(ground))
     return report

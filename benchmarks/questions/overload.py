@@ -1,6 +1,5 @@
 """What happens beyond what the service can commit: quick refusals, memory that stays, and recovery?"""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +7,7 @@ from typing import Final
 from benchmarks.load import Job, percentile
 from benchmarks.questions.clients import token_scripts
 from benchmarks.questions.ground import MIB, Ground, table
-from benchmarks.site import Site
+from benchmarks.questions.watching import Memory, watched
 from benchmarks.workloads import enroll, idle_scripts
 
 LIMIT: Final = 256
@@ -21,7 +20,7 @@ LEAST_RECOVERY: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """Rates a second, times in milliseconds, memory in bytes: before, at most meanwhile, and after."""
+    """Rates a second, times in milliseconds."""
 
     accepted: float
     refused: float
@@ -29,14 +28,13 @@ class Overload:
     refused_p99: float
     before: float
     after: float
-    memory: tuple[int, int, int]
+    memory: Memory
 
     def lines(self) -> Sequence[str]:
-        start, most, end = (each / MIB for each in self.memory)
         rows = [
             ("TokenUpdates taken", f"{self.accepted:,.0f}/s, p99 {self.accepted_p99:.0f} ms"),
             ("answered 503", f"{self.refused:,.0f}/s, p99 {self.refused_p99:.0f} ms"),
-            ("RSS MB before, at most, after", f"{start:.0f}, {most:.0f}, {end:.0f}"),
+            ("RSS MB before, at most, after", self.memory.text()),
             (
                 "polls of 64 clients before and right after",
                 f"{self.before:,.0f}/s, {self.after:,.0f}/s, none refused after",
@@ -51,8 +49,8 @@ class Overload:
             short.append(f"{CLIENTS:,} clients were not refused anything beyond {LIMIT} requests under way")
         if self.refused_p99 > self.accepted_p99:
             short.append(f"a refusal took {self.refused_p99:.0f} ms (p99), longer than what was taken")
-        if self.memory[1] - self.memory[0] > MOST_GROWTH:
-            short.append(f"memory grew by {(self.memory[1] - self.memory[0]) / MIB:.0f} MB under overload")
+        if self.memory.growth > MOST_GROWTH:
+            short.append(f"memory grew by {self.memory.growth / MIB:.0f} MB under overload")
         if self.after < LEAST_RECOVERY * self.before:
             short.append(f"after the overload {self.after:,.0f} polls a second, before {self.before:,.0f}")
         return short
@@ -73,11 +71,8 @@ async def measure(ground: Ground) -> Overload:
         # The first crowd of connections takes its buffers, which the process keeps: that is no growth.
         crowd = Job(site.port, tokens, 10**6, seconds / 4, CLIENTS, refusable=True)
         await ground.generator.play(crowd)
-        memory = site.usage().memory
-        most = _Most(site)
-        watching = asyncio.create_task(most.watch())
-        played = await ground.generator.play(Job(site.port, tokens, 10**6, seconds, CLIENTS, refusable=True))
-        watching.cancel()
+        async with watched(site) as memory:
+            played = await ground.generator.play(Job(site.port, tokens, 10**6, seconds, CLIENTS, refusable=True))
         after = await site.play(polls, times=1000, seconds=seconds / 2)
         return Overload(
             accepted=played.rate,
@@ -86,18 +81,5 @@ async def measure(ground: Ground) -> Overload:
             refused_p99=percentile(played.refused, 99),
             before=before.rate,
             after=after.rate,
-            memory=(memory, max(most.memory, memory), site.usage().memory),
+            memory=memory,
         )
-
-
-class _Most:
-    """The most memory that was seen."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self.memory = 0
-
-    async def watch(self) -> None:
-        while True:
-            self.memory = max(self.memory, self._site.usage().memory)
-            await asyncio.sleep(0.05)

@@ -3,17 +3,31 @@
 import asyncio
 from array import array
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from benchmarks.embedded import Embedded
+from benchmarks.fleet import make_fleet
+from benchmarks.floors import Floor
 from benchmarks.load import Job, LoadFailed, LoadGenerator, percentile
 from benchmarks.plot import Series, lines
 from benchmarks.processes import child, wait_for_port
 from benchmarks.questions.clients import Clients, Point
+from benchmarks.questions.ground import QUICK, Ground
+from benchmarks.questions.growth import Cost, Growth
 from benchmarks.questions.order import Order
 from benchmarks.questions.overload import MOST_GROWTH, Overload
+from benchmarks.questions.reach import MOST_SLOWER, Polls, Reach
 from benchmarks.questions.starting import MOST_SECONDS, Starting
+from benchmarks.questions.watching import Memory
+from benchmarks.questions.workers import Workers
+from benchmarks.signing import Workshop
+from benchmarks.stand_in import Seen
+from benchmarks.workloads import Extent, Measured, enroll, one_command
 
+from benchmarks import crowd
 from corral.cli.process import free_port
 
 REQUEST = b"PUT /mdm HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -24,7 +38,7 @@ CALM = Overload(
     refused_p99=100.0,
     before=20_000.0,
     after=19_000.0,
-    memory=(100, 120, 110),
+    memory=Memory(100, 120, 110),
 )
 
 
@@ -44,10 +58,10 @@ def test_throughput_that_collapses_is_named() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"refused": 0.0}, {"refused_p99": 301.0}, {"after": 9_000.0}, {"memory": (100, 101 + MOST_GROWTH, 100)}],
+    [{"refused": 0.0}, {"refused_p99": 301.0}, {"after": 9_000.0}, {"memory": Memory(100, 101 + MOST_GROWTH, 100)}],
     ids=lambda change: next(iter(change)),
 )
-def test_an_overload_that_does_more_than_refuse_is_named(change: dict[str, float]) -> None:
+def test_an_overload_that_does_more_than_refuse_is_named(change: dict[str, Any]) -> None:
     assert not CALM.shortcomings()
     assert len(replace(CALM, **change).shortcomings()) == 1
 
@@ -57,6 +71,63 @@ def test_a_device_that_got_something_else_is_named() -> None:
     (found,) = Order(devices=10, seconds=1.0, wrong=["A: queued [1], got [1, 1]"]).shortcomings()
     assert "1 of 10" in found
     assert "got [1, 1]" in found
+
+
+def test_what_reaches_a_fleet_too_slowly_is_named() -> None:
+    polls = Polls(rate=1000.0, p50=1.0, p99=6.0)
+    reach = Reach(
+        crowd=100_000,
+        queueing=1.9,
+        pushing=59.0,
+        seen=Seen(accepted=100_000, connections=1),
+        memory=Memory(0, 1, 1),
+        statements=(10, 200),
+        usual=polls,
+        while_queueing=replace(polls, p99=12.0),
+        while_pushing=polls,
+    )
+    assert not reach.shortcomings()
+    for change in (
+        {"queueing": 2.1},
+        {"pushing": 61.0},
+        {"seen": Seen(accepted=100_000, connections=2)},
+        {"while_queueing": replace(polls, p99=6.0 * MOST_SLOWER + 1)},
+    ):
+        assert len(replace(reach, **change).shortcomings()) == 1
+
+
+def test_a_poll_that_grows_dearer_with_the_database_is_named() -> None:
+    costs = [Cost("a few", 1000.0, 0.1, 1.0), Cost("many", 900.0, 0.12, 1.2)]
+    assert not Growth(costs).shortcomings()
+    (found,) = Growth([*costs, Cost("most", 500.0, 0.2, 2.0)]).shortcomings()
+    assert "most" in found
+
+
+def test_polls_of_two_processes_are_held_against_two_bare_routes() -> None:
+    row = Measured("idle polls", "header", 3000, 1.0, 0.1, 0.0, 0.1, (1, 1), array("d", [0.001] * 3000))
+    assert not Workers(Floor(10_000, 0.02), [row]).shortcomings()
+    assert Workers(Floor(20_000, 0.02), [row]).shortcomings()
+
+
+async def test_a_crowd_is_connected_and_can_be_pushed_and_has_a_history(tmp_path: Path) -> None:
+    backend = Embedded(tmp_path / "fleet")
+    with Workshop() as workshop, LoadGenerator() as generator:
+        fleet = await make_fleet(tmp_path / "fleet", backend, 4, 1, workshop)
+        ground = Ground(fleet, tmp_path, backend, workshop, generator, 2, QUICK)
+        place = ground.place("crowded")
+        async with ground.site(place) as site:
+            await enroll(site)
+            await one_command(site, Extent(seconds=1.0, rounds=1, endurance=0))
+        crowd.fill(backend, place.data, range(3, 23), ground.sealer())
+        crowd.fill_history(backend, place.data, [crowd.connection_id(3), crowd.connection_id(4)], 5)
+        async with backend.open_store(place.data, ground.sealer()) as store:
+            assert (await store.directory.counts())["connected"] == 24
+            targets = await store.work.push_targets([crowd.connection_id(7)])
+            assert [(each.token, each.magic) for each in targets] == [(crowd.token(7), crowd.MAGIC)]
+            device = crowd.device_id(3)
+            listed = await store.queue.list(device_id=device, command_uuid=None, state=None, before=None, limit=100)
+            assert len(listed) == 5
+            assert {each.result_status for each in listed} == {"Acknowledged"}
 
 
 def test_percentiles_are_in_milliseconds() -> None:
