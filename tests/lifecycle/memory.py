@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from corral.apple.report import Status
-from corral.lifecycle.change import Change, Event, Result, Work
+from corral.lifecycle.change import Change, Event, Result, Room, Work
 from corral.lifecycle.queue import next_delivery
 from corral.lifecycle.state import (
     FOREVER,
@@ -203,9 +203,14 @@ class MemoryStore:
             revoked = kept is not None and kept.status is CertificateStatus.REVOKED
             if revoked and certificate.status is not CertificateStatus.REVOKED:
                 return False
-        if change.unenrolling is not None and self.breaker_open:
+        if change.unenrolling is not None and not self._may_leave(change.unenrolling, change.room):
             return False
         return self._one_life_each(self.connections | {c.id: c for c in change.connections})
+
+    def _may_leave(self, key: str, room: Room | None) -> bool:
+        if self.breaker_open or room is None:
+            return not self.breaker_open
+        return len({each for each, at in self.unenrolling if at >= room.since and each != key}) < room.limit
 
     @staticmethod
     def _one_life_each(connections: dict[str, Connection]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from corral.apple.report import Status
-from corral.lifecycle.change import NOTHING, Answer, Change, Enqueue, Escrow, Event, Result, Work, merge
+from corral.lifecycle.change import NOTHING, Answer, Change, Enqueue, Escrow, Event, Result, Room, Work, merge
 from corral.lifecycle.message import Reported
 from corral.lifecycle.state import Consequence, EscrowKind, Phase
 from lifecycle import arrange as a
@@ -32,6 +32,7 @@ FULL = Change(
     retire=("life", b"fingerprint"),
     at=a.NOW,
     unenrolling="life",
+    room=Room(a.NOW, 3),
     trip_breaker=True,
     events=(Event(type="x", at=a.NOW),),
     work=(Work(kind="push", key="life", due_at=a.NOW),),

@@ -76,13 +76,22 @@ class Enqueue:
     expires_at: Instant | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the breaker allows: `limit` distinct connections told to leave at `since` or later, with the new one."""
+
+    since: Instant
+    limit: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Rows to put, whole, if the device (and the grant) are still at the version that was read.
 
     `expects` 0: the device must not exist yet. Puts are upserts by key. The store counts the device's version up,
-    whatever `device.version` says. It checks that the versions fit, that a link has a use left, and that a device
-    has one connected life at most, in the same transaction; if not it writes nothing and says `Stale`.
+    whatever `device.version` says. It checks that the versions fit, that a link has a use left, that a device
+    has one connected life at most, and that the breaker is closed and has `room` for one more that is told to leave,
+    in the same transaction; if not it writes nothing and says `Stale`.
     """
 
     device_id: str | None = None
@@ -105,6 +114,8 @@ class Change:
     at: Instant = 0
     unenrolling: str | None = None
     """A connection that counts towards the breaker."""
+    room: Room | None = None
+    """For `unenrolling`: several processes may have decided at once, each on what it had read."""
     trip_breaker: bool = False
     events: tuple[Event, ...] = ()
     work: tuple[Work, ...] = ()
@@ -139,6 +150,7 @@ def merge(first: Change, then: Change) -> Change:
         retire=then.retire or first.retire,
         at=max(first.at, then.at),
         unenrolling=then.unenrolling or first.unenrolling,
+        room=then.room or first.room,
         trip_breaker=first.trip_breaker or then.trip_breaker,
         events=(*first.events, *then.events),
         work=(*first.work, *then.work),

@@ -22,7 +22,7 @@ from corral.lifecycle.state import (
     Renewal,
     Snapshot,
 )
-from corral.lifecycle.unenroll import would_trip
+from corral.lifecycle.unenroll import room, would_trip
 
 FIRST = 1000
 """The priority of RemoveProfile and of a renewal: before everything that people queue."""
@@ -83,7 +83,7 @@ def _end_current(
         request = replace(request, deadline=moment.now)
     change = _put(replace(life, phase=Phase.ENDING, end_request=request, renewal=None), device, by, moment)
     if not profile_identifier:
-        return replace(change, unenrolling=life.id)
+        return replace(change, unenrolling=life.id, room=room(policy, moment.now))
     remove = command.build(moment.fresh_id().upper(), "RemoveProfile", {"Identifier": profile_identifier})
     queued = Enqueue(
         channel_id=life.id,
@@ -96,6 +96,7 @@ def _end_current(
     return replace(
         change,
         unenrolling=life.id,
+        room=room(policy, moment.now),
         enqueue=(queued,),
         work=(Work(kind=PUSH, key=life.id, due_at=moment.now),),
     )

@@ -6,7 +6,7 @@ makes either answer, and a test walks the routes and the source for it.
 """
 
 from corral.apple.enrollment_error import JSON_TYPE, UnrecognizedDevice, understands_unrecognized
-from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event
+from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, Room
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import Breaker, Connection, Device, Instant
 
@@ -52,12 +52,17 @@ def unenroll(
         connection_id=connection_id,
         data={"answer": "403 com.apple.unrecognized.device" if by_document else "401", "why": why},
     )
-    return Decision(_leave(by_document, why), Change(unenrolling=key, events=(served,)))
+    return Decision(_leave(by_document, why), Change(unenrolling=key, room=room(policy, now), events=(served,)))
 
 
 def would_trip(breaker: Breaker, key: str, policy: Policy) -> bool:
     """Whether one more connection told to leave is more than the policy allows within its window."""
     return key not in breaker.counted and len(breaker.counted) >= policy.breaker_limit
+
+
+def room(policy: Policy, now: Instant) -> Room:
+    """The same for the commit, which counts again: others may have told others to leave since the snapshot."""
+    return Room(now - policy.breaker_window, policy.breaker_limit)
 
 
 def _leave(by_document: bool, why: str) -> Answer:

@@ -46,6 +46,7 @@ _USE_LINK = (
 )
 
 _BREAKER = "SELECT opened_at FROM breaker FOR UPDATE"
+_COUNTED = "SELECT connection_id, at FROM unenrolling WHERE at >= $1 ORDER BY at DESC LIMIT 10000"
 _TRIP = "UPDATE breaker SET opened_at = coalesce(opened_at, $1)"
 _UNENROLLING = upsert("unenrolling", "connection_id at", "connection_id", at="greatest(unenrolling.at, excluded.at)")
 
@@ -188,7 +189,7 @@ async def _use_links(sql: Session, members: Sequence[Member]) -> None:
 
 
 async def _mind_breaker(sql: Session, members: Sequence[Member]) -> None:
-    """With the breaker open nobody else is told to leave: what says so was decided before it opened."""
+    """With the breaker open, or full by now, nobody else is told to leave: what says so was decided before."""
     leaving = [member for member in members if member.change.unenrolling is not None]
     tripping = [member for member in members if member.change.trip_breaker]
     if not leaving and not tripping:
@@ -196,6 +197,9 @@ async def _mind_breaker(sql: Session, members: Sequence[Member]) -> None:
     breaker = await sql.one(_BREAKER)
     if leaving and breaker is not None and breaker[0] is not None:
         raise Unfit(leaving)
+    excess = await _without_room(sql, leaving)
+    if excess:
+        raise Unfit(excess)
     latest: dict[str, Instant] = {}
     for member in leaving:
         key = member.change.unenrolling or ""
@@ -204,3 +208,19 @@ async def _mind_breaker(sql: Session, members: Sequence[Member]) -> None:
         await sql.run(_UNENROLLING, *transposed(sorted(latest.items())))
     if tripping:
         await sql.run(_TRIP, min(member.at for member in tripping))
+
+
+async def _without_room(sql: Session, leaving: Sequence[Member]) -> list[Member]:
+    """Those that are one too many, counted in order; the breaker is locked, so nobody else counts meanwhile."""
+    since = [member.change.room.since for member in leaving if member.change.room is not None]
+    if not since:
+        return []
+    told: dict[str, Instant] = dict(await sql.all(_COUNTED, min(since)))
+    excess: list[Member] = []
+    for member in leaving:
+        key, room = member.change.unenrolling or "", member.change.room
+        if room is not None and sum(at >= room.since for each, at in told.items() if each != key) >= room.limit:
+            excess.append(member)
+        else:
+            told[key] = max(member.at, told.get(key, 0))
+    return excess

@@ -3,7 +3,7 @@
 import hashlib
 
 from corral.apple.report import Status
-from corral.lifecycle.change import Change, Enqueue, Escrow, Event, Result, Work
+from corral.lifecycle.change import Change, Enqueue, Escrow, Event, Result, Room, Work
 from corral.lifecycle.state import (
     FOREVER,
     Certificate,
@@ -80,6 +80,7 @@ _NEW_DELIVERY = (
     " expires_at, queued_at) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _UNENROLLING = upsert("unenrolling", "connection_id at", "connection_id", at="max(at, excluded.at)")
+_COUNTED = "SELECT count(*) FROM unenrolling WHERE at >= ? AND connection_id <> ?"
 _TRIP = "UPDATE breaker SET opened_at = coalesce(opened_at, ?)"
 _IS_TRIPPED = "SELECT 1 FROM breaker WHERE opened_at IS NOT NULL"
 _NEW_EVENT = insert("event", rows.EVENT)
@@ -130,7 +131,7 @@ def apply(write: Write, sealer: Sealer, change: Change) -> None:
         write.sql.execute(_USE_LINK, (change.link_used,))
         _expect_one(write)
     if change.unenrolling is not None:
-        _count_unenrolling(write, change.unenrolling, at)
+        _count_unenrolling(write, change.unenrolling, change.room, at)
     if change.trip_breaker:
         write.sql.execute(_TRIP, (at,))
     add_events(write, change.events)
@@ -262,8 +263,12 @@ def _enqueue(write: Write, queued: Enqueue, at: Instant) -> None:
     )
 
 
-def _count_unenrolling(write: Write, key: str, at: Instant) -> None:
-    """With the breaker open nobody else is told to leave: this was decided before it opened."""
+def _count_unenrolling(write: Write, key: str, room: Room | None, at: Instant) -> None:
+    """With the breaker open, or full by now, nobody else is told to leave: this was decided before."""
     if write.sql.execute(_IS_TRIPPED).fetchone() is not None:
         raise Conflict
+    if room is not None:
+        counted = write.sql.execute(_COUNTED, (room.since, key)).fetchone()
+        if counted is None or counted[0] >= room.limit:
+            raise Conflict
     write.sql.execute(_UNENROLLING, (key, at))
