@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from corral.apple.report import Status
-from corral.lifecycle.change import NOTHING, Answer, Change, Enqueue, Escrow, Event, Result, Room, Work, merge
+from corral.lifecycle.change import NOTHING, Answer, Change, Enqueue, Escrow, Event, Result, Room, Work, merge, news
 from corral.lifecycle.message import Reported
 from corral.lifecycle.state import Consequence, EscrowKind, Phase
 from lifecycle import arrange as a
@@ -80,6 +80,17 @@ def test_later_rows_win_and_lists_are_kept_in_order() -> None:
     assert merged.silence == ("older", "life")
     assert merged.enqueue == (ENQUEUE, ENQUEUE)
     assert merged.at == a.NOW + 1
+
+
+def test_what_stays_as_it_was_read_is_not_written_again() -> None:
+    snapshot = a.seen(lives=(a.life(), a.life("older", phase=Phase.ENDED)))
+    assert snapshot.device is not None
+    ended = a.life(phase=Phase.ENDED)
+    change = replace(FULL, device=snapshot.device, connections=(a.life(), a.life("new")))
+    assert news(change, snapshot) == replace(change, device=None, connections=(a.life("new"),))
+    changed = replace(change, device=a.device(name="another"), connections=(ended, a.life("new")))
+    assert news(changed, snapshot) == changed
+    assert news(NOTHING, snapshot) == NOTHING
 
 
 def test_a_change_is_empty_if_nothing_would_be_written() -> None:

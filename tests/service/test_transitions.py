@@ -225,6 +225,25 @@ async def test_nobody_is_told_to_leave_who_was_unblocked_meanwhile() -> None:
     assert store.unenrolling == []
 
 
+async def test_a_new_token_writes_its_channel_and_nothing_that_stays_as_it_was() -> None:
+    service = Service()
+    written: list[Change] = []
+
+    class Watched(Racing):
+        async def commit(self, change: Change) -> CommitOutcome:
+            written.append(change)
+            return await super().commit(change)
+
+    store = Watched()
+    vars(store).update(vars(service.store))
+    service.transitions = Transitions(store, service.book, Policy(), service.clock)
+    assert await service.say(a.token_update(token=b"another")) == ACCEPTED
+    (change,) = written
+    assert (change.device, change.connections) == (None, ())
+    assert [channel.token for channel in change.channels] == [b"another"]
+    assert change.expects > 0
+
+
 # What people do
 
 

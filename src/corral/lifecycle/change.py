@@ -14,6 +14,7 @@ from corral.lifecycle.state import (
     EscrowKind,
     Grant,
     Instant,
+    Snapshot,
 )
 
 
@@ -155,6 +156,15 @@ def merge(first: Change, then: Change) -> Change:
         events=(*first.events, *then.events),
         work=(*first.work, *then.work),
     )
+
+
+def news(change: Change, snapshot: Snapshot) -> Change:
+    """The change without the device and the lives that stay as they were read; its version holds them anyway."""
+    device = change.device if change.device != snapshot.device else None
+    connections = tuple(life for life in change.connections if life not in snapshot.lives)
+    if device is change.device and len(connections) == len(change.connections):
+        return change
+    return replace(change, device=device, connections=connections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from corral.lifecycle.change import Answer, Change, Decision, NextCommand
+from corral.lifecycle.change import Answer, Change, Decision, NextCommand, news
 from corral.lifecycle.decide import decide
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.message import Message
@@ -76,8 +76,11 @@ class Transitions:
     def _decide(self, snapshot: Snapshot, message: Message, identity: Identity) -> Decision:
         now = moment(self._clock)
         decision = decide(snapshot, message, identity, self._policy, now)
-        events = self._remarks.thin(decision.change.events, identity.fingerprint, now.now)
-        return replace(decision, change=replace(decision.change, events=events))
+        change = news(decision.change, snapshot)
+        events = self._remarks.thin(change.events, identity.fingerprint, now.now)
+        if events != change.events:
+            change = replace(change, events=events)
+        return Decision(decision.answer, change)
 
     def _note(self, snapshot: Snapshot, change: Change, contact: Contact) -> None:
         """Heard, on the life that this message began or belongs to; a clone is not its owner."""

@@ -29,6 +29,10 @@ _COUNT_UP = (
     + ", ".join(f"{name} = CASE WHEN a.put THEN a.{name} ELSE d.{name} END" for name in _DESCRIBED)
     + f" FROM {arrays(_FENCED)} WHERE {same('d.id', 'a.id')} AND d.version = a.expects RETURNING d.id"
 )
+_COUNT_ONE_UP = (
+    f"UPDATE device AS d SET version = d.version + 1 FROM {arrays('expects id')} WHERE {same('d.id', 'a.id')}"
+    " AND d.version = a.expects RETURNING d.id"
+)
 _NEW_DEVICE = insert("device", rows.DEVICE, "ON CONFLICT DO NOTHING RETURNING id")
 _PUT_ANY_DEVICE = upsert("device", rows.DEVICE, "id", version="device.version + 1")
 _HAS_DEVICE = "SELECT id FROM device WHERE id = ANY ($1::text[])"
@@ -46,7 +50,7 @@ _USE_LINK = (
 )
 
 _BREAKER = "SELECT opened_at FROM breaker FOR UPDATE"
-_COUNTED = "SELECT connection_id, at FROM unenrolling WHERE at >= $1 ORDER BY at DESC LIMIT 10000"
+_COUNTED = "SELECT connection_id, at FROM unenrolling WHERE at >= $1"
 _TRIP = "UPDATE breaker SET opened_at = coalesce(opened_at, $1)"
 _UNENROLLING = upsert("unenrolling", "connection_id at", "connection_id", at="greatest(unenrolling.at, excluded.at)")
 
@@ -120,8 +124,7 @@ async def _pass_devices(sql: Session, members: Sequence[Member]) -> set[int]:
             group[change.device_id] = member
     stale: set[int] = set()
     if known:
-        found = await sql.all(_COUNT_UP, *transposed(_fence(member.change) for member in known.values()))
-        stale |= _missing(known, found)
+        stale |= _missing(known, await _count_up(sql, [member.change for member in known.values()]))
     if new:
         found = await sql.all(_NEW_DEVICE, *transposed(_first_version(member.change) for member in new.values()))
         stale |= _missing(new, found)
@@ -132,6 +135,13 @@ async def _pass_devices(sql: Session, members: Sequence[Member]) -> set[int]:
     if loose:
         await sql.run(_PUT_ANY_DEVICE, *transposed(rows.device_row(device) for device in loose))
     return stale
+
+
+async def _count_up(sql: Session, changes: Sequence[Change]) -> Sequence[rows.Row]:
+    """In one statement, so that rows are locked in the order of the devices whatever is put of each."""
+    if all(change.device is None for change in changes):
+        return await sql.all(_COUNT_ONE_UP, *transposed((change.expects, change.device_id) for change in changes))
+    return await sql.all(_COUNT_UP, *transposed(_fence(change) for change in changes))
 
 
 def _fence(change: Change) -> rows.Row:
