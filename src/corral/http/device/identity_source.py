@@ -72,10 +72,15 @@ def _only(scope: Scope, name: bytes) -> bytes:
 
 def _is_proxy(scope: Scope, proxies: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     client = scope.get("client")
-    if client is None:
-        return True  # a Unix socket, which only those can open whom the file system lets
+    # None is a Unix socket, which only those can open whom the file system lets.
+    return client is None or _lies_in(client[0], proxies)
+
+
+@lru_cache(1024)
+def _lies_in(text: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    """Remembered by the address: what a text means never changes."""
     try:
-        address = ip_address(client[0])
+        address = ip_address(text)
     except ValueError:
         return False
-    return any(address in network for network in proxies)
+    return any(address in network for network in networks)

