@@ -22,6 +22,7 @@ from corral.apns.client import PushClient
 from corral.dep.client import DepClient
 from corral.http.admin.app import admin_app
 from corral.http.asgi import App
+from corral.http.device import acme
 from corral.http.device.enroll import EnrollPages
 from corral.http.device.health import Health
 from corral.http.device.identity_source import FromHeader, FromSignature, FromTls, IdentitySource
@@ -32,9 +33,14 @@ from corral.http.routes import front
 from corral.http.server import Listener, open_tcp, open_unix, serve
 from corral.http.workers import supervise
 from corral.logs import configure_logs
+from corral.pki.apple_roots import ENTERPRISE_ATTESTATION
+from corral.pki.attestation import attestation_trust
 from corral.pki.authority import Authority, create_authority, read_authority
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
+from corral.service.acme.callers import Callers
+from corral.service.acme.nonces import Nonces
+from corral.service.acme.ordering import Ordering
 from corral.service.ade.automated import AutomatedEnrollment, automated_enrollment
 from corral.service.ade.profiles import Where
 from corral.service.challenges import Challenges
@@ -148,6 +154,8 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         settings.public_url,
         settings.organization,
         clock,
+        settings.identity_enrollment,
+        settings.attestation,
     )
     granting = Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock)
     issuing = Issuing(authority, store.grants, store.devices, policy, clock, settings.identity_days)
@@ -174,7 +182,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         status=Status(store, authority, clock).read,
         metrics=Exposition(metrics, store, authority, clock).read,
     )
-    sweeping = Sweeping(store.queue, store.work, transitions, policy, clock)
+    sweeping = Sweeping(store.queue, store.work, store.acme, transitions, policy, clock)
     retaining = Retaining(store.retention, _keep(settings), clock)
     worker = Worker(
         store.work, pushing, sweeping, retaining, contacts, clock, rounds={"automated-enrollment": ade.syncing.round}
@@ -196,10 +204,25 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         "/checkin": mdm.app(checkin_only=True),
         "/scep": ScepRoute(ScepRequests(authority, granting, issuing, turns)),
     }
+    base = settings.public_url + acme.PREFIX
+    nonces = Nonces(challenge_key, store.acme, clock)
+    ordering = Ordering(
+        store.acme,
+        store.grants,
+        granting,
+        issuing,
+        transitions,
+        turns,
+        _attesters(settings),
+        settings.attestation,
+        clock,
+    )
+    acme_routes = acme.AcmeRoutes(base, authority, nonces, Callers(base, store.acme, nonces, clock), ordering)
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
     device: list[BaseRoute] = [
         Route("/enroll/{token}", pages.page),
         Route("/enroll/{token}/profile", pages.profile),
+        *acme_routes.routes(),
         *healthy,
     ]
     api = Mount("/api/v1", admin)
@@ -240,6 +263,16 @@ async def _read_authority(store: Store) -> Authority:
     if certificate is None or key is None:
         raise StoreRefused("The database holds no certificate authority; it was not made by `corral init`.")
     return read_authority(certificate, key)
+
+
+def _attesters(settings: Settings) -> Trust:
+    """Who may vouch for devices: Apple, or those of the operator's file."""
+    path = settings.attestation_roots
+    try:
+        pem = ENTERPRISE_ATTESTATION if path is None else path.read_bytes()
+        return attestation_trust(x509.load_pem_x509_certificates(pem))
+    except (OSError, ValueError) as error:
+        raise StoreRefused(f"Cannot read the certificates of attestation_roots, {path}: {error}.") from None
 
 
 def _keep(settings: Settings) -> Keep:

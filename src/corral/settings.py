@@ -21,8 +21,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.policy import (
     Admission,
+    Attestation,
     OnExpiredIdentity,
     OnLostBinding,
     OnRestore,
@@ -202,6 +204,16 @@ class Settings(BaseSettings):
         description="`grant`: only who has an enrollment link; `trusted-identity`: also any device with a "
         "certificate of `authorities`",
     )
+    identity_enrollment: IdentityKind = Field(
+        IdentityKind.SCEP, description="How devices that enroll by a link get their certificate: `scep` or `acme`"
+    )
+    attestation: Attestation = Field(
+        Attestation.WANTED,
+        description="What a device must show of itself to get a certificate by ACME: `off`, `wanted`, or `required`",
+    )
+    attestation_roots: Path | None = Field(
+        None, description="PEM file of the authorities that attest devices, instead of Apple's"
+    )
     identity_days: int = Field(365, ge=1, le=3650, description="Validity of the certificates that devices get, days")
     link_days: int = Field(7, ge=1, le=3650, description="Validity of an enrollment link for which none is asked, days")
     on_restore: OnRestore = Field(
@@ -317,6 +329,7 @@ class Settings(BaseSettings):
             on_lost_binding=self.on_lost_binding,
             on_expired_identity=self.on_expired_identity,
             admission=self.admission,
+            attestation=self.attestation,
             user_authentication=self.user_authentication,
             manage_users=self.manage_users,
             ending_deadline=self.ending_deadline,
@@ -353,7 +366,15 @@ def _read_file(data: Path) -> dict[str, Any]:
     for name in ("data", "sealing_key"):
         if name in values:
             raise SettingsError(f"{path} cannot hold {name}; give it on the command line or in the environment.")
-    for name in ("admin_socket", "tls_certificate", "tls_key", "apns_ca", "ade_ca", "sealing_key_file"):
+    for name in (
+        "admin_socket",
+        "tls_certificate",
+        "tls_key",
+        "apns_ca",
+        "ade_ca",
+        "attestation_roots",
+        "sealing_key_file",
+    ):
         if isinstance(values.get(name), str):
             values[name] = data / values[name]
     authorities = values.get("authorities")

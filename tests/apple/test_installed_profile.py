@@ -12,7 +12,7 @@ from corral.apple.installed_profile import (
     check_update,
     read_enrollment_profile,
 )
-from corral.apple.profile import EnrollmentFacts, ScepIdentity, enrollment_profile
+from corral.apple.profile import AcmeIdentity, EnrollmentFacts, ScepIdentity, enrollment_profile
 
 IDENTITY = "9A1F2C3D-0000-4000-8000-00000000000A"
 FACTS = EnrollmentFacts(
@@ -174,3 +174,45 @@ def test_the_account_of_a_device_cannot_change() -> None:
     moved["PayloadContent"][-1]["AssignedManagedAppleID"] = "c@d.example"
     reasons = check_update(old, read_enrollment_profile(plistlib.dumps(moved)))
     assert reasons == ["AssignedManagedAppleID must stay as it was installed"]
+
+
+ACME = AcmeIdentity("https://mdm.example/acme/directory")
+
+
+def by_acme(**changed: object) -> InstalledProfile:
+    """The profile with these keys of its identity's payload changed; None takes one away."""
+    profile = plistlib.loads(enrollment_profile(FACTS, ACME, "S3CRET", identity_uuid=IDENTITY))
+    payload = next(each for each in profile["PayloadContent"] if each["PayloadType"] == "com.apple.security.acme")
+    payload |= changed
+    for name in [name for name, value in changed.items() if value is None]:
+        del payload[name]
+    return read_enrollment_profile(plistlib.dumps(profile))
+
+
+def test_an_identity_by_acme_is_read_as_it_is_written() -> None:
+    found = by_acme().acme
+    assert found is not None
+    assert found.directory_url == ACME.directory_url
+    assert found.client_identifier == "S3CRET"
+    assert (found.key_size, found.hardware_bound, found.attest) == (384, True, True)
+    assert found.subject == (("O", "Example"), ("CN", IDENTITY))
+    assert by_acme().scep is None
+    assert "S3CRET" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"HardwareBound": False}, "Attest needs HardwareBound"),
+        ({"KeyType": "RSA"}, "KeyType must be"),
+        ({"KeySize": 521}, "KeySize must be 256 or 384"),
+        ({"KeySize": None}, "KeySize"),
+        ({"DirectoryURL": "http://mdm.example/acme"}, "must be an https URL"),
+        ({"ClientIdentifier": None}, "ClientIdentifier"),
+        ({"Subject": None}, "Subject is missing"),
+    ],
+    ids=str,
+)
+def test_an_identity_by_acme_that_no_device_could_get_is_refused(changed: dict[str, object], why: str) -> None:
+    with pytest.raises(ProfileError, match=why):
+        by_acme(**changed)

@@ -13,6 +13,7 @@ from cli.conftest import Cli, Running, free_port
 from corral.cli.examining import installation, outside, service
 from corral.cli.examining.finding import Finding, Level
 from corral.settings import Settings, read_settings
+from corral.simulator.attesting import attestation_server
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -154,3 +155,19 @@ def test_without_an_installation_it_says_so(cli: Cli, home: Path) -> None:
     outcome = cli("doctor", "--data", home / "nothing")
     assert outcome.code == 1
     assert "corral init" in outcome.error
+
+
+def test_doctor_says_whose_attestations_are_believed(tmp_path: Path) -> None:
+    def told(**settings: Any) -> Finding:
+        given = Settings(data=tmp_path, public_url="https://mdm.example.org", **settings)
+        return next(each for each in installation.examine(given, 5) if each.subject == "attestation")
+
+    assert "Apple's enterprise attestation root" in told().told
+    assert "not asked" in told(attestation="off").told
+    roots = tmp_path / "roots.pem"
+    missing = told(attestation_roots=roots)
+    assert missing.level is Level.FAIL
+    roots.write_bytes(attestation_server(datetime.now(UTC), "Lab").root_pem)
+    other = told(attestation_roots=roots)
+    assert other.level is Level.WARN
+    assert "CN=Lab Root CA" in other.told

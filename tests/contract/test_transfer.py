@@ -10,8 +10,10 @@ import apsw
 import asyncpg
 import pytest
 
+from contract import test_acme as acme
 from contract import values as v
 from corral.apple.report import Status
+from corral.lifecycle.acme_order import AttestedKey
 from corral.lifecycle.change import Change, Escrow
 from corral.lifecycle.state import EscrowKind
 from corral.sealing import Sealer
@@ -124,6 +126,10 @@ async def fill(store: Store) -> None:
         ),
         Committed,
     )
+    await store.acme.spend_nonce(b"nonce", v.NOW)
+    await store.acme.add_account(acme.account())
+    attested = AttestedKey(properties=acme.PROPERTIES, key_digest=b"k" * 32)
+    await store.acme.add_order(acme.order(attested=attested))
     for uuid in ("U1", "U2", "U3"):
         await store.queue.enqueue(v.command(uuid, body=BODY), ["C1", "C2", "C3"])
     answer = await store.devices.exchange(v.report("U1", now=v.NOW + 1))

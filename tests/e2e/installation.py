@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from corral.cli.process import ServiceProcess, free_port
 from corral.sealing import Sealer, read_keys
+from corral.simulator.attesting import AttestationServer, attestation_server
 from corral.simulator.behaviour import Behaviour, Patience
 from corral.simulator.device import Device, World, make_device
 from corral.simulator.facts import Model
@@ -82,6 +83,7 @@ class Template:
     apple: StandInApple
     push_key: rsa.RSAPrivateKey
     keys: FixedKeys
+    attester: AttestationServer
 
 
 def make_template(folder: Path, database: str = "sqlite") -> Template:
@@ -97,7 +99,14 @@ def make_template(folder: Path, database: str = "sqlite") -> Template:
     )
     keys = [rsa.generate_private_key(65537, 2048) for _ in range(8)]
     now = datetime.now(UTC)
-    return Template(data, json.loads(made.stdout)["token"], StandInApple.create(now), keys[0], FixedKeys(keys[1:]))
+    return Template(
+        data,
+        json.loads(made.stdout)["token"],
+        StandInApple.create(now),
+        keys[0],
+        FixedKeys(keys[1:]),
+        attestation_server(now),
+    )
 
 
 @dataclass
@@ -256,12 +265,14 @@ async def installation(
     push = PushService(template.apple)
     push_port, port = await push.start(), free_port()
     (data / "apns.pem").write_bytes(template.apple.root_pem)
+    (data / "attestation.pem").write_bytes(template.attester.root_pem)
     address, url = f"127.0.0.1:{port}", f"https://127.0.0.1:{port}"
     environment = {
         **STANDARD,
         "CORRAL_PUBLIC_URL": url,
         "CORRAL_APNS_URL": f"https://127.0.0.1:{push_port}",
         "CORRAL_APNS_CA": str(data / "apns.pem"),
+        "CORRAL_ATTESTATION_ROOTS": str(data / "attestation.pem"),
         **({"CORRAL_TLS": "off"} if plain else {}),
         **(settings or {}),
     }
@@ -272,7 +283,7 @@ async def installation(
         await service.start()
         async with service.admin() as api:
             trust = Trust((await _root(url, plain),), system=False)
-            world = World(transport, template.keys, push, trust)
+            world = World(transport, template.keys, push, trust, attester=template.attester)
             quiet = replace(world, push=Unheard(push))
             made = Installation(template, service, url, push, api, world, quiet)
             if push_certificate:

@@ -6,11 +6,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from e2e.answers import channel, checkin, enrolling, identity
+from e2e.answers import acme, channel, checkin, enrolling, identity
 from e2e.answers.register import CHECKS, Stage, rows
 from e2e.installation import Installation, Template, installation
 
-assert all((identity, checkin, channel, enrolling))  # importing them registers their checks
+assert all((acme, identity, checkin, channel, enrolling))  # importing them registers their checks
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -213,6 +213,17 @@ class FakeQueue:
         return 0
 
 
+class FakeAcme:
+    """Remembers what was swept."""
+
+    def __init__(self) -> None:
+        self.swept: list[tuple[Instant, int]] = []
+
+    async def forget_expired(self, now: Instant, limit: int) -> int:
+        self.swept.append((now, limit))
+        return 0
+
+
 class FakeContacts:
     """Remembers what is flushed; `down` makes it unavailable."""
 

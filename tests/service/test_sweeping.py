@@ -9,7 +9,7 @@ from corral.service.sweeping import BATCH, Sweeping
 from corral.service.transitions import Transitions
 from lifecycle import arrange as a
 from lifecycle.memory import MemoryStore
-from service.fakes import Clock, FakeContacts, FakeQueue, FakeWork
+from service.fakes import Clock, FakeAcme, FakeContacts, FakeQueue, FakeWork
 
 POLICY = Policy(configured_retry=5 * MINUTE)
 
@@ -19,9 +19,9 @@ class Sweep:
         self.devices = MemoryStore()
         self.devices.devices[a.UDID] = a.device()
         self.devices.connections["life"] = a.life(**life)
-        self.work, self.queue, clock = FakeWork(), FakeQueue(), Clock(a.NOW)
+        self.work, self.queue, self.acme, clock = FakeWork(), FakeQueue(), FakeAcme(), Clock(a.NOW)
         transitions = Transitions(self.devices, ContactBook(FakeContacts(), clock), POLICY, clock)
-        self.sweeping = Sweeping(self.queue, self.work, transitions, POLICY, clock)
+        self.sweeping = Sweeping(self.queue, self.work, self.acme, transitions, POLICY, clock)
 
     async def run(self) -> None:
         await self.sweeping.sweep()
@@ -39,6 +39,7 @@ async def test_commands_past_their_time_are_closed() -> None:
     sweep = Sweep()
     await sweep.run()
     assert sweep.queue.expired == [(a.NOW, BATCH)]
+    assert sweep.acme.swept == [(a.NOW, BATCH)]
 
 
 async def test_silent_channels_with_commands_are_pushed_again() -> None:

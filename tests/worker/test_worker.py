@@ -22,6 +22,7 @@ from lifecycle.memory import MemoryStore
 from service.fakes import (
     NOW,
     Clock,
+    FakeAcme,
     FakeContacts,
     FakeEvents,
     FakePushService,
@@ -56,7 +57,7 @@ class House:
         vault = FakeVault(push_certificate())
         pushing = Pushing(self.work, vault, FakeEvents(), self.client, self.clock, lambda outcome: None)
         transitions = Transitions(MemoryStore(), self.book, Policy(), self.clock)
-        sweeping = Sweeping(self.queue, self.work, transitions, Policy(), self.clock)
+        sweeping = Sweeping(self.queue, self.work, FakeAcme(), transitions, Policy(), self.clock)
         retaining = Retaining(NothingOld(), Keep(), self.clock)
         self.worker = Worker(self.work, pushing, sweeping, retaining, self.book, self.clock, sweep_every)
 

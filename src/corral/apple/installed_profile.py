@@ -17,7 +17,8 @@ TOPIC_PREFIX = "com.apple.mgmt."
 
 _UUID = re.compile(r"[0-9A-Za-z]{8}-(?:[0-9A-Za-z]{4}-){3}[0-9A-Za-z]{12}")
 _SCEP = "com.apple.security.scep"
-_IDENTITY_TYPES = (_SCEP, "com.apple.security.acme", "com.apple.security.pkcs12")
+_ACME = "com.apple.security.acme"
+_IDENTITY_TYPES = (_SCEP, _ACME, "com.apple.security.pkcs12")
 _ROOT_TYPES = ("com.apple.security.root", "com.apple.security.pkcs1", "com.apple.security.pem")
 _INSPECT_NEEDED = ((2, 1), (128, 64))
 _LONG = 4096
@@ -45,12 +46,25 @@ class ScepIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class AcmeIdentity:
+    """How to get the identity certificate by ACME: always an elliptic curve key of 256 or 384 bits here."""
+
+    directory_url: str
+    client_identifier: str = field(repr=False)
+    key_size: int
+    hardware_bound: bool
+    attest: bool
+    subject: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InstalledProfile:
     identifier: str
     uuid: str
     identity_uuid: str
     identity_type: str
     scep: ScepIdentity | None
+    acme: AcmeIdentity | None
     mdm_identifier: str
     mdm_uuid: str
     topic: str
@@ -151,6 +165,7 @@ def _installed(envelope: _Keys, mdm: _Keys, payloads: Mapping[str, _Keys]) -> In
         identity_uuid=identity_uuid,
         identity_type=identity_type,
         scep=_scep(identity) if identity_type == _SCEP else None,
+        acme=_acme(identity) if identity_type == _ACME else None,
         mdm_identifier=fields.text(mdm, "PayloadIdentifier"),
         mdm_uuid=fields.text(mdm, "PayloadUUID"),
         topic=topic,
@@ -210,6 +225,29 @@ def _scep(payload: _Keys) -> ScepIdentity:
         key_size=key_size,
         key_usage=_integer(content, "Key Usage", 0),
         ca_fingerprint=fields.optional_data(content, "CAFingerprint", 64),
+    )
+
+
+def _acme(payload: _Keys) -> AcmeIdentity:
+    """Apple: "ACMECertificate" payload. A key that is bound to the hardware is one of an elliptic curve, and only such
+    a one is attested; RSA keys are read by no device here."""
+    bound, attest = fields.flag(payload, "HardwareBound"), fields.flag(payload, "Attest")
+    if attest and not bound:
+        raise FieldError("Attest needs HardwareBound")
+    if fields.text(payload, "KeyType") != "ECSECPrimeRandom":
+        raise FieldError("KeyType must be ECSECPrimeRandom")
+    key_size = _integer(payload, "KeySize", 0)
+    if key_size not in (256, 384):
+        raise FieldError("KeySize must be 256 or 384")
+    if "Subject" not in payload:
+        raise FieldError("Subject is missing")
+    return AcmeIdentity(
+        directory_url=_https(payload, "DirectoryURL"),
+        client_identifier=fields.text(payload, "ClientIdentifier", _LONG),
+        key_size=key_size,
+        hardware_bound=bound,
+        attest=attest,
+        subject=_subject(payload),
     )
 
 

@@ -4,7 +4,7 @@ The same request gets the same certificate again; another key under the same gra
 earlier, a bounded number of times: a device whose installation failed retries its cached profile with a new key.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TypeAlias
 
 from corral.lifecycle.change import Change, Event
@@ -98,7 +98,13 @@ def issued(state: GrantState, certificate: Certificate, revoke: tuple[Certificat
     grant = state.grant
     if grant.purpose is Purpose.RENEW and state.connection is not None:
         certificate = replace(certificate, status=CertificateStatus.BOUND, device_id=state.connection.device_id)
-    data = {"purpose": grant.purpose.value, "fingerprint": certificate.fingerprint.hex(), "grant": grant.id}
+    data: dict[str, object] = {
+        "purpose": grant.purpose.value,
+        "fingerprint": certificate.fingerprint.hex(),
+        "grant": grant.id,
+    }
+    if certificate.attested is not None:
+        data |= {"attested": asdict(certificate.attested)}
     events = [
         Event(
             type="certificate.issued",

@@ -28,6 +28,15 @@ class Admission(StrEnum):
     """Any device with a certificate of a trusted foreign authority may enroll too."""
 
 
+class Attestation(StrEnum):
+    """Whether a device that gets its certificate by ACME must show what Apple attests of it."""
+
+    OFF = "off"
+    WANTED = "wanted"
+    """A device that attests nothing is let in; what is attested must be true."""
+    REQUIRED = "required"
+
+
 class UserAuthentication(StrEnum):
     REFUSE = "refuse"
     EMPTY_CHALLENGE = "empty-challenge"
@@ -39,6 +48,7 @@ class Policy:
     on_lost_binding: OnLostBinding = OnLostBinding.REBIND
     on_expired_identity: OnExpiredIdentity = OnExpiredIdentity.REPAIR
     admission: Admission = Admission.GRANT
+    attestation: Attestation = Attestation.WANTED
     user_authentication: UserAuthentication = UserAuthentication.REFUSE
     manage_users: bool = True
     ending_deadline: Instant = 7 * DAY

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from corral.apple.platform import Platform
+from corral.pki.attestation import HardwareProperties
 
 Instant: TypeAlias = int
 """A point in time: milliseconds since 1970-01-01T00:00:00Z."""
@@ -229,6 +230,8 @@ class Certificate:
     issued_at: Instant
     not_after: Instant
     heard_at: Instant | None = None
+    attested: HardwareProperties | None = None
+    """What Apple vouched for when it was issued, of the device that holds its key."""
     der: bytes = b""
 
 

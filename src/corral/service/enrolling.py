@@ -7,9 +7,17 @@ import uuid
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from corral.apple.profile import AcmeIdentity, EnrollmentFacts, EnrollmentMode, ScepIdentity, enrollment_profile
+from corral.apple.profile import (
+    AcmeIdentity,
+    EnrollmentFacts,
+    EnrollmentMode,
+    IdentitySource,
+    ScepIdentity,
+    enrollment_profile,
+)
 from corral.lifecycle.admitted import Admitted, IdentityKind, admission, grant_of, serves_again
 from corral.lifecycle.change import Event
+from corral.lifecycle.policy import Attestation
 from corral.lifecycle.state import HOUR, Connection, EnrollmentKind, Grant, Instant, Link
 from corral.pki import cms
 from corral.pki.authority import Authority
@@ -49,7 +57,10 @@ class Enrolling:
         public_url: str,
         organization: str,
         clock: Clock,
+        identity: IdentityKind = IdentityKind.SCEP,
+        attestation: Attestation = Attestation.WANTED,
     ) -> None:
+        """`identity` is what profiles for links have; `attestation` whether ACME's ask a device to attest."""
         self._authority = authority
         self._challenges = challenges
         self._grants = grants
@@ -59,6 +70,8 @@ class Enrolling:
         self._url = public_url.rstrip("/")
         self._organization = organization
         self._clock = clock
+        self._identity = identity
+        self._attestation = attestation
         self._under_way = 0
         host = (urlsplit(self._url).hostname or "localhost").lower()
         self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, self._url)
@@ -114,7 +127,7 @@ class Enrolling:
 
         Raises RequestRefused without a push certificate, since the profile must name its topic, and OverCapacity.
         """
-        kept = KeptProfile(await self._facts(), self._scep(), signed)
+        kept = KeptProfile(await self._facts(), self._source(self._identity), signed)
         return await self._give_out(kept, self._challenges.for_link(link.id, signed=signed))
 
     async def admit(self, admitted: Admitted, expires_at: Instant) -> Grant:
@@ -173,9 +186,9 @@ class Enrolling:
         kept = read_kept(life.profile)
         return kept.facts.identifier if kept else ""
 
-    async def keep(self, *, signed: bool) -> bytes:
+    async def keep(self, *, signed: bool, identity: IdentityKind = IdentityKind.SCEP) -> bytes:
         """What a renewal will have to repeat of the profiles that are given out for links now."""
-        return KeptProfile(await self._facts(), self._scep(), signed).encode()
+        return KeptProfile(await self._facts(), self._source(identity), signed).encode()
 
     async def _stored(self, grant_id: str) -> Grant | None:
         state = await self._grants.grant_state(grant_id)
@@ -202,10 +215,11 @@ class Enrolling:
             managed_account=admitted.account if mode is not None else None,
             access_rights=None if mode is EnrollmentMode.BYOD else ALL_RIGHTS,
         )
-        by_acme = admitted.identity is IdentityKind.ACME
-        return KeptProfile(facts, AcmeIdentity(f"{self._url}/acme/directory") if by_acme else self._scep(), signed=True)
+        return KeptProfile(facts, self._source(admitted.identity), signed=True)
 
-    def _scep(self) -> ScepIdentity:
+    def _source(self, identity: IdentityKind) -> IdentitySource:
+        if identity is IdentityKind.ACME:
+            return AcmeIdentity(f"{self._url}/acme/directory", attest=self._attestation is not Attestation.OFF)
         # Devices compare SHA-1 at every version that was ever documented, and a second preimage of it is still out
         # of reach.
         fingerprint = hashlib.sha1(self._authority.der, usedforsecurity=False).digest()

@@ -1,6 +1,7 @@
 """Who may have a certificate: from what a request shows to the grant that lets it in."""
 
 from corral.lifecycle import operating
+from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.operating import OperationRefused
@@ -36,8 +37,11 @@ class Granting:
         self._clock = clock
         self._remarks = Remarks()
 
-    async def by_challenge(self, challenge: str) -> GrantState | str:
-        """The grant that a challenge of SCEP, or a ClientIdentifier of ACME, stands for; else why there is none."""
+    async def by_challenge(self, challenge: str, identity: IdentityKind) -> GrantState | str:
+        """The grant that a challenge of SCEP, or a ClientIdentifier of ACME, stands for; else why there is none.
+
+        `identity` is the way by which the request came: the profile that a link gave out was one for that.
+        """
         match self._challenges.read(challenge):
             case None:
                 return "the challenge was not made here"
@@ -51,7 +55,7 @@ class Granting:
                 if link is None:
                     return "the enrollment link is not known"
                 try:
-                    profile = await self._enrolling.keep(signed=signed)
+                    profile = await self._enrolling.keep(signed=signed, identity=identity)
                 except RequestRefused as error:
                     return str(error)
                 now = self._clock()

@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
+from corral.lifecycle.acme_order import AttestedKey, narrowed
 from corral.lifecycle.issuance import (
     GrantState,
     IssuanceRefused,
@@ -42,10 +44,13 @@ class Issuing:
         self._clock = clock
         self._valid = timedelta(days=identity_days)
 
-    async def issue(self, public_key: PublicKey, csr: bytes, state: GrantState) -> bytes | str:
+    async def issue(
+        self, public_key: PublicKey, csr: bytes, state: GrantState, attested: AttestedKey | None = None
+    ) -> bytes | str:
         """The certificate (DER), recorded before it is given out; else why there is none.
 
-        Of the request only its key is certified; its digest tells a repetition. Raises StoreUnavailable.
+        Of the request only its key is certified; its digest tells a repetition. What was `attested` is kept with
+        the certificate, and narrows the grant to that device. Raises StoreUnavailable.
         """
         try:
             key = check_key(public_key)
@@ -54,6 +59,7 @@ class Issuing:
         digest = hashlib.sha256(csr).digest()
         for _ in range(ATTEMPTS):
             now = self._clock()
+            state = replace(state, grant=narrowed(state.grant, attested))
             match decide_issuance(state, digest, self._policy, now):
                 case IssuanceRefused(reason):
                     return reason
@@ -61,7 +67,7 @@ class Issuing:
                     return certificate.der
                 case Issue(revoke):
                     der = await asyncio.to_thread(self._sign, key, state.grant, now)
-                    record = self._record(der, state.grant, digest, now)
+                    record = self._record(der, state.grant, digest, now, attested)
                     outcome = await self._devices.commit(issued(state, record, revoke))
                     if isinstance(outcome, Committed):
                         return der
@@ -80,7 +86,9 @@ class Issuing:
             not_after=min(at + self._valid, last),
         )
 
-    def _record(self, der: bytes, grant: Grant, digest: bytes, now: Instant) -> Certificate:
+    def _record(
+        self, der: bytes, grant: Grant, digest: bytes, now: Instant, attested: AttestedKey | None
+    ) -> Certificate:
         at = to_datetime(now)
         return Certificate(
             fingerprint=hashlib.sha256(der).digest(),
@@ -92,5 +100,6 @@ class Issuing:
             request_digest=digest,
             issued_at=now,
             not_after=to_instant(min(at + self._valid, self._authority.certificate.not_valid_after_utc)),
+            attested=attested.properties if attested is not None else None,
             der=der,
         )

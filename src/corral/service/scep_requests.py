@@ -2,6 +2,7 @@
 
 import asyncio
 
+from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.issuance import GrantState
 from corral.pki import scep
 from corral.pki.authority import Authority
@@ -43,4 +44,4 @@ class ScepRequests:
         """The grant that lets this request in, as it stands now; else why there is none."""
         if request.message_type is MessageType.RENEWAL_REQ:
             return await self._granting.by_certificate(request.signer)
-        return await self._granting.by_challenge(request.challenge or "")
+        return await self._granting.by_challenge(request.challenge or "", IdentityKind.SCEP)

@@ -1,4 +1,5 @@
-"""What has to be noticed without a message: silent devices, commands past their time, Setup Assistants that wait."""
+"""What has to be noticed without a message: silent devices, commands and orders past their time, Setup
+Assistants that wait."""
 
 from corral.lifecycle.change import Change, Event
 from corral.lifecycle.configuring import configured
@@ -7,6 +8,7 @@ from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import DAY, HOUR, Consequence, Phase, Snapshot
 from corral.service.clock import Clock
 from corral.service.transitions import Transitions
+from corral.store.acme import Expiring
 from corral.store.queue import QueueStore
 from corral.store.work import WorkStore
 
@@ -20,10 +22,11 @@ PUSHED_BEFORE = DAY
 
 class Sweeping:
     def __init__(
-        self, queue: QueueStore, work: WorkStore, transitions: Transitions, policy: Policy, clock: Clock
+        self, queue: QueueStore, work: WorkStore, acme: Expiring, transitions: Transitions, policy: Policy, clock: Clock
     ) -> None:
         self._queue = queue
         self._work = work
+        self._acme = acme
         self._transitions = transitions
         self._policy = policy
         self._clock = clock
@@ -31,6 +34,7 @@ class Sweeping:
     async def sweep(self) -> None:
         """One round of each; what a round leaves over, the next takes."""
         await self._queue.expire(self._clock(), BATCH)
+        await self._acme.forget_expired(self._clock(), BATCH)
         await self._push_again()
         await self._finish_configuration()
 

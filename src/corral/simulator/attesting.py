@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
+from corral.simulator.facts import Facts
+
 _APPLE: Final = "1.2.840.113635.100.8."
 SERIAL_NUMBER: Final = _APPLE + "9.1"
 UDID: Final = _APPLE + "9.2"
@@ -34,7 +36,7 @@ _VALID: Final = timedelta(days=365)
 class AttestationServer:
     root: x509.Certificate
     between: x509.Certificate
-    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
 
     @property
     def root_pem(self) -> bytes:
@@ -49,7 +51,7 @@ class AttestationServer:
         )
         for oid, value in said.items():
             builder = builder.add_extension(x509.UnrecognizedExtension(ObjectIdentifier(oid), value), critical=False)
-        leaf = builder.sign(self._key, hashes.SHA256())
+        leaf = builder.sign(self.key, hashes.SHA256())
         return leaf.public_bytes(Encoding.DER), self.between.public_bytes(Encoding.DER)
 
 
@@ -69,6 +71,28 @@ def attestation_server(now: datetime, name: str = "Stand-in Enterprise Attestati
         .sign(root_key, hashes.SHA384())
     )
     return AttestationServer(root, between, key)
+
+
+def attest_device(
+    server: AttestationServer, facts: Facts, key: ec.EllipticCurvePublicKey, nonce: bytes, now: datetime
+) -> tuple[bytes, ...]:
+    """The certificates for this device and a key in its Secure Enclave, fresh for the nonce."""
+    said = {
+        SERIAL_NUMBER: facts.serial_number.encode(),
+        UDID: (_provisioning_udid(facts) if facts.is_mac else facts.udid).encode(),
+        OS_VERSION: facts.os_version.encode(),
+        SEP_OS_VERSION: facts.os_version.encode(),
+        LLB_VERSION: b"11881.1.1",
+        FRESHNESS: freshness(nonce),
+    }
+    if facts.is_mac:
+        said |= {SIP_STATUS: b"0", SECURE_BOOT: b"Full Security", KERNEL_EXTENSIONS: b"0"}
+    return server.attest(key, said, now)
+
+
+def _provisioning_udid(facts: Facts) -> str:
+    """A Mac with Apple silicon has two: the one that it enrolls by, and this, which has the form of an iPhone's."""
+    return f"00008112-{hashlib.sha256(facts.udid.encode()).hexdigest()[:16].upper()}"
 
 
 def freshness(nonce: bytes) -> bytes:

@@ -86,7 +86,9 @@ class Device:
         try:
             download = open_profile(raw)
             world = self.world
-            new = await install(self.voice, world.keys, download, world.trust, old, self.listen, self.note)
+            new = await install(
+                self.voice, world.keys, download, world.trust, world.attester, old, self.listen, self.note
+            )
         except InstallationFailed as failure:
             self._forget_drafts(old)
             self.note("installation failed", False, str(failure))

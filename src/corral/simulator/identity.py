@@ -8,10 +8,10 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from corral.pki import cms
+from corral.pki.cms.signing import PrivateKey
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -57,7 +57,7 @@ _FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 class Identity:
     """An identity certificate (DER) with its private key. Equal only to itself."""
 
-    def __init__(self, certificate: bytes, key: rsa.RSAPrivateKey) -> None:
+    def __init__(self, certificate: bytes, key: PrivateKey) -> None:
         self.certificate = certificate
         self.key = key
         self._kept: _Kept | None = None

@@ -10,12 +10,15 @@ from typing import Final
 
 from corral.apple.installed_profile import InstalledProfile, ProfileError, check_update, read_enrollment_profile
 from corral.apple.plist import PlistValue
+from corral.simulator.attesting import AttestationServer
 from corral.simulator.behaviour import Renewal
 from corral.simulator.enrollment import Channel, Enrollment, new_device_channel, new_magic
 from corral.simulator.facts import Facts
 from corral.simulator.fetching import Download, InstallationFailed
+from corral.simulator.identity import Identity
 from corral.simulator.keys import KeyPool
 from corral.simulator.obtaining import obtain_identity
+from corral.simulator.obtaining_acme import obtain_by_acme
 from corral.simulator.speaking import Accepted, Failed, Unenrolled, Unmanaged, Verdict, Voice, judge
 from corral.simulator.transport import Unreachable
 from corral.simulator.trust import Trust
@@ -28,6 +31,7 @@ async def install(
     keys: KeyPool,
     download: Download,
     trust: Trust,
+    attester: AttestationServer | None,
     old: Enrollment | None,
     listen: Callable[[Channel, str], None],
     done: Callable[[str], None],
@@ -38,11 +42,8 @@ async def install(
     has the token; `done` hears of each step: "identity", "authenticate", "token-update".
     """
     profile = read_profile(download, old)
-    if profile.scep is None:
-        raise InstallationFailed(f"the profile's identity is a {profile.identity_type}; this device does SCEP only")
     believed = trust.and_roots(profile.trust_roots)
-    key = await keys.take(profile.scep.key_size)
-    identity = await obtain_identity(voice, profile.scep, believed, key)
+    identity = await _obtain(voice, keys, profile, believed, attester)
     done("identity")
     renews = old is not None and voice.behaviour.renewal is Renewal.TOKEN_UPDATE
     channel = _channel(voice, profile, old, keep_magic=renews)
@@ -58,6 +59,16 @@ async def install(
             return new
         case verdict:
             raise InstallationFailed(f"the service refuses the TokenUpdate: {_why(verdict)}")
+
+
+async def _obtain(
+    voice: Voice, keys: KeyPool, profile: InstalledProfile, trust: Trust, attester: AttestationServer | None
+) -> Identity:
+    if profile.acme is not None:
+        return await obtain_by_acme(voice, profile.acme, trust, attester)
+    if profile.scep is not None:
+        return await obtain_identity(voice, profile.scep, trust, await keys.take(profile.scep.key_size))
+    raise InstallationFailed(f"the profile's identity is a {profile.identity_type}, which this device cannot get")
 
 
 def read_profile(download: Download, old: Enrollment | None) -> InstalledProfile:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from corral.simulator.attesting import AttestationServer
 from corral.simulator.facts import Facts
 from corral.simulator.keys import KeyPool
 from corral.simulator.transport import Transport
@@ -49,7 +50,8 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Without `push`, devices poll only when they are told to; `observe` hears of all that happens."""
+    """Without `push`, devices poll only when they are told to; `observe` hears of all that happens; `attester` vouches
+    for devices and their keys in the place of Apple."""
 
     transport: Transport
     keys: KeyPool
@@ -57,3 +59,4 @@ class World:
     trust: Trust = field(default_factory=Trust)
     clock: Callable[[], datetime] = _now
     observe: Callable[[Happening], None] | None = None
+    attester: AttestationServer | None = None

@@ -33,6 +33,7 @@ from corral.lifecycle.state import (
     Purpose,
     Renewal,
 )
+from corral.pki.attestation import HardwareProperties
 from corral.sealing import Sealer
 from corral.store.directory import Backlog, CommandTarget
 
@@ -57,7 +58,7 @@ CHANNEL = (
 
 CERTIFICATE = (
     "fingerprint authority purpose status connection_id device_id grant_id request_digest issued_at not_after"
-    " heard_at der"
+    " heard_at attested der"
 )
 
 GRANT = (
@@ -77,6 +78,7 @@ EVENT = "type at device_id connection_id data"
 
 _DEVICE = DEVICE.split()
 _CERTIFICATE = CERTIFICATE.split()
+_ATTESTED = _CERTIFICATE.index("attested")
 _GRANT = GRANT.split()
 _LINK = LINK.split()
 _DELIVERY = DELIVERY.split()
@@ -222,6 +224,7 @@ def certificate(row: Row) -> Certificate:
     values = dict(zip(_CERTIFICATE, row, strict=True))
     values["purpose"] = Purpose(values["purpose"])
     values["status"] = CertificateStatus(values["status"])
+    values["attested"] = _properties(values["attested"])
     return Certificate(**values)
 
 
@@ -231,7 +234,13 @@ def listed_certificate(row: Row) -> Certificate:
 
 
 def certificate_row(value: Certificate) -> Row:
-    return tuple(getattr(value, name) for name in _CERTIFICATE)
+    row = [getattr(value, name) for name in _CERTIFICATE]
+    row[_ATTESTED] = None if value.attested is None else msgspec.json.encode(value.attested).decode()
+    return tuple(row)
+
+
+def _properties(text: str | None) -> HardwareProperties | None:
+    return None if text is None else msgspec.json.decode(text, type=HardwareProperties)
 
 
 def grant(row: Row) -> Grant:

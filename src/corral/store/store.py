@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from corral.store.acme import AcmeStore
 from corral.store.ade import AdeStore
 from corral.store.contacts import ContactStore
 from corral.store.devices import DeviceStore
@@ -29,6 +30,8 @@ class Store(Protocol):
     def events(self) -> EventStore: ...
     @property
     def grants(self) -> GrantStore: ...
+    @property
+    def acme(self) -> AcmeStore: ...
     @property
     def directory(self) -> Directory: ...
     @property

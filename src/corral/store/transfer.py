@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 3
+SCHEMA = 4
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -64,7 +64,7 @@ TABLES = (
     _table(
         "certificate",
         "number fingerprint authority purpose status connection_id device_id grant_id request_digest issued_at"
-        " not_after heard_at der",
+        " not_after heard_at attested der",
         numbered="number",
     ),
     _table(
@@ -76,6 +76,13 @@ TABLES = (
         "enroll_grant",
         "id version purpose connection_id link_id device_id serial_number created_at expires_at keys_issued spent_at"
         " revoked_at profile_digest kind account evidence",
+    ),
+    _table("acme_nonce", "nonce expires_at"),
+    _table("acme_account", "id key thumbprint created_at expires_at"),
+    _table(
+        "acme_order",
+        "id version account_id sealed_identifier challenge_token status created_at expires_at attested refusal"
+        " request_digest fingerprint",
     ),
     _table("command", "uuid request_type created_at created_by body", wide=True),
     _table(

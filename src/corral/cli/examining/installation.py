@@ -6,7 +6,10 @@ import stat
 import time
 from pathlib import Path
 
+from cryptography import x509
+
 from corral.cli.examining.finding import Finding, fail, ok, warn
+from corral.lifecycle.policy import Attestation
 from corral.settings import Settings
 
 GIB = 1024**3
@@ -21,7 +24,7 @@ def examine(settings: Settings, low_disk: int) -> list[Finding]:
         found.append(_sealing_key(settings.sealing_key_file))
     else:
         found.append(ok("sealing key", "comes from the environment"))
-    return [*found, _disk(settings.data, low_disk), _clock(settings.data)]
+    return [*found, _attestation(settings), _disk(settings.data, low_disk), _clock(settings.data)]
 
 
 def _permissions(subject: str, path: Path, exists: bool) -> Finding:
@@ -47,6 +50,23 @@ def _sealing_key(path: Path) -> Finding:
     if found.remedy:
         return found
     return ok("sealing key", f"{path} is its owner's alone; keep a copy apart from the backups of the database")
+
+
+def _attestation(settings: Settings) -> Finding:
+    """Whose word is believed for a device and its key."""
+    path, subject = settings.attestation_roots, "attestation"
+    if settings.attestation is Attestation.OFF:
+        return ok(subject, "devices are not asked for any (attestation = off)")
+    if path is None:
+        return ok(subject, f"{settings.attestation}; Apple's enterprise attestation root, which comes with the program")
+    try:
+        roots = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return fail(subject, f"attestation_roots, {path}, cannot be read: {error}", "Give a PEM file of certificates.")
+    names = ", ".join(each.subject.rfc4514_string() for each in roots)
+    return warn(
+        subject, f"{settings.attestation}; believes {names}", "Without attestation_roots Apple alone is believed."
+    )
 
 
 def _disk(data: Path, low_disk: int) -> Finding:

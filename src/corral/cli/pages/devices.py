@@ -157,3 +157,10 @@ def _write_certificates(certificates: list[dict[str, Any]]) -> None:
         say("")
         columns = ("certificate", "state", "for", "authority", "issued", "expires", "first heard")
         print_table(columns, rows, "")
+    attested = next((each for each in certificates if each["attested"]), None)
+    if attested is not None:
+        said = [
+            (name.replace("_", " "), str(value)) for name, value in attested["attested"].items() if value is not None
+        ]
+        say("")
+        print_table((f"attested by Apple for {attested['fingerprint'][:16]}", ""), said, "")

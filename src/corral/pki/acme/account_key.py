@@ -54,6 +54,12 @@ def read_key(jwk: Mapping[str, object]) -> AccountKey:
     return AccountKey(msgspec.json.encode(members).decode(), algorithm)
 
 
+def stored_key(text: str) -> AccountKey:
+    """A key that `read_key` has let in before, from its text."""
+    members = msgspec.json.decode(text, type=dict[str, str])
+    return AccountKey(text, _algorithm(members))
+
+
 def _algorithm(members: Mapping[str, str]) -> str:
     """Before the key is loaded: one of absurd size would make that costly."""
     if members["kty"] == "EC":

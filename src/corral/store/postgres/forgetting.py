@@ -13,6 +13,7 @@ _DEVICE = "SELECT id FROM device WHERE id = $1 FOR UPDATE"
 _LOCK_LIVES = "SELECT id FROM connection WHERE device_id = $1 ORDER BY id FOR UPDATE"
 _LOCK_CHANNELS = f"{_CHANNELS} ORDER BY id FOR UPDATE"
 _COMMANDS = f"SELECT DISTINCT command_uuid FROM delivery WHERE channel_id IN ({_CHANNELS}) ORDER BY 1"
+_CERTIFICATES = f"SELECT fingerprint FROM certificate WHERE device_id = $1 OR connection_id IN ({_LIVES})"
 
 # Lives, channels, results and escrow go with the device itself, by their foreign keys.
 _WHAT_HANGS_ON_IT = (
@@ -24,6 +25,7 @@ _WHAT_HANGS_ON_IT = (
     ("push_state", f"channel_id IN ({_SPOKEN})"),
     ("unenrolling", f"connection_id = $1 OR connection_id IN ({_LIVES})"),
     ("enroll_grant", f"connection_id IN ({_LIVES})"),
+    ("acme_order", f"fingerprint IN ({_CERTIFICATES})"),
     ("certificate", f"device_id = $1 OR connection_id IN ({_LIVES})"),
     ("event", f"device_id = $1 OR (device_id IS NULL AND connection_id IN ({_LIVES}))"),
 )

@@ -19,6 +19,7 @@ _BIGINT = (
 )
 _BYTEA = (
     "fingerprint digest token_digest request_digest profile_digest token magic der body value certificate_pem key_pem"
+    " nonce thumbprint sealed_identifier"
 )
 _BOOLEAN = "user_enrollment open unreadable put terms_open by_person"
 

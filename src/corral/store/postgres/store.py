@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 from corral.sealing import Sealer
 from corral.store.errors import StoreUnavailable
+from corral.store.postgres.acme import PostgresAcme
 from corral.store.postgres.ade import PostgresAde
 from corral.store.postgres.connecting import Pooler, Target
 from corral.store.postgres.contacts import PostgresContacts
@@ -42,6 +43,7 @@ class PostgresStore:
         self.contacts = PostgresContacts(database)
         self.events = PostgresEvents(database)
         self.grants = PostgresGrants(database)
+        self.acme = PostgresAcme(database, sealer)
         self.directory = PostgresDirectory(database)
         self.vault = PostgresVault(database, sealer)
         self.ade = PostgresAde(database, sealer)

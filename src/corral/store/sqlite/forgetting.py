@@ -11,6 +11,7 @@ _CHANNELS = f"SELECT id FROM channel WHERE connection_id IN ({_LIVES})"
 _SPOKEN = f"{_LIVES} UNION ALL {_CHANNELS}"
 
 _COMMANDS = f"SELECT DISTINCT command_uuid FROM delivery WHERE channel_id IN ({_CHANNELS})"
+_CERTIFICATES = f"SELECT fingerprint FROM certificate WHERE device_id = ?1 OR connection_id IN ({_LIVES})"
 
 # Lives, channels, deliveries, results and escrow go with the device itself, by their foreign keys.
 _WHAT_HANGS_ON_IT = (
@@ -21,6 +22,7 @@ _WHAT_HANGS_ON_IT = (
     ("push_state", f"channel_id IN ({_SPOKEN})"),
     ("unenrolling", f"connection_id = ?1 OR connection_id IN ({_LIVES})"),
     ("enroll_grant", f"connection_id IN ({_LIVES})"),
+    ("acme_order", f"fingerprint IN ({_CERTIFICATES})"),
     ("certificate", f"device_id = ?1 OR connection_id IN ({_LIVES})"),
     ("event", f"device_id = ?1 OR (device_id IS NULL AND connection_id IN ({_LIVES}))"),
 )

@@ -11,6 +11,7 @@ import apsw
 from corral.sealing import Sealer, SealError
 from corral.store.errors import StoreRefused
 from corral.store.migrations import Migration, pending, read_migrations
+from corral.store.sqlite.acme import SqliteAcme
 from corral.store.sqlite.ade import SqliteAde
 from corral.store.sqlite.connecting import Sql, connect, typed
 from corral.store.sqlite.contacts import SqliteContacts
@@ -47,6 +48,7 @@ class SqliteStore:
         self.contacts = SqliteContacts(database)
         self.events = SqliteEvents(database)
         self.grants = SqliteGrants(database)
+        self.acme = SqliteAcme(database, sealer)
         self.directory = SqliteDirectory(database)
         self.vault = SqliteVault(database, sealer)
         self.ade = SqliteAde(database, sealer)

@@ -10,6 +10,7 @@ from corral.http.admin.endpoint import Body, Call, Query, View
 from corral.http.admin.resources.waiting import Waiting, why_waiting
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.state import FOREVER, Certificate, Channel, Connection, DeliveryState, Device, Phase
+from corral.pki.attestation import HardwareProperties
 from corral.service.errors import NotFound
 from corral.store.directory import DeviceDetail, DeviceSummary
 
@@ -72,7 +73,8 @@ class ChannelView(View):
 
 
 class CertificateView(View):
-    """`fingerprint`: SHA-256 in hex. `authority` is empty for our own."""
+    """`fingerprint`: SHA-256 in hex. `authority` is empty for our own. `attested` is what Apple vouched for of the
+    device when it was issued; None where nothing was."""
 
     fingerprint: str
     connection_id: str
@@ -82,6 +84,7 @@ class CertificateView(View):
     issued_at: datetime | None
     not_after: datetime | None
     heard_at: datetime | None
+    attested: HardwareProperties | None
 
 
 class SummaryView(View):
@@ -318,4 +321,5 @@ def _certificate(certificate: Certificate) -> CertificateView:
         issued_at=shown(certificate.issued_at),
         not_after=shown(certificate.not_after),
         heard_at=shown(certificate.heard_at),
+        attested=certificate.attested,
     )
