@@ -25,6 +25,18 @@ LEAST: Final[dict[tuple[str, str], float]] = {
 """Of each row its requests a second, divided by those of the bare route with the same requests in the same run: the
 least that `--check` takes. See README.md for how these were set."""
 
+LEAST_OF_INSERTS: Final[dict[tuple[str, str], float]] = {
+    ("commands, one queued", "header"): 0.20,
+    ("commands, four queued", "header"): 0.25,
+    ("TokenUpdates", "header"): 0.12,
+    ("enrollments", "header"): 0.05,
+}
+"""Of each row what is done a second, divided by pgbench's durable inserts of one row by 64 clients. On PostgreSQL only:
+the embedded database's floor is inserts one after the other, which every shared commit leaves far behind."""
+
+MOST_CPU: Final = {("idle polls", "header"): 0.1}
+"""Milliseconds a request, service and database together."""
+
 MOST_GROWTH: Final = 0.05
 """Of the memory of the service, over the polls of the endurance row."""
 
@@ -59,6 +71,10 @@ class Report:
     endurance: Endurance | None = None
     findings: list[Finding] = field(default_factory=list[Finding])
 
+    def of_inserts(self, measured: Measured) -> float:
+        """What is done a second, as a share of the first floor of the database."""
+        return measured.rate / self.database_floors[0].rate
+
 
 def to_markdown(report: Report) -> str:
     lines = [
@@ -90,6 +106,12 @@ def shortcomings(report: Report) -> list[str]:
         least = LEAST.get((measured.work, measured.proof))
         if least is not None and row.ratio < least:
             found.append(f"{measured.work} ({measured.proof}) {row.ratio:.2f} of the bare route, least {least:.2f}")
+        most, spent = MOST_CPU.get((measured.work, measured.proof)), measured.cpu_ms + measured.database_ms
+        if most is not None and spent > most:
+            found.append(f"{measured.work} ({measured.proof}) take {spent:.3f} ms of CPU, most {most}")
+        least, share = LEAST_OF_INSERTS.get((measured.work, measured.proof)), report.of_inserts(measured)
+        if report.database == "PostgreSQL" and least is not None and share < least:
+            found.append(f"{measured.work} ({measured.proof}) {share:.2f} of durable inserts, least {least:.2f}")
     endurance = report.endurance
     if endurance is not None:
         if endurance.growth > MOST_GROWTH:
@@ -124,7 +146,7 @@ def _line(row: Row, report: Report) -> str:
         f"{measured.rate:,.0f}",
         f"{measured.request_rate:,.0f}",
         f"{row.ratio:.2f}",
-        "" if measured.work == "idle polls" else f"{measured.rate / report.database_floors[0].rate:.2f}",
+        "" if measured.work == "idle polls" else f"{report.of_inserts(measured):.2f}",
         f"{measured.percentile(50):.1f}",
         f"{measured.percentile(99):.1f}",
         f"{measured.cpu_ms:.3f}",

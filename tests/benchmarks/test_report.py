@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from benchmarks.backend import DatabaseFloor
 from benchmarks.floors import Floor
-from benchmarks.report import LEAST, Report, Row, shortcomings
+from benchmarks.report import LEAST, LEAST_OF_INSERTS, Report, Row, shortcomings
 from benchmarks.workloads import Endurance, Measured
 
 BARE = Floor(rate=10_000, cpu_ms=0.02)
@@ -49,6 +49,23 @@ def test_a_row_at_its_least_holds() -> None:
 def test_a_row_below_its_least_is_named() -> None:
     (found,) = shortcomings(report(Row(measured(1000), BARE)))
     assert "idle polls (header) 0.10" in found
+
+
+def test_polls_that_take_too_much_cpu_are_named() -> None:
+    dear = replace(measured(9000), cpu=0.6, database_cpu=0.4)
+    (found,) = shortcomings(report(Row(dear, BARE)))
+    assert "0.111 ms of CPU" in found
+    assert not shortcomings(report(Row(replace(dear, database_cpu=0.2), BARE)))
+
+
+def test_writes_are_held_against_durable_inserts_on_postgresql() -> None:
+    row = Row(replace(measured(5000), work="TokenUpdates"), BARE)
+    least = LEAST_OF_INSERTS["TokenUpdates", "header"]
+    on_postgresql = replace(report(row), database="PostgreSQL")
+    for share, short in ((0.99, False), (1.01, True)):
+        inserts = DatabaseFloor("durable inserts", 5000 / least * share)
+        assert bool(shortcomings(replace(on_postgresql, database_floors=(inserts,)))) == short
+    assert not shortcomings(replace(report(row), database_floors=(DatabaseFloor("durable inserts", 10**9),)))
 
 
 def test_polls_that_write_and_memory_that_grows_are_named() -> None:
