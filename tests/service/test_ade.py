@@ -145,7 +145,7 @@ async def test_a_token_that_ends_soon_is_warned_of_once_a_step(bare: Stage) -> N
     await bare.servers.import_token("first", await token(bare, days=31), False, "ops")
     warned: list[int] = []
     for _ in range(31):
-        await bare.servers.warn()
+        await bare.servers.warn(await bare.servers.get("first"))
         warned.append((await bare.events()).count("ade.token-expiring"))
         bare.clock.now += DAY
     assert (warned[0], warned[1], warned[23], warned[24], warned[-1]) == (1, 2, 2, 3, 4)

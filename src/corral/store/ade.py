@@ -46,6 +46,8 @@ class SyncState:
     problem: str = ""
     terms_open: bool = False
     """Apple's terms have to be accepted in the portal before anything works again."""
+    warned_days: int = 0
+    """The last step (60, 30, 7, 1 days) at which the end of its token was warned of; 0: none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

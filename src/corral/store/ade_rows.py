@@ -10,7 +10,7 @@ SERVER = (
     "name created_at certificate_pem key_pem token token_expires_at server_uuid server_name org_id org_name admin_id"
     " default_profile"
 )
-STATE = "server cursor cursor_at fetched_at synced_at tried_at failures problem terms_open"
+STATE = "server cursor cursor_at fetched_at synced_at tried_at failures problem terms_open warned_days"
 DEVICE = (
     "server serial_number seen_at model description color asset_tag device_family os profile_status profile_uuid"
     " profile_assign_time profile_push_time device_assigned_date op_date document deleted_at"

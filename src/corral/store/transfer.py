@@ -117,7 +117,7 @@ TABLES = (
     ),
     _table(
         "ade_sync",
-        "server cursor cursor_at fetched_at synced_at tried_at failures problem terms_open",
+        "server cursor cursor_at fetched_at synced_at tried_at failures problem terms_open warned_days",
         "terms_open",
     ),
     _table(

@@ -12,7 +12,6 @@ from corral.dep.records import Account
 from corral.dep.token import KeyPair, ServerToken, TokenError, make_key_pair, open_token, read_token
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
-from corral.lifecycle.state import Instant
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.service.errors import NotFound, OverCapacity, RequestRefused
 from corral.store.ade import AdeServer, AdeStore, SyncState
@@ -36,7 +35,6 @@ class Servers:
         self._events = events
         self._client = client
         self._clock = clock
-        self._warned: dict[str, tuple[Instant, int]] = {}
 
     async def add(self, name: str, by: str) -> AdeServer:
         """A server with a new key. The portal wants its certificate, and gives a token for it."""
@@ -102,7 +100,9 @@ class Servers:
         )
         await self._store.put_server(taken)
         state = SyncState(server=name) if another else await self._store.state(name)
-        await self._store.put_state(replace(state, problem="", failures=0, tried_at=None, terms_open=False))
+        await self._store.put_state(
+            replace(state, problem="", failures=0, tried_at=None, terms_open=False, warned_days=0)
+        )
         told = {"by": by, "expires_at": token.expires_at.isoformat(), "org": account.org_name}
         await self._tell("ade.token-imported", name, told)
         return await self.show(name)
@@ -133,19 +133,18 @@ class Servers:
             raise refused(error) from None
         await self._tell("ade.discovery-registered", name, {"by": by, "url": url})
 
-    async def warn(self) -> None:
-        """Events for tokens that end soon, once a step of WARN_DAYS."""
-        now = to_datetime(self._clock())
-        for server in await self._store.servers():
-            if server.token_expires_at is None:
-                continue
-            left = to_datetime(server.token_expires_at) - now
-            step = next((days for days in reversed(WARN_DAYS) if left <= timedelta(days=days)), None)
-            mark = (server.token_expires_at, step or 0)
-            if step is not None and self._warned.get(server.name) != mark:
-                self._warned[server.name] = mark
-                told = {"expires_at": to_datetime(server.token_expires_at).isoformat(), "days": left.days}
-                await self._tell("ade.token-expiring", server.name, told)
+    async def warn(self, server: AdeServer) -> None:
+        """An event where the token ends soon, once a step of WARN_DAYS; the caller holds the server's lease."""
+        if server.token_expires_at is None:
+            return
+        left = to_datetime(server.token_expires_at) - to_datetime(self._clock())
+        step = next((days for days in reversed(WARN_DAYS) if left <= timedelta(days=days)), None)
+        state = await self._store.state(server.name)
+        if step is None or 0 < state.warned_days <= step:
+            return
+        await self._store.put_state(replace(state, warned_days=step))
+        told = {"expires_at": to_datetime(server.token_expires_at).isoformat(), "days": left.days}
+        await self._tell("ade.token-expiring", server.name, told)
 
     async def _ask(self, token: ServerToken) -> Account:
         try:

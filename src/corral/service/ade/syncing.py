@@ -79,7 +79,6 @@ class Syncing:
 
     async def round(self) -> None:
         """For the worker: every server that is due, under a lease, so that of several processes one does it."""
-        await self._servers.warn()
         for server in await self._store.servers():
             if server.token is None:
                 continue
@@ -90,6 +89,7 @@ class Syncing:
             if leased is None:
                 continue
             try:
+                await self._servers.warn(server)
                 await self._run(server, whole=False)
             except DepError:
                 pass  # is in the server's state, and told as an event

@@ -15,7 +15,7 @@ _BIGINT = (
     " renewal_asked_at renewal_authenticated_at end_asked_at end_deadline token_updated_at issued_at not_after"
     " heard_at uses used expires_at revoked_at keys_issued spent_at priority not_before queued_at received_at at"
     " due_at push_at last_seen hour count expects imported_at now since token_expires_at cursor_at fetched_at synced_at"
-    " tried_at failures seen_at deleted_at assigned_at attempts defined_at position"
+    " tried_at failures seen_at deleted_at assigned_at attempts defined_at position warned_days"
 )
 _BYTEA = (
     "fingerprint digest token_digest request_digest profile_digest token magic der body value certificate_pem key_pem"

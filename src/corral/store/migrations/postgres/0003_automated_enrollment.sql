@@ -24,7 +24,8 @@ CREATE TABLE ade_sync (
     tried_at bigint,
     failures bigint NOT NULL,
     problem text NOT NULL,
-    terms_open boolean NOT NULL
+    terms_open boolean NOT NULL,
+    warned_days bigint NOT NULL
 );
 
 CREATE TABLE ade_device (

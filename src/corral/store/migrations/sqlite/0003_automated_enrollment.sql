@@ -24,7 +24,8 @@ CREATE TABLE ade_sync (
     tried_at INTEGER,
     failures INTEGER NOT NULL,
     problem TEXT NOT NULL,
-    terms_open INTEGER NOT NULL
+    terms_open INTEGER NOT NULL,
+    warned_days INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE ade_device (
