@@ -42,7 +42,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.day", description=__doc__)
     parser.add_argument("--database", choices=["postgres", "sqlite"], default="postgres")
     parser.add_argument("--devices", type=int, default=100_000, help="that are connected when the day begins")
-    parser.add_argument("--newcomers", type=int, default=2_000, help="that enroll in the morning")
+    parser.add_argument("--newcomers", type=int, default=2_000, help="that enroll in the course of it")
     parser.add_argument("--minutes", type=float, default=15.0, help="that the day takes")
     parser.add_argument("--processes", type=int, default=4, help="that the devices live in")
     parser.add_argument("--keys", type=int, default=500, help="distinct keys, since one takes some 45 ms")

@@ -20,7 +20,7 @@ def _head(day: Day, plot: str) -> Iterator[str]:
     yield ""
     yield (
         f"{day.at:%Y-%m-%d}, {os.cpu_count()} processors. {plan.devices:,} connections were loaded in bulk,"
-        f" {plan.newcomers:,} devices enrolled in the morning; the day took {plan.seconds / 60:g} minutes, so its clock"
+        f" {plan.newcomers:,} enrolled in the course of it; the day took {plan.seconds / 60:g} minutes, so its clock"
         f" ran {86400 / plan.seconds:.0f} times faster. {plan.workers} process(es) of the service, {plan.processes} of"
         " devices, the stand-in for Apple's push service and the database shared the machine. Each device got"
         f" {plan.commands:g} commands, each pushed, polled for, answered and stored."

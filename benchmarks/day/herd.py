@@ -43,7 +43,10 @@ leaving, and coming back by a restore; NotNow."""
 
 CONNECTIONS: Final = 48
 STEP: Final = 0.25
-DRAIN: Final = 90.0
+ATTEMPTS: Final = 10
+"""To enroll."""
+
+DRAIN: Final = 150.0
 """Seconds that devices may still take, after the day, for what was begun."""
 
 BASE: Final = 1.1
@@ -243,10 +246,17 @@ class _Herd:
         await restore_to_itself(device, new_magic=True)
 
     async def _enroll(self, device: Device) -> None:
-        try:
-            await device.enroll(self._link)
-        except InstallationFailed as failure:
-            self._wrong[str(failure)] += 1
+        """As somebody who tries again when it did not work; the profile that is there is not asked for again."""
+        why = ""
+        for _ in range(ATTEMPTS):
+            try:
+                await (device.enroll(self._link) if device.cached_profile is None else device.retry_installation())
+            except InstallationFailed as failure:
+                why = str(failure)
+                await asyncio.sleep(2.0)
+            else:
+                return
+        self._wrong[why] += 1
 
     async def _report(self, report: Any, registry: RemoteRegistry) -> None:
         """A line a second."""

@@ -9,7 +9,7 @@ HOURS: Final = 24.0
 _DONE: Final = ((0.0, 0.0), (6.5, 0.14), (9.0, 0.25), (17.0, 0.75), (19.5, 0.86), (HOURS, 1.0))
 """Steady from nine to five, with a third of that in the night."""
 
-ARRIVALS: Final = (7.0, 11.0)
+ARRIVALS: Final = (7.0, 19.0)
 """Hours between which new devices enroll."""
 
 

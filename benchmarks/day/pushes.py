@@ -43,6 +43,10 @@ class _Registrations(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._transport = None
+
     def data_received(self, data: bytes) -> None:
         data = self._rest + data
         whole = len(data) - len(data) % FRAME
