@@ -118,6 +118,8 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
     ({"authorities": "step"}, "authorities", "NAME=FILE"),
     ({"authorities": "a/b=c.pem"}, "authorities", "letters"),
     ({"apns_url": "http://localhost"}, "apns_url", "https://HOST"),
+    ({"oidc_issuer": "http://id.example.org"}, "oidc_issuer", "https URL"),
+    ({"outgoing_networks": "10.1.2.3/8"}, "outgoing_networks", "networks"),
     ({"max_body": "1"}, "max_body", "greater"),
     ({"log_level": "loud"}, "log_level", "'info'"),
     ({"no_such_thing": "1"}, "no_such_thing", "no setting"),
@@ -135,6 +137,8 @@ def test_a_wrong_setting_is_told_in_one_line(flags: dict[str, object], name: str
 
 
 MISFITS: list[tuple[dict[str, object], str]] = [
+    ({"oidc_issuer": "https://id.example.org", "oidc_client_id": "corral"}, "account_domains"),
+    ({"oidc_issuer": "https://id.example.org", "account_domains": "example.org"}, "oidc_client_id"),
     ({"tls": "files"}, "tls_certificate and tls_key"),
     ({"tls_certificate": "a.pem", "tls_key": "a.key"}, "tls = files"),
     ({"tls": "off", "listen": "0.0.0.0:80"}, "proxy"),
@@ -223,6 +227,8 @@ _DURATIONS = {
     "keep_pushes",
     "keep_contacts",
     "keep_grants",
+    "account_access_time",
+    "account_session_time",
 }
 
 

@@ -23,6 +23,8 @@ from corral.dep.client import DepClient
 from corral.http.admin.app import admin_app
 from corral.http.asgi import App
 from corral.http.device import acme
+from corral.http.device.accounts.gate import Gate
+from corral.http.device.accounts.routes import account_routes, make_challenge
 from corral.http.device.enroll import EnrollPages
 from corral.http.device.health import Health
 from corral.http.device.identity_source import FromHeader, FromSignature, FromTls, IdentitySource
@@ -33,11 +35,17 @@ from corral.http.routes import front
 from corral.http.server import Listener, open_tcp, open_unix, serve
 from corral.http.workers import supervise
 from corral.logs import configure_logs
+from corral.outgoing import Outgoing
 from corral.pki.apple_roots import ENTERPRISE_ATTESTATION
 from corral.pki.attestation import attestation_trust
 from corral.pki.authority import Authority, create_authority, read_authority
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
+from corral.service.accounts.accounts import AccountSetup, make_accounts
+from corral.service.accounts.gate import AccountGate
+from corral.service.accounts.person import AccountRules
+from corral.service.accounts.provider import Client
+from corral.service.accounts.sessions import Sessions
 from corral.service.acme.callers import Callers
 from corral.service.acme.nonces import Nonces
 from corral.service.acme.ordering import Ordering
@@ -63,6 +71,7 @@ from corral.service.scep_requests import ScepRequests
 from corral.service.services import Services
 from corral.service.status import Status
 from corral.service.sweeping import Sweeping
+from corral.service.token_services import MAID, MaidTokens, TokenServices
 from corral.service.transitions import Transitions
 from corral.service.turns import Turns
 from corral.settings import Settings
@@ -167,6 +176,13 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     pushing = Pushing(store.work, store.vault, store.events, client, clock, metrics.pushed)
     await pushing.load_certificates()
     ade = _automated(settings, store, dep, authority, clock)
+    sessions = Sessions(
+        store.accounts,
+        store.events,
+        clock,
+        access_time=settings.account_access_time,
+        session_time=settings.account_session_time,
+    )
     services = Services(
         ade=ade,
         enrolling=enrolling,
@@ -174,6 +190,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         operating=Operating(store.directory, store.devices, transitions, enrolling, policy, clock),
         push_certificates=PushCertificates(store.vault, store.directory, store.work, store.events, client, clock),
         credentials=Credentials(store.vault, store.events, clock),
+        account_sessions=sessions,
         directory=store.directory,
         events=store.events,
         queue=store.queue,
@@ -183,18 +200,19 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         metrics=Exposition(metrics, store, authority, clock).read,
     )
     sweeping = Sweeping(store.queue, store.work, store.acme, transitions, policy, clock)
-    retaining = Retaining(store.retention, _keep(settings), clock)
+    retaining = Retaining(store.retention, _keep(settings), clock, forget=(store.accounts.forget_expired,))
     worker = Worker(
         store.work, pushing, sweeping, retaining, contacts, clock, rounds={"automated-enrollment": ade.syncing.round}
     )
     store.on_work(worker.wake)
     mdm = MdmRoute(
-        CheckIn(transitions),
+        CheckIn(transitions, TokenServices({MAID: MaidTokens(store.ade, settings.maid_server, clock)})),
         Channel(store.devices, transitions, contacts, policy, clock),
         identifying,
         _identity_source(settings),
         settings.max_body,
         settings.max_requests,
+        _account_gate(settings, store, sessions),
     )
     admin = admin_app(services, link_days=settings.link_days, clock=clock)
     pages = EnrollPages(enrolling, settings.organization, clock)
@@ -223,6 +241,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         Route("/enroll/{token}", pages.page),
         Route("/enroll/{token}/profile", pages.profile),
         *acme_routes.routes(),
+        *_account_routes(settings, store, enrolling, sessions, challenge_key, clock),
         *healthy,
     ]
     api = Mount("/api/v1", admin)
@@ -244,6 +263,46 @@ def _automated(
     anchors = (base64.b64encode(authority.der).decode(),) if settings.tls == "own" else ()
     where = Where(f"{settings.public_url.rstrip('/')}/enroll/automated", anchors)
     return automated_enrollment(store, client, where, clock, settings.ade_sync_every)
+
+
+def _account_routes(
+    settings: Settings, store: Store, enrolling: Enrolling, sessions: Sessions, secret: bytes, clock: Clock
+) -> list[BaseRoute]:
+    """None without an identity provider."""
+    if settings.oidc_issuer is None:
+        return []
+    client_secret = settings.oidc_client_secret
+    client = Client(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        client_secret.get_secret_value() if client_secret is not None else None,
+        settings.oidc_scopes,
+        f"{settings.public_url}/account/callback",
+    )
+    rules = AccountRules(
+        claim=settings.account_claim,
+        domains=tuple(each.lower() for each in settings.account_domains),
+        groups_claim=settings.account_groups_claim,
+        groups=settings.account_groups,
+        as_devices=settings.account_enrollment == "device",
+        device_for=settings.account_device_for,
+    )
+    outgoing = Outgoing(
+        tuple(ip_network(each) for each in settings.outgoing_networks),
+        trust_pem=settings.oidc_ca.read_bytes() if settings.oidc_ca is not None else None,
+    )
+    setup = AccountSetup(client=client, rules=rules, secret=secret)
+    accounts = make_accounts(setup, sessions, store.accounts, enrolling, outgoing, clock)
+    sso = settings.account_sso.read_bytes() if settings.account_sso is not None else None
+    challenge = make_challenge(settings.account_method, settings.public_url, sso=sso is not None)
+    return account_routes(accounts, challenge, settings.public_url, sso)
+
+
+def _account_gate(settings: Settings, store: Store, sessions: Sessions) -> Gate | None:
+    if settings.oidc_issuer is None or not settings.account_reauthentication:
+        return None
+    challenge = make_challenge(settings.account_method, settings.public_url, sso=settings.account_sso is not None)
+    return Gate(AccountGate(sessions, store.grants, store.devices), challenge)
 
 
 def _sealer(settings: Settings) -> Sealer:

@@ -108,6 +108,25 @@ def _check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _check_issuer(url: str) -> str:
+    """Kept exactly as given: it is compared with what the provider says of itself."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+    except ValueError:
+        valid, parts = False, urlsplit("")
+    if not valid or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"the https URL of an identity provider, such as https://id.example.org/tenant, not {url!r}")
+    return url
+
+
+def _check_network(network: str) -> str:
+    try:
+        return str(ip_network(network))
+    except ValueError:
+        raise ValueError(f"IP addresses or networks, such as 10.1.0.0/16, not {network!r}") from None
+
+
 def _check_database(given: str) -> str:
     """Never quotes what was given: a password may be in it."""
     try:
@@ -132,6 +151,9 @@ def _check_authority(authorities: dict[str, Path]) -> dict[str, Path]:
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 Retention = Annotated[int | None, BeforeValidator(_parse_retention)]
 Url = Annotated[str, AfterValidator(_check_url)]
+Issuer = Annotated[str, AfterValidator(_check_issuer)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(_split)]
 Database = Annotated[str, AfterValidator(_check_database)]
 Addresses = Annotated[tuple[Annotated[str, AfterValidator(_check_address)], ...], NoDecode, BeforeValidator(_split)]
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(_check_proxy)], ...], NoDecode, BeforeValidator(_split)]
@@ -273,6 +295,58 @@ class Settings(BaseSettings):
     ade_sync_every: Duration = Field(
         30 * MINUTE, ge=MINUTE, description="How often each server of automated enrollment is synchronized"
     )
+    oidc_issuer: Issuer | None = Field(
+        None, description="URL of the OpenID Connect provider that people sign in with; without it no account enrolls"
+    )
+    oidc_client_id: str = Field("", description="What the provider calls this service")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="The secret that goes with it; none for a public client"
+    )
+    oidc_scopes: str = Field("openid email profile", description="What the provider is asked for, with spaces between")
+    oidc_ca: Path | None = Field(None, description="PEM file of the provider's authority, where it is a private one")
+    outgoing_networks: Networks = Field(
+        (), description="Networks that are not public, in which URLs that the settings name may lie all the same"
+    )
+    account_method: Literal["as-web", "oauth2"] = Field(
+        "as-web",
+        description="How devices sign their person in: `as-web` (once), or `oauth2` (with tokens that are refreshed)",
+    )
+    account_claim: str = Field(
+        "email", min_length=1, max_length=100, description="The provider's claim that is the Managed Apple Account"
+    )
+    account_domains: Words = Field(
+        (), description="Domains whose accounts may enroll; `*` allows whomever the provider signs in"
+    )
+    account_groups_claim: str = Field(
+        "groups", min_length=1, max_length=100, description="The provider's claim that lists a person's groups"
+    )
+    account_groups: Words = Field((), description="Groups of which one is needed to enroll; without any, none is")
+    account_enrollment: Literal["user", "device"] = Field(
+        "user", description="What accounts enroll: `user` (a person's own device), or `device` (the organization's)"
+    )
+    account_device_for: Words = Field(
+        (), description="Accounts, `@domain`s and model families (`Mac`, `iPad`, ...) that enroll as `device` anyway"
+    )
+    account_access_time: Duration = Field(
+        HOUR, ge=MINUTE, description="How long an access token lives that its device can refresh"
+    )
+    account_session_time: Duration = Field(
+        90 * DAY, ge=HOUR, description="How long a sign-in lasts: after it a person has to sign in again"
+    )
+    account_sso: Path | None = Field(
+        None, description="JSON file of the Enrollment SSO document, which names the app that people sign in with"
+    )
+    account_reauthentication: bool = Field(
+        False,
+        description="Whether the tokens that devices of accounts show are checked, and people sign in again when "
+        "theirs has ended",
+    )
+    maid_server: str = Field(
+        "",
+        max_length=100,
+        description="Name of the Automated Device Enrollment server whose key vouches for devices when a Managed Apple "
+        "Account signs in; the first, if none is named",
+    )
     max_body: int = Field(16 * 1024 * 1024, ge=64 * 1024, description="Largest message of a device, bytes")
     max_requests: int = Field(1024, ge=1, description="Device requests under way at once; beyond it the answer is 503")
     sealing_key_file: Path = Field(
@@ -302,6 +376,8 @@ class Settings(BaseSettings):
             raise ValueError("workers above 1 need PostgreSQL: set database to its URL")
         if self.pooler != "none" and self.database == "sqlite":
             raise ValueError("pooler is for PostgreSQL: set database to its URL")
+        if self.oidc_issuer is not None and not (self.oidc_client_id and self.account_domains):
+            raise ValueError("oidc_issuer needs oidc_client_id, and account_domains to say whose accounts may enroll")
         if self.admission is Admission.TRUSTED_IDENTITY and not self.authorities:
             raise ValueError("admission = trusted-identity needs at least one authority in `authorities`")
         return self
@@ -374,6 +450,8 @@ def _read_file(data: Path) -> dict[str, Any]:
         "ade_ca",
         "attestation_roots",
         "sealing_key_file",
+        "oidc_ca",
+        "account_sso",
     ):
         if isinstance(values.get(name), str):
             values[name] = data / values[name]

@@ -17,6 +17,7 @@ from corral.lifecycle.acme_order import AttestedKey
 from corral.lifecycle.change import Change, Escrow
 from corral.lifecycle.state import EscrowKind
 from corral.sealing import Sealer
+from corral.store.accounts import AccountSession, AccountToken, TokenKind
 from corral.store.contacts import Attempt, Heard
 from corral.store.devices import Committed, Next
 from corral.store.errors import StoreRefused
@@ -106,6 +107,10 @@ async def fill(store: Store) -> None:
     await store.vault.put_secret("authority.key", b"AUTHORITY-KEY")
     await store.vault.put_push_certificate(v.push_certificate())
     await store.vault.add_credential(v.credential())
+    await store.accounts.add_session(
+        AccountSession(id="S1", account="ann@example.org", subject="ann", created_at=v.NOW, expires_at=v.NOW + 9),
+        (AccountToken(digest=v.fingerprint("a"), session_id="S1", kind=TokenKind.ACCESS, expires_at=v.NOW + 9),),
+    )
     await store.grants.add_link(v.link(note="ünïcode", uses=None), v.fingerprint("token"))
     for number in (1, 2, 3):
         change = v.enrolled(number, events=(v.event(device_id=f"D{number}", data={"text": 'quoted "ä"'}),))

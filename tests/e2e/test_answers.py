@@ -6,11 +6,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from e2e.answers import acme, channel, checkin, enrolling, identity
+from e2e.account_place import place
+from e2e.answers import accounts, acme, channel, checkin, enrolling, identity
 from e2e.answers.register import CHECKS, Stage, rows
 from e2e.installation import Installation, Template, installation
 
-assert all((acme, identity, checkin, channel, enrolling))  # importing them registers their checks
+assert all((accounts, acme, identity, checkin, channel, enrolling))  # importing them registers their checks
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -27,11 +28,12 @@ async def stage(
         installation(template, tmp_path_factory.mktemp("refusing"), refusing) as one,
         installation(template, tmp_path_factory.mktemp("narrow"), narrow, push_certificate=False) as two,
         installation(template, tmp_path_factory.mktemp("later"), plain=True) as three,
+        place(template, tmp_path_factory.mktemp("accounts"), CORRAL_ACCOUNT_REAUTHENTICATION="true") as four,
     ):
         async with httpx.AsyncClient(verify=two.tls) as browser:
             early = await browser.get(f"{await two.link()}/profile")
         await two.import_push_certificate()
-        yield Stage(corral, one, two, three, early)
+        yield Stage(corral, one, two, three, four, early)
 
 
 @pytest.mark.parametrize("number", sorted(CHECKS))

@@ -14,10 +14,11 @@ from corral.apple.checkin import (
     SetBootstrapToken,
     UserAuthenticate,
 )
-from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Escrow
+from corral.lifecycle.change import ACCEPTED, Answer, Decision, Escrow
 from corral.lifecycle.decide import decide
 from corral.lifecycle.message import Message
 from corral.lifecycle.policy import Policy
+from corral.lifecycle.serving import MAY_HAVE_TOKEN
 from corral.lifecycle.state import EscrowKind, Phase
 from lifecycle import arrange as a
 
@@ -96,6 +97,9 @@ def test_row_12_return_to_service_is_answered_as_not_wanted(life: Any) -> None:
 
 
 def test_services_and_messages_that_are_not_offered_are_400() -> None:
-    assert body(ask(GetToken(a.SPEAKER, "com.apple.maid")), 400) == b""
     assert body(ask(UserAuthenticate(a.SPEAKER)), 400) == b""
-    assert ask(GetToken(a.SPEAKER, "com.apple.maid")).change == Change()
+
+
+@live
+def test_a_living_connection_may_have_tokens_and_changes_nothing_by_asking(life: Any) -> None:
+    assert ask(GetToken(a.SPEAKER, "com.apple.maid"), life) == Decision(MAY_HAVE_TOKEN)

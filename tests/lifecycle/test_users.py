@@ -20,6 +20,7 @@ from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, NextComm
 from corral.lifecycle.decide import decide
 from corral.lifecycle.message import Message, Reported
 from corral.lifecycle.policy import Policy, UserAuthentication
+from corral.lifecycle.serving import MAY_HAVE_TOKEN
 from corral.lifecycle.state import Channel, Consequence, Phase
 from lifecycle import arrange as a
 
@@ -182,12 +183,12 @@ def test_a_users_report_of_nobody_is_400() -> None:
 def test_a_user_is_served_declarations() -> None:
     assert status(say(DeclarativeManagement(a.ANN, "tokens"))) == 200
     assert status(say(DeclarativeManagement(a.ANN, "declaration/asset/x"))) == 404
+    assert say(GetToken(a.ANN, "com.apple.maid")) == Decision(MAY_HAVE_TOKEN)
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        GetToken(a.ANN, "com.apple.maid"),
         GetBootstrapToken(a.ANN),
         SetBootstrapToken(a.ANN, b"token"),
         ReturnToService(a.ANN),

@@ -9,6 +9,7 @@ from corral.lifecycle.state import MINUTE, Consequence, DeliveryState, Phase
 from corral.service.channel import Channel
 from corral.service.checkin import CheckIn
 from corral.service.contacts import ContactBook
+from corral.service.token_services import TokenServices
 from corral.service.transitions import Transitions
 from corral.store.contacts import Attempt
 from corral.store.devices import Ask, Next
@@ -28,7 +29,7 @@ class Service:
         self.book = ContactBook(self.contacts, clock)
         transitions = Transitions(self.store, self.book, policy, clock)
         self.channel = Channel(self.store, transitions, self.book, policy, clock)
-        self.checkin = CheckIn(transitions)
+        self.checkin = CheckIn(transitions, TokenServices({}))
 
     async def queue(self, uuid: str, consequence: Consequence = Consequence.PLAIN) -> None:
         queued = Enqueue(

@@ -19,6 +19,9 @@ from corral.lifecycle.state import Connection, EscrowKind, Phase, Snapshot
 PLIST = "application/xml; charset=UTF-8"
 JSON = "application/json"
 
+MAY_HAVE_TOKEN = Answer(200)
+"""To GetToken: what the token is, or that there is none, is for the token services to say."""
+
 EMPTY_SET = "none"
 """The token of a set of declarations without any; it never changes, so a device asks once."""
 
@@ -36,7 +39,7 @@ def decide_service(snapshot: Snapshot, message: Message, moment: Moment) -> Deci
             body = {"BootstrapToken": token} if token else {}
             return Decision(Answer(200, plist.dump(body), PLIST))
         case GetToken():
-            return Decision(Answer(400, reason=f"No token service {message.service_type!r} here."))
+            return Decision(MAY_HAVE_TOKEN)
         case DeclarativeManagement():
             return serve_declarations(message)
         case ReturnToService():

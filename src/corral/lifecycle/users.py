@@ -17,7 +17,7 @@ from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.message import Message, Reported
 from corral.lifecycle.policy import Policy, UserAuthentication
 from corral.lifecycle.reporting import decide_report, keep
-from corral.lifecycle.serving import PLIST, serve_declarations
+from corral.lifecycle.serving import MAY_HAVE_TOKEN, PLIST, serve_declarations
 from corral.lifecycle.state import Channel, Connection, Snapshot
 
 NOT_MANAGED = Answer(410, reason="This user is not managed.")
@@ -43,7 +43,7 @@ def decide_user_message(
         case DeclarativeManagement():
             return serve_declarations(message)
         case GetToken():
-            return Decision(Answer(400, reason=f"No token service {message.service_type!r} here."))
+            return Decision(MAY_HAVE_TOKEN)
         case _:
             return Decision(Answer(400, reason="This message is not expected on a user channel."))
 

@@ -1,16 +1,18 @@
 """Check-in: every message by which a device begins, describes and ends its connection."""
 
-from corral.apple.checkin import CheckinError, read_checkin
+from corral.apple.checkin import CheckinError, GetToken, read_checkin
 from corral.apple.plist import PlistError
 from corral.lifecycle.change import Answer
 from corral.lifecycle.evidence import Identity
+from corral.service.token_services import TokenServices
 from corral.service.transitions import Transitions
 from corral.store.devices import Contact
 
 
 class CheckIn:
-    def __init__(self, transitions: Transitions) -> None:
+    def __init__(self, transitions: Transitions, tokens: TokenServices) -> None:
         self._transitions = transitions
+        self._tokens = tokens
 
     async def answer(self, body: bytes, identity: Identity) -> Answer:
         """The answer to one check-in message; raises StoreUnavailable."""
@@ -26,4 +28,7 @@ class CheckIn:
             named=identity.connection_id,
             breaker_since=self._transitions.contact_since(),
         )
-        return await self._transitions.answer(contact, message, identity)
+        answer = await self._transitions.answer(contact, message, identity)
+        if isinstance(message, GetToken) and answer.status == 200:
+            return await self._tokens.answer(message)
+        return answer

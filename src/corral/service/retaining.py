@@ -1,8 +1,9 @@
 """What is kept for how long, and the rounds in which the rest is forgotten."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import structlog
 
@@ -18,6 +19,10 @@ PIECES = 200
 """At most so many in a round, over all kinds."""
 REST = 0.05
 """Seconds between two pieces, in which everybody else has the database to themselves."""
+
+
+Forget: TypeAlias = Callable[[Instant, int], Awaitable[int]]
+"""Deletes up to so many rows whose own time is over by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,16 @@ class Retaining:
     Any number of processes may do it at the same time.
     """
 
-    def __init__(self, store: RetentionStore, keep: Keep, clock: Clock, *, rest: float = REST) -> None:
+    def __init__(
+        self,
+        store: RetentionStore,
+        keep: Keep,
+        clock: Clock,
+        *,
+        forget: Sequence[Forget] = (),
+        rest: float = REST,
+    ) -> None:
+        self._forget = forget
         self._store = store
         self._keep = keep
         self._clock = clock
@@ -65,6 +79,8 @@ class Retaining:
         now, pieces = self._clock(), 0
         waiting = dict(self._keep.spans())
         gone = dict.fromkeys(waiting, 0)
+        for forget in self._forget:
+            await forget(now, AT_ONCE)
         while waiting and pieces < PIECES:
             for kind, span in list(waiting.items()):
                 pruned = await self._store.prune(kind, now - span, AT_ONCE, self._places.get(kind, ""))

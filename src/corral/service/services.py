@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import AutomatedEnrollment
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
@@ -25,6 +26,7 @@ class Services:
     operating: Operating
     push_certificates: PushCertificates
     credentials: Credentials
+    account_sessions: Sessions
     directory: Directory
     events: EventStore
     queue: QueueStore

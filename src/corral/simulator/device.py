@@ -127,7 +127,7 @@ class Device:
             return
         if PER_USER_CONNECTIONS not in enrollment.profile.capabilities:
             return
-        channel = new_user_channel(self.facts, user)
+        channel = new_user_channel(self.facts, user, enrollment.device.names.get("EnrollmentID"))
         self.enrollment = replace(enrollment, users=(channel,))
         self.listen(channel, enrollment.profile.topic)
         self.obey(channel, await update_token(self.voice, enrollment, channel))

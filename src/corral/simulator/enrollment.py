@@ -44,7 +44,7 @@ class Channel:
 
     @property
     def is_user(self) -> bool:
-        return "UserID" in self.names
+        return "UserID" in self.names or "EnrollmentUserID" in self.names
 
     def message(self, **keys: PlistValue) -> bytes:
         """A message of this channel as it goes over the wire."""
@@ -53,7 +53,9 @@ class Channel:
     @property
     def user_id(self) -> str:
         """Who it is among the channels of a device: empty for the device itself."""
-        return self.names["UserID"] + self.names["UserShortName"] if self.is_user else ""
+        if not self.is_user:
+            return ""
+        return self.names.get("UserID", self.names.get("EnrollmentUserID", "")) + self.names["UserShortName"]
 
     def take_over(self, other: "Channel") -> None:
         """The push token, magic and unlock token of another."""
@@ -93,14 +95,26 @@ class Enrollment:
         return replace(self, device=self.device.renamed(udid), users=tuple(user.renamed(udid) for user in self.users))
 
 
-def new_device_channel(facts: Facts, behaviour: Behaviour, *, rights: int | None) -> Channel:
-    """iOS escrows its unlock token where the service may lock (right 4); a Mac has none (Apple: "TokenUpdate")."""
+def new_device_channel(
+    facts: Facts, behaviour: Behaviour, *, rights: int | None, user_enrollment: bool = False
+) -> Channel:
+    """A user enrollment has an identifier of its own, another at each enrollment, and nothing to unlock with.
+    iOS escrows its unlock token where the service may lock (right 4); a Mac has none (Apple: "TokenUpdate").
+    """
+    if user_enrollment:
+        return Channel({"EnrollmentID": str(uuid.uuid4()).upper()}, new_token(), new_magic())
     escrows = behaviour.unlock_token and facts.platform in (Platform.IOS, Platform.VISIONOS) and (rights or 0) & 4
     return Channel({"UDID": facts.udid}, new_token(), new_magic(), secrets.token_bytes(512) if escrows else None)
 
 
-def new_user_channel(facts: Facts, user: User) -> Channel:
+def new_user_channel(facts: Facts, user: User, enrollment_id: str | None = None) -> Channel:
+    """`enrollment_id` is that of a user enrollment, whose users tell nothing of the device either."""
     own = user.guid or str(uuid.uuid5(uuid.NAMESPACE_OID, f"{facts.udid} {user.short_name}")).upper()
+    if enrollment_id is not None:
+        own = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{enrollment_id} {user.short_name}")).upper()
+        people = {"UserShortName": user.short_name, "UserLongName": user.long_name}
+        names = {"EnrollmentID": enrollment_id, "EnrollmentUserID": own, **people}
+        return Channel(names, new_token(), new_magic())
     guid = SHARED_IPAD_USER if facts.model is Model.IPAD else own
     names = {"UDID": facts.udid, "UserID": guid, "UserShortName": user.short_name, "UserLongName": user.long_name}
     return Channel(names, new_token(), new_magic())

@@ -143,7 +143,13 @@ def authentication(facts: Facts, profile: InstalledProfile) -> dict[str, PlistVa
     keys: dict[str, PlistValue] = {"MessageType": "Authenticate", "Topic": profile.topic}
     if facts.is_mac:
         keys |= {"DeviceName": facts.device_name, "Model": facts.product_name, "ModelName": facts.model_name}
-    if (profile.access_rights or 0) & _DEVICE_INFORMATION:
+    if profile.enrollment_mode == "BYOD":
+        keys |= {
+            "OSVersion": facts.os_version,
+            "BuildVersion": facts.build_version,
+            "ProductName": facts.product_name,
+        }
+    elif (profile.access_rights or 0) & _DEVICE_INFORMATION:
         keys |= {
             "OSVersion": facts.os_version,
             "BuildVersion": facts.build_version,
@@ -158,7 +164,8 @@ def authentication(facts: Facts, profile: InstalledProfile) -> dict[str, PlistVa
 def _channel(voice: Voice, profile: InstalledProfile, old: Enrollment | None, *, keep_magic: bool) -> Channel:
     """The push token belongs to the device and stays in an update; the magic belongs to the enrollment."""
     if old is None:
-        return new_device_channel(voice.facts, voice.behaviour, rights=profile.access_rights)
+        byod = profile.enrollment_mode == "BYOD"
+        return new_device_channel(voice.facts, voice.behaviour, rights=profile.access_rights, user_enrollment=byod)
     before = old.device
     magic = before.magic if keep_magic else new_magic()
     return Channel(before.names, before.token, magic, before.unlock_token)

@@ -5,7 +5,7 @@ Apple's "ErrorCode..." objects.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -55,6 +55,8 @@ def judge(response: Response, facts: Facts) -> Verdict:
     status = response.status
     if 200 <= status < 300:
         return Accepted()
+    if status == 401 and response.headers.get("www-authenticate", "").startswith("Bearer method="):
+        return Failed("the person has to sign in again")
     if status == 401:
         return Unenrolled("401")
     if status == 403 and error_code(response) == UNRECOGNIZED:
@@ -88,15 +90,21 @@ def error_code(response: Response) -> str | None:
 
 
 class Voice:
-    """Speaks for one device. `clock` is the true time; the device's own may be off (Behaviour.clock_skew)."""
+    """Speaks for one device. `clock` is the true time; the device's own may be off (Behaviour.clock_skew).
 
-    __slots__ = ("behaviour", "clock", "facts", "transport", "user_agent")
+    `bearer` is the token of the account that it was enrolled with, which all but Macs show with every message;
+    `sign_in_again` gets another for the challenge of a 401.
+    """
+
+    __slots__ = ("bearer", "behaviour", "clock", "facts", "sign_in_again", "transport", "user_agent")
 
     def __init__(self, facts: Facts, behaviour: Behaviour, transport: Transport, clock: Callable[[], datetime]) -> None:
         self.facts = facts
         self.behaviour = behaviour
         self.transport = transport
         self.clock = clock
+        self.bearer = ""
+        self.sign_in_again: Callable[[str], Awaitable[str]] | None = None
         self.user_agent = "MDM-OSX/1.0 mdmclient/1410" if facts.is_mac else "MDM/1.0"
 
     def now(self) -> datetime:
@@ -111,9 +119,19 @@ class Voice:
         return await self._put(enrollment, enrollment.profile.server_url, COMMAND_TYPE, message)
 
     async def _put(self, enrollment: Enrollment, url: str, content_type: str, body: bytes) -> Response:
+        response = await self._send(enrollment, url, content_type, body)
+        challenge = response.headers.get("www-authenticate", "") if response.status == 401 else ""
+        if challenge and self.sign_in_again is not None:
+            self.bearer = await self.sign_in_again(challenge)
+            response = await self._send(enrollment, url, content_type, body)
+        return response
+
+    async def _send(self, enrollment: Enrollment, url: str, content_type: str, body: bytes) -> Response:
         identity = enrollment.identity
         proof = self._proof(enrollment)
         shown = identity.prove(proof, body, self.now(), signs_time=not self.facts.is_mac)
+        if self.bearer and not self.facts.is_mac:
+            shown = (*shown, ("Authorization", f"Bearer {self.bearer}"))
         return await self.transport.request(
             "PUT",
             url,

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from corral.store.accounts import AccountStore
 from corral.store.acme import AcmeStore
 from corral.store.ade import AdeStore
 from corral.store.contacts import ContactStore
@@ -32,6 +33,8 @@ class Store(Protocol):
     def grants(self) -> GrantStore: ...
     @property
     def acme(self) -> AcmeStore: ...
+    @property
+    def accounts(self) -> AccountStore: ...
     @property
     def directory(self) -> Directory: ...
     @property

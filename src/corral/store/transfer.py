@@ -109,6 +109,8 @@ TABLES = (
     _table("breaker", "id opened_at"),
     _table("secret", "name value"),
     _table("push_certificate", "topic certificate_pem key_pem apple_account not_after imported_at stopped"),
+    _table("account_session", "id account subject created_at expires_at revoked_at"),
+    _table("account_token", "digest session_id kind redirect_uri expires_at spent_at"),
     _table("credential", "number id name digest created_at expires_at revoked_at", numbered="number"),
     _table(
         "ade_server",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import httpx
 
+from e2e.account_place import Place
 from e2e.installation import Installation
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "answers.md"
@@ -32,6 +33,8 @@ class Stage:
     refusing: Installation
     narrow: Installation
     later: Installation
+    accounts: Place
+    """Enrolls with accounts, and checks the tokens of their devices."""
     early: httpx.Response
     """What a link of `narrow` answered then."""
 

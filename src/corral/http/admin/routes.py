@@ -2,6 +2,7 @@
 
 from corral.http.admin.endpoint import Endpoint
 from corral.http.admin.resources import (
+    account_sessions,
     ade_devices,
     ade_profiles,
     ade_servers,
@@ -26,6 +27,8 @@ ENDPOINTS = (
     Endpoint("GET", "/links/{link}", links.show_link, "One enrollment link"),
     Endpoint("DELETE", "/links/{link}", links.revoke_link, "Withdraw an enrollment link", 204),
     Endpoint("POST", "/links/{link}/profile", links.make_profile, "A profile for one device under this link"),
+    Endpoint("GET", "/account-sessions", account_sessions.list_sessions, "Sign-ins of people with their accounts"),
+    Endpoint("DELETE", "/account-sessions/{session}", account_sessions.revoke_session, "End a sign-in", 204),
     Endpoint("GET", "/devices", devices.list_devices, "Devices"),
     Endpoint("GET", "/devices/{device}", devices.show_device, "A device with its lives, channels and certificates"),
     Endpoint("DELETE", "/devices/{device}", devices.forget_device, "Forget a device that is not connected", 204),

@@ -1,9 +1,9 @@
 """`/enroll/{token}`: a page for people, and the profile for the device. Looking counts nothing."""
 
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
+from corral.http.device.pages import HEADERS, page, unavailable
 from corral.lifecycle.state import Link
 from corral.service.clock import Clock, to_datetime
 from corral.service.enrolling import Enrolling
@@ -11,14 +11,7 @@ from corral.service.errors import OverCapacity, RequestRefused
 from corral.store.errors import StoreUnavailable
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
-_templates = Environment(loader=PackageLoader("corral.http.device"), autoescape=select_autoescape())
 _ASK = "Ask the people who gave you this link for a new one."
-_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
 
 
 class EnrollPages:
@@ -32,12 +25,12 @@ class EnrollPages:
         try:
             found = await self._open_link(request)
         except StoreUnavailable:
-            return _unavailable()
+            return unavailable()
         if isinstance(found, Response):
             return found
         if PROFILE_TYPE in request.headers.get("accept", ""):
             return await self.profile(request)
-        return _page(
+        return page(
             200,
             "link.html",
             title=f"Enroll with {self._organization}",
@@ -54,28 +47,18 @@ class EnrollPages:
                 return found
             profile = await self._enrolling.profile(found)
         except RequestRefused as error:
-            return _page(503, "closed.html", {"retry-after": "300"}, title="Not ready yet", reason=str(error))
+            return page(503, "closed.html", {"retry-after": "300"}, title="Not ready yet", reason=str(error))
         except (OverCapacity, StoreUnavailable):
-            return _unavailable()
+            return unavailable()
         disposition = {"content-disposition": 'attachment; filename="enroll.mobileconfig"'}
-        return Response(profile, media_type=PROFILE_TYPE, headers=_HEADERS | disposition)
+        return Response(profile, media_type=PROFILE_TYPE, headers=HEADERS | disposition)
 
     async def _open_link(self, request: Request) -> Link | Response:
         link = await self._enrolling.find_link(request.path_params["token"])
         if link is None:
             reason = "This enrollment link is not known here; perhaps a part of it got lost."
-            return _page(404, "closed.html", title="Unknown link", reason=reason, hint=_ASK)
+            return page(404, "closed.html", title="Unknown link", reason=reason, hint=_ASK)
         refusal = link.refusal(self._clock())
         if refusal:
-            return _page(410, "closed.html", title="This link is closed", reason=refusal, hint=_ASK)
+            return page(410, "closed.html", title="This link is closed", reason=refusal, hint=_ASK)
         return link
-
-
-def _unavailable() -> Response:
-    reason = "The service cannot answer just now. Try again in a minute."
-    return _page(503, "closed.html", {"retry-after": "30"}, title="One moment", reason=reason)
-
-
-def _page(status: int, template: str, headers: dict[str, str] | None = None, **values: str) -> Response:
-    body = _templates.get_template(template).render(values)
-    return HTMLResponse(body, status, headers=_HEADERS | (headers or {}))

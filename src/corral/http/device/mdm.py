@@ -3,6 +3,7 @@
 import structlog
 
 from corral.http.asgi import App, BodyTooLarge, ClientGone, Receive, Scope, Send, header
+from corral.http.device.accounts.gate import Gate, SignInAgain, send_challenge
 from corral.http.device.answers import send_answer
 from corral.http.device.bodies import Bodies, MadeRoom
 from corral.http.device.identity_source import IdentitySource, present
@@ -41,7 +42,9 @@ class MdmRoute:
         source: IdentitySource,
         max_body: int,
         max_requests: int,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._checkin = checkin
         self._channel = channel
         self._identifying = identifying
@@ -61,12 +64,14 @@ class MdmRoute:
                 answer = await self._answer(scope, receive, checkin_only)
             finally:
                 self._under_way -= 1
-            if answer is not None:
+            if isinstance(answer, SignInAgain):
+                await send_challenge(send, answer)
+            elif answer is not None:
                 await send_answer(send, answer)
 
         return serve
 
-    async def _answer(self, scope: Scope, receive: Receive, checkin_only: bool) -> Answer | None:
+    async def _answer(self, scope: Scope, receive: Receive, checkin_only: bool) -> Answer | SignInAgain | None:
         method = scope["method"]
         if method in ("GET", "HEAD"):
             return KIND_LINE
@@ -78,6 +83,8 @@ class MdmRoute:
             identity = self._identifying.identify(presented.certificate, presented.intermediates)
             if isinstance(identity, str):
                 return Answer(400, reason=f"Not identified: {identity}.")
+            if self._gate is not None and (challenge := await self._gate.examine(scope, identity)) is not None:
+                return challenge
             if checkin_only or _is_checkin(scope, body):
                 return await self._checkin.answer(body, identity)
             return await self._channel.answer(body, identity)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 from corral.sealing import Sealer
 from corral.store.errors import StoreUnavailable
+from corral.store.postgres.accounts import PostgresAccounts
 from corral.store.postgres.acme import PostgresAcme
 from corral.store.postgres.ade import PostgresAde
 from corral.store.postgres.connecting import Pooler, Target
@@ -44,6 +45,7 @@ class PostgresStore:
         self.events = PostgresEvents(database)
         self.grants = PostgresGrants(database)
         self.acme = PostgresAcme(database, sealer)
+        self.accounts = PostgresAccounts(database)
         self.directory = PostgresDirectory(database)
         self.vault = PostgresVault(database, sealer)
         self.ade = PostgresAde(database, sealer)

@@ -11,6 +11,7 @@ import apsw
 from corral.sealing import Sealer, SealError
 from corral.store.errors import StoreRefused
 from corral.store.migrations import Migration, pending, read_migrations
+from corral.store.sqlite.accounts import SqliteAccounts
 from corral.store.sqlite.acme import SqliteAcme
 from corral.store.sqlite.ade import SqliteAde
 from corral.store.sqlite.connecting import Sql, connect, typed
@@ -49,6 +50,7 @@ class SqliteStore:
         self.events = SqliteEvents(database)
         self.grants = SqliteGrants(database)
         self.acme = SqliteAcme(database, sealer)
+        self.accounts = SqliteAccounts(database)
         self.directory = SqliteDirectory(database)
         self.vault = SqliteVault(database, sealer)
         self.ade = SqliteAde(database, sealer)

@@ -1,0 +1,61 @@
+"""Sign-ins of people who enrolled with an account. Their tokens are hashes; what ends a session ends them all."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta
+
+from corral.http.admin.endpoint import Call, Query, View
+from corral.http.admin.times import shown
+from corral.lifecycle.state import Instant
+from corral.store.accounts import AccountSession
+
+
+class SessionQuery(Query):
+    """Newest first; `before` is the id of the last session of the page before."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    before: str | None = None
+
+
+class SessionView(View):
+    """`account` is the Managed Apple Account, `subject` what the identity provider calls the person."""
+
+    id: str
+    account: str
+    subject: str
+    created_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    valid: bool
+
+
+class SessionList(View):
+    sessions: tuple[SessionView, ...]
+    next: str | None
+    """`before` of the next page; null when this is the last."""
+
+
+async def list_sessions(call: Call, query: SessionQuery) -> SessionList:
+    found = await call.services.account_sessions.list(query.limit + 1, query.before)
+    page = found[: query.limit]
+    return SessionList(
+        sessions=tuple(_view(each, call.now) for each in page),
+        next=page[-1].id if len(found) > query.limit else None,
+    )
+
+
+async def revoke_session(call: Call, session: str) -> None:
+    await call.services.account_sessions.revoke(session, call.by)
+
+
+def _view(session: AccountSession, now: Instant) -> SessionView:
+    return SessionView(
+        id=session.id,
+        account=session.account,
+        subject=session.subject,
+        created_at=shown(session.created_at),
+        expires_at=shown(session.expires_at),
+        revoked_at=shown(session.revoked_at),
+        valid=session.revoked_at is None and now < session.expires_at,
+    )

@@ -1,0 +1,1 @@
+"""What devices and people call when a device is enrolled with an account."""

@@ -1,0 +1,75 @@
+"""Sessions of accounts, and their tokens."""
+
+from corral.lifecycle.state import Instant
+from corral.store import account_rows
+from corral.store.accounts import AccountSession, AccountToken
+from corral.store.postgres.database import Database, Write
+from corral.store.postgres.statements import insert, select, transposed
+
+_ADD_SESSION = insert("account_session", account_rows.SESSION)
+_ADD_TOKENS = insert("account_token", account_rows.TOKEN, "ON CONFLICT DO NOTHING")
+_FIND = select(
+    "FROM account_token AS t JOIN account_session AS s ON s.id = t.session_id WHERE t.digest = $1",
+    t=account_rows.TOKEN,
+    s=account_rows.SESSION,
+)
+_SPEND = "UPDATE account_token SET spent_at = $1 WHERE digest = $2 AND spent_at IS NULL"
+_SESSIONS = select(
+    "FROM account_session AS s WHERE $1::text IS NULL"
+    " OR (s.created_at, s.id) < (SELECT p.created_at, p.id FROM account_session AS p WHERE p.id = $1)"
+    " ORDER BY s.created_at DESC, s.id DESC LIMIT $2",
+    s=account_rows.SESSION,
+)
+_REVOKE = "UPDATE account_session SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL"
+_FORGET = tuple(
+    f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE expires_at <= $1 LIMIT $2)"  # noqa: S608
+    for table, key in (("account_token", "digest"), ("account_session", "id"))
+)
+
+
+class _Known(Exception):
+    pass
+
+
+class PostgresAccounts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_session(self, session: AccountSession, tokens: tuple[AccountToken, ...]) -> None:
+        async def add(write: Write) -> None:
+            await write.sql.run(_ADD_SESSION, *transposed([account_rows.session_row(session)]))
+            if tokens:
+                await write.sql.run(_ADD_TOKENS, *transposed([account_rows.token_row(each) for each in tokens]))
+
+        await self._database.write(add)
+
+    async def add_tokens(self, tokens: tuple[AccountToken, ...]) -> bool:
+        async def add(write: Write) -> None:
+            made = await write.sql.run(_ADD_TOKENS, *transposed([account_rows.token_row(each) for each in tokens]))
+            if made < len(tokens):
+                raise _Known
+
+        try:
+            await self._database.write(add)
+        except _Known:
+            return False
+        return True
+
+    async def find(self, digest: bytes) -> tuple[AccountToken, AccountSession] | None:
+        row = await self._database.one(_FIND, digest)
+        return None if row is None else account_rows.token_and_session(row)
+
+    async def spend(self, digest: bytes, now: Instant) -> bool:
+        return await self._run(_SPEND, now, digest) > 0
+
+    async def sessions(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
+        return tuple(account_rows.session(row) for row in await self._database.all(_SESSIONS, before, limit))
+
+    async def revoke_session(self, session_id: str, now: Instant) -> bool:
+        return await self._run(_REVOKE, now, session_id) > 0
+
+    async def forget_expired(self, now: Instant, limit: int) -> int:
+        return sum([await self._run(each, now, limit) for each in _FORGET])
+
+    async def _run(self, statement: str, *values: object) -> int:
+        return await self._database.write(lambda write: write.sql.run(statement, *values))

@@ -1,0 +1,82 @@
+"""Sessions of accounts, and their tokens."""
+
+from corral.lifecycle.state import Instant
+from corral.store import account_rows
+from corral.store.accounts import AccountSession, AccountToken
+from corral.store.sqlite.connecting import Row
+from corral.store.sqlite.database import Database
+from corral.store.sqlite.statements import insert, select
+from corral.store.sqlite.writer import Write
+
+_ADD_SESSION = insert("account_session", account_rows.SESSION)
+_ADD_TOKEN = insert("account_token", account_rows.TOKEN, "ON CONFLICT DO NOTHING")
+_FIND = select(
+    "FROM account_token AS t JOIN account_session AS s ON s.id = t.session_id WHERE t.digest = ?",
+    t=account_rows.TOKEN,
+    s=account_rows.SESSION,
+)
+_SPEND = "UPDATE account_token SET spent_at = ? WHERE digest = ? AND spent_at IS NULL"
+_SESSIONS = select(
+    "FROM account_session AS s WHERE ?1 IS NULL"
+    " OR (s.created_at, s.id) < (SELECT p.created_at, p.id FROM account_session AS p WHERE p.id = ?1)"
+    " ORDER BY s.created_at DESC, s.id DESC LIMIT ?2",
+    s=account_rows.SESSION,
+)
+_REVOKE = "UPDATE account_session SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
+_FORGET = tuple(
+    f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE expires_at <= ? LIMIT ?)"  # noqa: S608
+    for table in ("account_token", "account_session")
+)
+
+
+class _Known(Exception):
+    pass
+
+
+class SqliteAccounts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_session(self, session: AccountSession, tokens: tuple[AccountToken, ...]) -> None:
+        def add(write: Write) -> None:
+            write.sql.execute(_ADD_SESSION, account_rows.session_row(session))
+            for each in tokens:
+                write.sql.execute(_ADD_TOKEN, account_rows.token_row(each))
+
+        await self._database.write(add)
+
+    async def add_tokens(self, tokens: tuple[AccountToken, ...]) -> bool:
+        def add(write: Write) -> None:
+            for each in tokens:
+                write.sql.execute(_ADD_TOKEN, account_rows.token_row(each))
+                if not write.sql.changes():
+                    raise _Known
+
+        try:
+            await self._database.write(add)
+        except _Known:
+            return False
+        return True
+
+    async def find(self, digest: bytes) -> tuple[AccountToken, AccountSession] | None:
+        row = self._database.one(_FIND, (digest,))
+        return None if row is None else account_rows.token_and_session(row)
+
+    async def spend(self, digest: bytes, now: Instant) -> bool:
+        return await self._execute(_SPEND, (now, digest)) > 0
+
+    async def sessions(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
+        return tuple(account_rows.session(row) for row in self._database.all(_SESSIONS, (before, limit)))
+
+    async def revoke_session(self, session_id: str, now: Instant) -> bool:
+        return await self._execute(_REVOKE, (now, session_id)) > 0
+
+    async def forget_expired(self, now: Instant, limit: int) -> int:
+        return sum([await self._execute(each, (now, limit)) for each in _FORGET])
+
+    async def _execute(self, statement: str, values: Row) -> int:
+        def execute(write: Write) -> int:
+            write.sql.execute(statement, values)
+            return write.sql.changes()
+
+        return await self._database.write(execute)
