@@ -164,7 +164,7 @@ async def test_secrets_appear_nowhere(start: Start) -> None:
 
 async def test_files_are_for_their_owner_alone(corral: Installation) -> None:
     for path in corral.data.iterdir():
-        if path.name in ("apns.pem", "serve.log"):
+        if path.name in ("apns.pem", "attestation.pem", "serve.log"):
             continue  # made by the tests
         assert path.stat().st_mode & 0o077 == 0, path.name
     assert corral.data.stat().st_mode & 0o077 == 0

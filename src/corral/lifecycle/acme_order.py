@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from corral.lifecycle.policy import Attestation
-from corral.lifecycle.state import Device, Grant, Instant
+from corral.lifecycle.state import Device, EnrollmentKind, Grant, Instant
 from corral.pki.attestation import HardwareProperties
 
 
@@ -91,9 +91,11 @@ def refusal_of_attestation(
     """Why this proof is not enough for a certificate under the grant; None if it is.
 
     `device` is the one whose life a renewal goes on with. The UDID that is attested of a Mac is its provisioning UDID,
-    which has another form than the one it enrolls by: only those of one form are compared.
+    which has another form than the one it enrolls by: only those of one form are compared. Of a user enrollment
+    Apple says neither that nor the serial number.
     """
-    user_enrollment = device is not None and device.user_enrollment
+    by_person = grant.kind is EnrollmentKind.ACCOUNT_USER
+    user_enrollment = device.user_enrollment if device is not None else by_person
     if attested is None:
         return "this enrollment needs an attestation of the device" if policy is Attestation.REQUIRED else None
     said = attested.properties
