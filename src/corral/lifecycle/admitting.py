@@ -1,5 +1,6 @@
 """How a life begins: Authenticate on the device channel, which starts a life, repeats itself or begins a renewal."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from corral.apple.checkin import Authenticate
@@ -70,13 +71,14 @@ def life_event(kind: str, life: Connection, moment: Moment, **data: object) -> E
     return Event(type=kind, at=moment.now, device_id=life.device_id, connection_id=life.id, data=data)
 
 
-def change_of(device: Device, *rows: Connection, moment: Moment) -> Change:
+def change_of(device: Device, *rows: Connection, moment: Moment, events: Sequence[Event] = ()) -> Change:
     """These lives of the device, settled, at the version of it that was read."""
     return Change(
         device_id=device.id,
         expects=device.version,
         device=device,
         connections=tuple(settle(row, device) for row in rows),
+        events=tuple(events),
         at=moment.now,
     )
 

@@ -183,7 +183,9 @@ def _go_on(
     renewal = life.renewal
     renewed = renewal is not None and belongs_to_renewal(certificate, renewal)
     events: list[Event] = []
-    after = replace(life, reauthenticated_at=None, topic=message.topic)
+    after = life
+    if life.reauthenticated_at is not None or life.topic != message.topic:
+        after = replace(life, reauthenticated_at=None, topic=message.topic)
     if renewed:
         after = replace(after, renewal=None)
         events.append(life_event("connection.renewed", life, moment, fingerprint=certificate.fingerprint.hex()))
@@ -206,13 +208,12 @@ def _go_on(
         )
     elif token_changed:
         events.append(life_event("push.token-changed", life, moment))
-    change = change_of(device, after, moment=moment)
+    change = change_of(device, after, moment=moment, events=events)
     if certificate.heard_at is None or renewed:
         change = replace(change, certificates=(replace(certificate, heard_at=moment.now),))
     if renewed:
         spent = replace(snapshot.grant, spent_at=moment.now) if snapshot.grant else None
         change = replace(change, grant=spent, retire=(life.id, certificate.fingerprint))
-    change = replace(change, events=tuple(events))
     change = _with_tokens(change, snapshot, after, device, snapshot.channel, message, policy, moment)
     return Decision(ACCEPTED, change)
 

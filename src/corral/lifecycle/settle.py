@@ -16,8 +16,7 @@ def settle(connection: Connection, device: Device) -> Connection:
     )
     speaks = connection.phase in (Phase.CONNECTED, Phase.ENDING)
     recheck_at = connection.end_request.deadline if connection.end_request else FOREVER
-    return replace(
-        connection,
-        open=speaks and not pending and device.blocked_at is None,
-        recheck_at=recheck_at,
-    )
+    is_open = speaks and not pending and device.blocked_at is None
+    if (connection.open, connection.recheck_at) == (is_open, recheck_at):
+        return connection
+    return replace(connection, open=is_open, recheck_at=recheck_at)
