@@ -9,7 +9,7 @@ from corral.store import rows
 from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
-from corral.store.postgres.statements import listed, select, spoken_by
+from corral.store.postgres.statements import listed, looked_up, select, spoken_by
 from corral.store.rows import Row
 
 _SHOWN = (
@@ -61,15 +61,21 @@ _RESOLVE = (
     "SELECT id FROM device WHERE id = $1 UNION SELECT id FROM device WHERE serial_number = $1"
     " UNION SELECT device_id FROM connection WHERE id = $1"
 )
+_NAMED = "SELECT asked, {found} FROM named CROSS JOIN {by}"
+# Each by its key, however large the tables are: plain joins read them whole, again for every few thousand names.
 _TARGETS = (
-    "WITH named AS (SELECT asked FROM unnest($1::text[]) AS asked), found AS ("
-    "SELECT asked, id FROM named JOIN device ON id = asked"
-    " UNION SELECT asked, id FROM named JOIN device ON serial_number = asked"
-    " UNION SELECT asked, device_id FROM named JOIN connection ON id = asked)"
-    " SELECT f.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_digest"
-    " FROM found AS f JOIN device AS d ON d.id = f.id"
-    " LEFT JOIN connection AS co ON co.device_id = d.id AND co.phase IN ('connected', 'ending')"
-    " LEFT JOIN channel AS ch ON ch.connection_id = co.id AND ch.user_id = $2"
+    "WITH named AS (SELECT asked FROM unnest($1::text[]) AS asked), found (asked, id) AS ("
+    + _NAMED.format(found="de.id", by=looked_up("device", "id", "id = asked", "de"))
+    + " UNION "
+    + _NAMED.format(found="de.id", by=looked_up("device", "id", "serial_number = asked", "de"))
+    + " UNION "
+    + _NAMED.format(found="co.device_id", by=looked_up("connection", "device_id", "id = asked", "co"))
+    + ") SELECT f.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_digest FROM found AS f"
+    + f" CROSS JOIN {looked_up('device', 'id platform os_version', 'id = f.id', 'd')} LEFT JOIN "
+    + looked_up("connection", "id profile_digest", "device_id = d.id AND phase IN ('connected', 'ending')", "co")
+    + " ON TRUE LEFT JOIN "
+    + looked_up("channel", "id kind", "connection_id = co.id AND user_id = $2", "ch")
+    + " ON TRUE"
 )
 _PROFILES = "SELECT digest, body FROM profile WHERE digest = ANY($1::bytea[])"
 _PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
