@@ -220,6 +220,8 @@ _DURATIONS = {
     "setup_time",
     "configured_retry",
     "installation_time",
+    "renew_before",
+    "renewal_time",
     "not_now_push",
     "ade_sync_every",
     "keep_results",

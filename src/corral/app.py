@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
+from itertools import chain
 from pathlib import Path
 
 import structlog
@@ -59,6 +60,8 @@ from corral.service.commanding import Commanding
 from corral.service.contacts import ContactBook
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
+from corral.service.escrowing import Escrowing
+from corral.service.expiries import Expiries
 from corral.service.granting import Granting
 from corral.service.identifying import Identifying
 from corral.service.issuing import Issuing
@@ -66,6 +69,7 @@ from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
 from corral.service.push_certificates import PushCertificates
 from corral.service.pushing import Pushing
+from corral.service.renewing import Renewing
 from corral.service.retaining import Keep, Retaining
 from corral.service.scep_requests import ScepRequests
 from corral.service.services import Services
@@ -149,7 +153,8 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     if challenge_key is None:
         raise StoreRefused("The database holds no challenge key; it was not made by `corral init`.")
     challenges = Challenges(challenge_key)
-    trust = Trust([authority.certificate], _foreign(settings.authorities))
+    others = _foreign(settings.authorities)
+    trust = Trust([authority.certificate], others)
     identifying = Identifying(trust, clock)
     contacts = ContactBook(store.contacts, clock)
     transitions = Transitions(store.devices, contacts, policy, clock)
@@ -183,27 +188,43 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         access_time=settings.account_access_time,
         session_time=settings.account_session_time,
     )
+    operating = Operating(store.directory, store.devices, transitions, enrolling, policy, clock)
+    expiries = Expiries(
+        store.vault,
+        store.ade.servers,
+        store.work,
+        store.events,
+        authority,
+        clock,
+        tls_certificate=settings.tls_certificate,
+        foreign=[*chain.from_iterable(others.values())],
+    )
     services = Services(
         ade=ade,
         enrolling=enrolling,
         commanding=Commanding(store.queue, store.directory, clock),
-        operating=Operating(store.directory, store.devices, transitions, enrolling, policy, clock),
+        operating=operating,
         push_certificates=PushCertificates(store.vault, store.directory, store.work, store.events, client, clock),
         credentials=Credentials(store.vault, store.events, clock),
         account_sessions=sessions,
+        escrowing=Escrowing(store.escrow, store.directory, store.events, clock),
         directory=store.directory,
         events=store.events,
         queue=store.queue,
         grants=store.grants,
         vault=store.vault,
-        status=Status(store, authority, clock).read,
+        status=Status(store, authority, expiries, clock).read,
         metrics=Exposition(metrics, store, authority, clock).read,
     )
     sweeping = Sweeping(store.queue, store.work, store.acme, transitions, policy, clock)
     retaining = Retaining(store.retention, _keep(settings), clock, forget=(store.accounts.forget_expired,))
-    worker = Worker(
-        store.work, pushing, sweeping, retaining, contacts, clock, rounds={"automated-enrollment": ade.syncing.round}
-    )
+    renewing = Renewing(store.grants, store.work, transitions, operating, policy, clock, settings.renew_before)
+    rounds = {
+        "automated-enrollment": ade.syncing.round,
+        "renewals": renewing.round,
+        "expiries": expiries.round,
+    }
+    worker = Worker(store.work, pushing, sweeping, retaining, contacts, clock, rounds=rounds)
     store.on_work(worker.wake)
     mdm = MdmRoute(
         CheckIn(transitions, TokenServices({MAID: MaidTokens(store.ade, settings.maid_server, clock)})),

@@ -273,6 +273,14 @@ class Settings(BaseSettings):
         gt=0,
         description="How long after an Authenticate of a connected device its TokenUpdate is waited for",
     )
+    renew_before: Duration = Field(
+        30 * DAY, gt=0, description="How long before its end the renewal of a device's identity may begin"
+    )
+    renewal_time: Duration = Field(
+        7 * DAY,
+        gt=0,
+        description="How long a device may take to come for its renewed certificate before it is asked again",
+    )
     not_now_push: Duration = Field(10 * MINUTE, gt=0, description="When a device that said NotNow is pushed again")
     keys_per_grant: int = Field(
         4, ge=1, le=100, description="Keys that one enrollment may come with, the first among them"
@@ -414,6 +422,7 @@ class Settings(BaseSettings):
             setup_time=self.setup_time,
             configured_retry=self.configured_retry,
             installation_time=self.installation_time,
+            renewal_time=self.renewal_time,
             not_now_push=self.not_now_push,
             keys_per_grant=self.keys_per_grant,
         )

@@ -25,6 +25,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "push_certificates": [certificate()],
         "topics": {"com.apple.mgmt.x": 5},
         "authority": {"subject": "CN=A", "not_after": (NOW + timedelta(days=7000)).isoformat()},
+        "expiries": [],
         "breaker_opened_at": None,
     }
     return {**healthy, **changes}
@@ -33,6 +34,16 @@ def status(**changes: Any) -> dict[str, Any]:
 def certificate(days: float = 300, account: str = "a@example.org", stopped: str = "") -> dict[str, Any]:
     until = (NOW + timedelta(days=days)).isoformat()
     return {"topic": "com.apple.mgmt.x", "not_after": until, "apple_account": account, "stopped": stopped}
+
+
+def expiry(days: int, warning: int) -> dict[str, Any]:
+    return {
+        "kind": "TLS certificate",
+        "name": "tls.pem",
+        "days_left": days,
+        "warning_days": warning,
+        "remedy": "Replace the file.",
+    }
 
 
 def worst(findings: list[Finding]) -> Finding:
@@ -50,6 +61,9 @@ SERVICE: dict[str, tuple[dict[str, Any], Level, str]] = {
     "nobody's account": (status(push_certificates=[certificate(account="")]), Level.WARN, "--apple-account"),
     "orphans": (status(topics={"com.apple.mgmt.old": 3}), Level.FAIL, "enroll them again"),
     "authority ends": (status(authority={"subject": "CN=A", "not_after": NOW.isoformat()}), Level.FAIL, "new"),
+    "TLS ends": (status(expiries=[expiry(20, 30)]), Level.WARN, "Replace"),
+    "TLS ends this week": (status(expiries=[expiry(3, 7)]), Level.FAIL, "Replace"),
+    "TLS has ended": (status(expiries=[expiry(-1, 0)]), Level.FAIL, "Replace"),
     "breaker open": (status(breaker_opened_at=NOW.isoformat()), Level.WARN, "corral breaker show"),
 }
 

@@ -299,3 +299,13 @@ def test_the_authority_is_written_for_everybody_to_read(cli: Cli, service: Runni
     assert cli("authority", "--out", home / "ca.pem").code == 0
     x509.load_pem_x509_certificate((home / "ca.pem").read_bytes())
     assert cli("authority", "--out", home / "ca.pem").code == 1
+
+
+def test_escrowed_secrets_are_listed_and_never_shown_without_a_reason(cli: Cli, service: Running) -> None:
+    device = json.loads(cli("device", "list", "--json").out)["devices"][0]["device"]["id"]
+    assert "given nothing into keeping" in cli("device", "escrow", "list", device).out
+    assert cli("device", "escrow", "show", device, 1).code == 2
+    assert cli("device", "escrow", "show", device, 1, "--reason", "a test").code == 3
+    assert cli("device", "revoke-certificate", device, "--reason", "a test").code == 2, "nobody is there to be asked"
+    unknown = ("--fingerprint", "0" * 64, "--reason", "a test", "--yes")
+    assert cli("device", "revoke-certificate", device, *unknown).code == 3

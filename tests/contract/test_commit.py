@@ -294,3 +294,15 @@ def test_every_field_is_told_from_an_empty_one() -> None:
     for value in (FULL_DEVICE, FULL_LIFE, FULL_CHANNEL, FULL_CERTIFICATE, FULL_GRANT):
         unset = {name for name in type(value).__slots__ if not getattr(value, name)}
         assert unset <= empty, unset
+
+
+async def test_a_certificate_that_is_bound_stays_its_devices(store: Store) -> None:
+    """Of two devices that come with one certificate the second wrote nothing, whatever it was decided on."""
+    await store.devices.commit(v.enrolled(1))
+    taken = v.certificate("cert 1", "C2", device_id="D2")
+    change = replace(v.enrolled(2), certificates=(taken,))
+    assert isinstance(await store.devices.commit(change), Stale)
+    assert (await store.devices.load(v.contact("cert 1", "D2"))).device is None
+    held = await store.grants.certificate(v.fingerprint("cert 1"))
+    assert held is not None
+    assert (held.device_id, held.connection_id) == ("D1", "C1")

@@ -1,10 +1,13 @@
 """Work is done once, by whoever holds its lease; what is put anew meanwhile is not lost."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 from contract import values as v
 from contract.conftest import Home
 from corral.lifecycle.change import Change
+from corral.lifecycle.state import CertificateStatus, Phase
 from corral.store.store import Store
 from corral.store.work import LeasedWork
 
@@ -161,3 +164,38 @@ async def test_everybody_who_asked_is_woken(fleet: Store) -> None:
     fleet.on_work(second)
     await fleet.work.add("push", ["a"], v.NOW)
     assert first == second == ["push"]
+
+
+async def test_certificates_that_end_soon_are_found_until_their_renewal_is_planned(store: Store) -> None:
+    heard = {"heard_at": v.NOW, "not_after": v.NOW + 9}
+    cases: tuple[dict[str, Any], ...] = (
+        {**heard, "not_after": v.NOW + 5},
+        heard,
+        {**heard, "not_after": v.NOW + 10},
+        {**heard, "heard_at": None},
+        {**heard, "status": CertificateStatus.RETIRED},
+        {**heard, "authority": "another"},
+        {},
+    )
+    for number, fields in enumerate(cases, 1):
+        plain = v.enrolled(number)
+        certificate = v.certificate(f"cert {number}", f"C{number}", device_id=f"D{number}", **fields)
+        life = replace(plain.connections[0], profile=b"facts")
+        await store.devices.commit(replace(plain, connections=(life,), certificates=(certificate,)))
+    found = await store.work.expiring(v.NOW + 10, 10)
+    assert [(each.connection_id, each.device_id, each.issued_at, each.not_after) for each in found] == [
+        ("C1", "D1", v.NOW, v.NOW + 5),
+        ("C2", "D2", v.NOW, v.NOW + 9),
+    ]
+    assert len(await store.work.expiring(v.NOW + 10, 1)) == 1
+    await store.work.add("renew", ["C1"], v.NOW)
+    assert [each.connection_id for each in await store.work.expiring(v.NOW + 10, 10)] == ["C2"]
+
+
+async def test_lives_that_cannot_repeat_their_profile_or_are_over_are_not_renewed(store: Store) -> None:
+    for number, fields in enumerate(({"profile": b""}, {"phase": Phase.ENDED}, {"phase": Phase.ENDING}), 1):
+        plain = v.enrolled(number)
+        certificate = replace(plain.certificates[0], heard_at=v.NOW, not_after=v.NOW + 5)
+        life = replace(plain.connections[0], **{"profile": b"facts", **fields})
+        await store.devices.commit(replace(plain, connections=(life,), certificates=(certificate,)))
+    assert await store.work.expiring(v.NOW + 10, 10) == ()

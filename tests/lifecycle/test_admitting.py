@@ -1,9 +1,14 @@
 """Authenticate: rows 5, 6 and 7."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from corral.apple.identifiers import Kind, Speaker
 from corral.apple.platform import Platform
@@ -22,8 +27,18 @@ from corral.lifecycle.state import (
 )
 from lifecycle import arrange as a
 
+
+def named(common_name: str) -> bytes:
+    """A certificate of somebody else with this name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + timedelta(days=9))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 TRUSTING = Policy(admission=Admission.TRUSTED_IDENTITY)
-FOREIGN = a.identity(authority="step", connection_id=None, der=b"der")
+FOREIGN = a.identity(authority="step", connection_id=None, der=named("Mac SERIAL"))
 
 
 def begin(
@@ -109,7 +124,15 @@ def test_row_6_a_foreign_certificate_renews_the_life_that_its_authority_let_in(a
     (pinned,) = decision.change.certificates
     assert (pinned.purpose, pinned.grant_id, pinned.connection_id) == (Purpose.RENEW, "renewal", "life")
     assert (pinned.status, pinned.device_id, pinned.authority) == (CertificateStatus.BOUND, a.UDID, "step")
-    assert pinned.der == b"der"
+    assert pinned.der == FOREIGN.der
+
+
+@pytest.mark.parametrize("name", ["Mac OTHER", "SERIAL2", a.UDID + "9", ""])
+def test_row_6_a_foreign_certificate_that_names_another_device_renews_nothing(name: str) -> None:
+    """Anybody with a certificate of that authority could take the life over while a renewal is under way."""
+    other = replace(FOREIGN, der=named(name) if name else b"no certificate")
+    assert refusal(begin(foreign_life(), other)) == "certificates of another authority are not admitted here"
+    assert [row.id for row in begin(foreign_life(), other, TRUSTING).change.connections] == ["new-1"]
 
 
 @pytest.mark.parametrize(

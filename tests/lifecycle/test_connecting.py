@@ -309,6 +309,33 @@ def test_row_9_a_restore_is_refused_only_by_policy_and_only_if_token_and_magic_c
     assert a.kinds(decision.change) == ["connection.unenroll-answered", "connection.ended"]
 
 
+def test_row_9_a_renewal_that_nobody_came_for_excuses_a_restore_no_longer() -> None:
+    policy = Policy(on_restore=OnRestore.REFUSE)
+    update = a.token_update(token=b"new", push_magic="new")
+    for age, answer in ((policy.renewal_time - 1, 200), (policy.renewal_time, 401)):
+        speaking = a.life(renewal=a.renewal(asked_at=a.NOW - age))
+        decision = decide(a.seen(speaking), update, a.identity(), policy, a.moment())
+        assert isinstance(decision.answer, Answer)
+        assert decision.answer.status == answer
+
+
+def test_row_8_a_true_enrollment_while_a_renewal_is_pending_is_no_renewal() -> None:
+    """Evidence decides: its certificate came by an enroll grant, whatever this service is waiting for."""
+    older = a.life("older", renewal=a.renewal())
+    attempt = a.life("life", Phase.AUTHENTICATING)
+    snapshot = a.seen(attempt, lives=(attempt, older), grant=a.grant(), link=a.link(), channel=None)
+    decision = decide(snapshot, a.token_update(), a.identity(), Policy(), a.moment())
+    assert decision.answer == ACCEPTED
+    rows = {row.id: row for row in decision.change.connections}
+    assert (rows["older"].phase, rows["older"].end_reason, rows["older"].renewal) == (
+        Phase.ENDED,
+        EndReason.SUPERSEDED,
+        None,
+    )
+    assert rows["life"].phase is Phase.CONNECTED
+    assert decision.change.silence == ("older",)
+
+
 def test_row_9_a_refused_restore_of_a_life_that_is_ending_is_still_the_persons_end() -> None:
     over = a.row(update(a.seen(a.life(phase=Phase.ENDING)), REFUSE, **NEW).change)
     assert over.end_request == a.end_request()

@@ -1,5 +1,7 @@
 """The table of the life of a connection, in its order: who is speaking, and which row answers."""
 
+from dataclasses import replace
+
 import pytest
 
 from corral.apple.checkin import (
@@ -24,6 +26,7 @@ from corral.lifecycle.state import (
     CertificateStatus,
     Connection,
     EndReason,
+    Origin,
     Phase,
     Purpose,
     Snapshot,
@@ -107,6 +110,25 @@ def test_row_2_a_lost_binding_is_made_again_by_the_name_in_the_certificate() -> 
     assert bound == a.certificate(purpose=Purpose.RENEW, grant_id=None, issued_at=a.NOW, heard_at=a.NOW, der=b"der")
     assert a.kinds(decision.change) == ["certificate.rebound"]
     assert (decision.change.device_id, decision.change.expects) == (a.UDID, 7)
+
+
+def test_row_2_the_certificate_of_a_restored_device_is_bound_to_the_life_that_goes_on() -> None:
+    """Its own name is for ever that of the life before, which is over."""
+    former = a.life("former", Phase.ENDED)
+    heir = a.life("heir", origin=Origin.RESTORED, admitted_by="restore:former")
+    snapshot = replace(lost(), lives=(heir, former), named=former)
+    decision = decide(snapshot, a.IDLE, a.identity(connection_id="former"), POLICY, a.moment())
+    assert decision.answer == NextCommand("heir", after_idle=True)
+    assert decision.change.certificates[0].connection_id == "heir"
+
+
+def test_row_2_a_life_that_came_by_another_certificate_is_nobodys_heir() -> None:
+    former, other = a.life("former", Phase.ENDED), a.life("other", admitted_by="grant:another")
+    snapshot = replace(lost(), lives=(other, former), named=former)
+    decision = decide(snapshot, a.IDLE, a.identity(connection_id="former"), POLICY, a.moment())
+    assert decision.answer == ACCEPTED
+    assert decision.change.certificates[0].connection_id == "former"
+    assert a.kinds(decision.change) == ["certificate.rebound", "connection.still-here"]
 
 
 def test_row_2_the_message_itself_is_answered_under_the_new_binding() -> None:

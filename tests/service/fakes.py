@@ -13,7 +13,7 @@ from corral.store.errors import StoreUnavailable
 from corral.store.events import StoredEvent, TimelineEntry
 from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
 from corral.store.vault import Credential, StoredPushCertificate
-from corral.store.work import LeasedWork, PushRecord, PushTarget
+from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarget
 
 NOW: Instant = 1_800_000_000_000
 
@@ -161,6 +161,10 @@ class FakeWork:
     async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
         self.asked.append(("unconfigured", awaiting_before, limit))
         return self.waiting
+
+    async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        self.asked.append(("expiring", before, limit))
+        return ()
 
 
 class FakeQueue:

@@ -1,5 +1,8 @@
 """Challenges stand for a grant, and cannot be made by anybody else."""
 
+import base64
+import hashlib
+import hmac
 import string
 
 import pytest
@@ -11,19 +14,18 @@ from corral.service.challenges import Challenges, EnrollChallenge, GrantChalleng
 CHALLENGES = Challenges(b"k" * 32)
 
 
-def for_link(challenges: Challenges = CHALLENGES, *, signed: bool = True) -> tuple[str, str]:
+def for_link(challenges: Challenges = CHALLENGES, kept: str = "0123456789abcdef") -> tuple[str, str]:
     """A challenge under the link `link`, and the grant that it names."""
-    challenge = challenges.for_link("link", signed=signed)
+    challenge = challenges.for_link("link", kept)
     read = challenges.read(challenge)
     assert isinstance(read, EnrollChallenge)
-    assert (read.link_id, read.signed) == ("link", signed)
+    assert (read.link_id, read.kept) == ("link", kept)
     return challenge, read.grant_id
 
 
-@pytest.mark.parametrize("signed", [True, False])
-def test_each_download_of_a_link_gets_a_grant_of_its_own(signed: bool) -> None:
-    _, grant = for_link(signed=signed)
-    _, other = for_link(signed=signed)
+def test_each_download_of_a_link_gets_a_grant_of_its_own() -> None:
+    _, grant = for_link()
+    _, other = for_link()
     assert grant != other
     assert len(grant) == 24, "nobody guesses it"
 
@@ -33,9 +35,17 @@ def test_a_renewal_is_named_by_its_grant() -> None:
     assert CHALLENGES.read(CHALLENGES.for_grant(grant)) == GrantChallenge(grant)
 
 
+@pytest.mark.parametrize(("kind", "signed"), [("e", True), ("u", False)])
+def test_the_challenges_of_an_earlier_version_are_good_still(kind: str, signed: bool) -> None:
+    body = f"{kind}.link.{'0' * 24}"
+    mac = hmac.new(b"k" * 32, body.encode(), hashlib.sha256).digest()[:16]
+    challenge = f"{body}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+    assert CHALLENGES.read(challenge) == EnrollChallenge("link", "0" * 24, signed=signed)
+
+
 def test_a_challenge_fits_into_a_certificate_request() -> None:
     """RFC 5280 bounds a PrintableString in no way, but implementations stop at 255 characters."""
-    challenge = CHALLENGES.for_link("a" * 16, signed=True)
+    challenge = CHALLENGES.for_link("a" * 16, "b" * 16)
     assert len(challenge) < 128
     assert set(challenge) <= set(string.ascii_letters + string.digits + "-_.")
 

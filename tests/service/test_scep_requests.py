@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 
 import pytest
 from cryptography import x509
@@ -17,12 +18,14 @@ from corral.pki import scep
 from corral.pki.authority import Authority, connection_of
 from corral.pki.scep import FailInfo, Issued, MessageType, Refused, ScepError
 from corral.service import turns
+from corral.service.challenges import EnrollChallenge
 from corral.service.clock import to_datetime
 from corral.service.errors import OverCapacity
+from corral.service.kept_profile import read_kept
 from corral.store.devices import Contact
 from lifecycle import arrange as a
 from service.conftest import Office
-from service.fakes import NOW
+from service.fakes import NOW, push_certificate
 
 UDID = "UDID-1"
 
@@ -54,7 +57,7 @@ class Client:
 
     async def challenge(self) -> str:
         link = await self.link()
-        return self.office.challenges.for_link(link.id, signed=True)
+        return self.office.challenges.for_link(link.id, "")
 
     def identity(self, certificate: bytes) -> Identity:
         identity = self.office.identifying.identify(certificate)
@@ -150,11 +153,11 @@ async def test_without_a_challenge_of_ours_there_is_none(
 
 
 async def test_a_link_that_is_not_known_or_withdrawn_gives_none(client: Client, keys: list[rsa.RSAPrivateKey]) -> None:
-    forgotten = client.office.challenges.for_link("0" * 16, signed=True)
+    forgotten = client.office.challenges.for_link("0" * 16, "")
     assert isinstance(await client.ask(keys[0], forgotten), Refused)
     link = await client.link()
     await client.office.enrolling.revoke_link(link.id, "ann")
-    assert isinstance(await client.ask(keys[0], client.office.challenges.for_link(link.id, signed=True)), Refused)
+    assert isinstance(await client.ask(keys[0], client.office.challenges.for_link(link.id, "")), Refused)
     assert await client.refusals() == ["the enrollment link is not known", "This enrollment link was withdrawn."]
 
 
@@ -173,7 +176,7 @@ async def test_strangers_do_not_fill_the_history(client: Client, keys: list[rsa.
     link = await client.link()
     await client.office.enrolling.revoke_link(link.id, "ann")
     for _ in range(3):
-        await client.ask(keys[0], client.office.challenges.for_link(link.id, signed=True))
+        await client.ask(keys[0], client.office.challenges.for_link(link.id, ""))
     assert len(await client.refusals()) == 2
     client.office.clock.now += HOUR
     await client.ask(keys[0], "again")
@@ -287,3 +290,24 @@ async def test_private_key_operations_for_strangers_are_bounded(
     assert sum(isinstance(each, OverCapacity) for each in outcomes) == 7
     with pytest.raises(ScepError):
         await client.office.scep.operate(b"\x30\x00")
+
+
+async def test_what_a_renewal_must_repeat_is_what_was_downloaded(client: Client, keys: list[rsa.RSAPrivateKey]) -> None:
+    """The push certificate may change between the download and the certificate; the device has the profile it has."""
+    link = await client.link()
+    profile = await client.office.enrolling.profile(link, signed=False)
+    (challenge,) = re.findall(rb"k\.[\w.-]+", profile)
+    newer = push_certificate("com.apple.mgmt.External.newer", imported_at=NOW + 1)
+    await client.office.store.vault.put_push_certificate(newer)
+    issued = await client.ask(keys[0], challenge.decode())
+    assert isinstance(issued, Issued)
+    name = connection_of(issued.certificate)
+    read = client.office.challenges.read(challenge.decode())
+    assert isinstance(read, EnrollChallenge)
+    state = await client.office.store.grants.grant_state(read.grant_id)
+    assert state is not None
+    assert state.grant.connection_id == name
+    kept = read_kept(state.grant.profile)
+    assert kept is not None
+    assert kept.facts.topic == push_certificate().topic
+    assert not kept.signed

@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
+from corral.cli import device_escrow
 from corral.cli.asking import confirm
 from corral.cli.failure import UsageFailure
 from corral.cli.moments import moment
 from corral.cli.reach.session import Session, over_api
 
 app = typer.Typer(help="Devices and their connections.", no_args_is_help=True)
+app.add_typer(device_escrow.app, name="escrow")
 
 Name = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id (UDID), serial number, or connection id.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -72,6 +74,29 @@ def renew_device(session: Session, device: Name) -> None:
     """
     data = session.api.post(f"/devices/{_segment(device)}/renew")
     session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
+
+
+@app.command("revoke-certificate")
+@over_api
+def revoke_certificate(
+    session: Session,
+    device: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for those who look later.")],
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", help="Only this one (SHA-256, hex)."),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Stop believing an identity certificate.
+
+    Whoever has its key gets a plain refusal from now on, the device too: it keeps its profile and stays unheard
+    until it enrolls again. To take the profile off, end the connection instead, while it can still be heard.
+    """
+    confirm(f"Refuse {device} from now on, until it enrolls again?", yes)
+    body = {"reason": reason} | ({"fingerprint": fingerprint} if fingerprint else {})
+    data = session.api.post(f"/devices/{_segment(device)}/revoke-certificate", body)
+    session.show(data, _write_revoked)
 
 
 @app.command("end")
@@ -141,6 +166,12 @@ def _segment(device: str) -> str:
     from corral.cli.reach.api import segment
 
     return segment(device)
+
+
+def _write_revoked(data: dict[str, Any]) -> None:
+    for each in data["revoked"]:
+        print(f"Revoked {each}.")
+    print(data["what_follows"])
 
 
 def _write_ending(data: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from corral.lifecycle.state import (
     Renewal,
     Snapshot,
 )
+from corral.pki.naming import names_any
 
 
 def decide_authenticate(
@@ -37,7 +38,12 @@ def decide_authenticate(
         if bound.renewal is not None and belongs_to_renewal(certificate, bound.renewal):
             return _begin_renewal(bound, bound.renewal, device, certificate, moment)
         return _repeat_authenticate(bound, device, certificate, moment)
-    if certificate is None and current is not None and current.renewal is not None and _renews(current, identity):
+    if (
+        certificate is None
+        and current is not None
+        and current.renewal is not None
+        and _renews(current, device, identity)
+    ):
         pinned = _pin(identity, current.id, device.id, Purpose.RENEW, current.renewal.grant_id, moment)
         return _begin_renewal(current, current.renewal, device, pinned, moment)
     admitted, refusal = _admit(snapshot, message, identity, policy, moment)
@@ -102,12 +108,16 @@ def _described(device: Device | None, message: Authenticate, moment: Moment) -> 
     )
 
 
-def _renews(current: Connection, identity: Identity) -> bool:
-    """Whether a foreign certificate that is not known yet may renew this life: if its authority let the life in.
+def _renews(current: Connection, device: Device, identity: Identity) -> bool:
+    """Whether a foreign certificate that is not known yet may renew this life: if its authority let the life in, and
+    the certificate names this device by UDID or serial number.
 
-    It proves nothing of the device, so a life that came by a grant of ours is never handed to it.
+    Else everybody with a certificate of that authority could take the life over, its queue and its escrow with it. A
+    life that came by a grant of ours is never handed to one.
     """
-    return bool(identity.authority) and current.admitted_by == _by_authority(identity)
+    if not identity.authority or current.admitted_by != _by_authority(identity):
+        return False
+    return names_any(identity.der, {device.id, device.serial_number or device.id})
 
 
 def _by_authority(identity: Identity) -> str:

@@ -47,7 +47,8 @@ def decide_token_update(snapshot: Snapshot, message: TokenUpdate, policy: Policy
         reborn = _successor(life, Origin.ENROLLED, admitted_by, moment)
         return _connect(snapshot, reborn, device, certificate, message, policy, moment)
     changed_both = _changed(snapshot.channel, message) == (True, True)
-    if policy.on_restore is OnRestore.REFUSE and changed_both and life.renewal is None and not provisional:
+    renewing = life.renewal is not None and moment.now < life.renewal.asked_at + policy.renewal_time
+    if policy.on_restore is OnRestore.REFUSE and changed_both and not renewing and not provisional:
         return _refuse_restore(snapshot, life, device, policy, moment)
     return _go_on(snapshot, life, device, certificate, message, policy, moment)
 

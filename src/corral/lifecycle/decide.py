@@ -86,7 +86,7 @@ def _rebind(
     snapshot: Snapshot, message: Message, identity: Identity, policy: Policy, moment: Moment
 ) -> tuple[Snapshot, Change] | None:
     """A certificate of ours whose row is lost (a database restored from a backup) names its life itself."""
-    named = snapshot.named
+    named = _heir(snapshot)
     speaker = message.report.speaker if isinstance(message, Reported) else message.speaker
     if (
         identity.authority
@@ -123,6 +123,15 @@ def _rebind(
         at=moment.now,
     )
     return replace(snapshot, certificate=certificate, bound=named), change
+
+
+def _heir(snapshot: Snapshot) -> Connection | None:
+    """The life that a lost certificate belongs to now: a restore goes on in a new life under the former one's
+    certificate, which names the former one for ever."""
+    named = snapshot.named
+    if named is None or not named.is_over:
+        return named
+    return next((life for life in snapshot.lives if life.admitted_by == f"restore:{named.id}"), named)
 
 
 def _refuse_clone(certificate: Certificate, claimed: str, moment: Moment) -> Decision:

@@ -1,5 +1,6 @@
 """What a person decides about a device: end, block, unblock, renew. Each is a transition like any message."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from corral.apple import command
@@ -10,6 +11,8 @@ from corral.lifecycle.leaving import end
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.settle import settle
 from corral.lifecycle.state import (
+    Certificate,
+    CertificateStatus,
     Connection,
     Consequence,
     Device,
@@ -141,6 +144,8 @@ def begin_renewal(snapshot: Snapshot, grant: Grant, body: bytes, by: str, moment
         body=body,
         consequence=Consequence.RENEWAL,
         priority=FIRST,
+        # With its challenge: later it would only fail on the device.
+        expires_at=grant.expires_at,
     )
     return replace(
         change,
@@ -157,6 +162,34 @@ def renewal_by_request(snapshot: Snapshot, grant: Grant, moment: Moment) -> Chan
         raise OperationRefused("Only a connected device can renew its identity.")
     after = replace(life, renewal=Renewal(grant_id=grant.id, asked_at=moment.now))
     return _device_change(device, (settle(after, device),), "connection.renewal-asked", "device", moment, "")
+
+
+def revoke(snapshot: Snapshot, certificates: Sequence[Certificate], by: str, reason: str, moment: Moment) -> Change:
+    """Believe these certificates of the device no longer; its lives stay as they are.
+
+    Whoever comes with one gets a plain 403, which takes no profile off a device: it may be a thief who comes.
+    """
+    device = snapshot.device
+    if device is None or not certificates:
+        raise OperationRefused("There is no certificate that could be revoked.")
+    events = tuple(
+        Event(
+            type="certificate.revoked",
+            at=moment.now,
+            device_id=device.id,
+            connection_id=each.connection_id,
+            data={"fingerprint": each.fingerprint.hex(), "by": by, "why": reason},
+        )
+        for each in certificates
+    )
+    return Change(
+        device_id=device.id,
+        expects=device.version,
+        device=device,
+        certificates=tuple(replace(each, status=CertificateStatus.REVOKED) for each in certificates),
+        events=events,
+        at=moment.now,
+    )
 
 
 def _put(life: Connection, device: Device, by: str, moment: Moment) -> Change:

@@ -62,6 +62,8 @@ class Policy:
     """How long a device may wait in Setup Assistant before DeviceConfigured is sent again."""
     installation_time: Instant = 15 * MINUTE
     """How long after an Authenticate its TokenUpdate is waited for before commands flow again in the life as it was."""
+    renewal_time: Instant = 7 * DAY
+    """How long a device may take to come for its renewed certificate, before the renewal is asked for again."""
     not_now_push: Instant = 10 * MINUTE
     """When a channel that said NotNow is pushed again."""
     keys_per_grant: int = 4

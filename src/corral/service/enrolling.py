@@ -21,7 +21,7 @@ from corral.lifecycle.policy import Attestation
 from corral.lifecycle.state import HOUR, Connection, EnrollmentKind, Grant, Instant, Link
 from corral.pki import cms
 from corral.pki.authority import Authority
-from corral.service.challenges import Challenges
+from corral.service.challenges import Challenges, EnrollChallenge
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound, OverCapacity, RequestRefused
 from corral.service.kept_profile import KeptProfile, read_kept
@@ -41,6 +41,8 @@ AT_ONCE = 64
 
 AGAIN = 16
 """Grants for one device within an hour that are looked through for one that nobody has used yet."""
+
+_KEPT = "profile."
 
 _MODES = {EnrollmentKind.ACCOUNT_USER: EnrollmentMode.BYOD, EnrollmentKind.ACCOUNT_DEVICE: EnrollmentMode.ADDE}
 
@@ -73,6 +75,7 @@ class Enrolling:
         self._identity = identity
         self._attestation = attestation
         self._under_way = 0
+        self._remembered: set[str] = set()
         host = (urlsplit(self._url).hostname or "localhost").lower()
         self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, self._url)
         self._identifier = ".".join([*reversed(host.split(".")), "corral", "enrollment"])
@@ -128,7 +131,7 @@ class Enrolling:
         Raises RequestRefused without a push certificate, since the profile must name its topic, and OverCapacity.
         """
         kept = KeptProfile(await self._facts(), self._source(self._identity), signed)
-        return await self._give_out(kept, self._challenges.for_link(link.id, signed=signed))
+        return await self._give_out(kept, self._challenges.for_link(link.id, await self._remember(kept)))
 
     async def admit(self, admitted: Admitted, expires_at: Instant) -> Grant:
         """A grant for who was admitted, stored, with its event.
@@ -186,9 +189,24 @@ class Enrolling:
         kept = read_kept(life.profile)
         return kept.facts.identifier if kept else ""
 
+    async def kept(self, challenge: EnrollChallenge, identity: IdentityKind = IdentityKind.SCEP) -> bytes:
+        """What a renewal will have to repeat of the profile that this challenge stands in, as it was given out."""
+        stored = await self._vault.get_secret(_KEPT + challenge.kept) if challenge.kept else None
+        return stored or await self.keep(signed=challenge.signed, identity=identity)
+
     async def keep(self, *, signed: bool, identity: IdentityKind = IdentityKind.SCEP) -> bytes:
         """What a renewal will have to repeat of the profiles that are given out for links now."""
         return KeptProfile(await self._facts(), self._source(identity), signed).encode()
+
+    async def _remember(self, kept: KeptProfile) -> str:
+        """The name of what is kept. The same for all devices until a setting or the push certificate changes, so that
+        giving out a profile writes nothing."""
+        body = kept.encode()
+        name = hashlib.sha256(body).hexdigest()[:16]
+        if name not in self._remembered:
+            await self._vault.put_secret(_KEPT + name, body)
+            self._remembered.add(name)
+        return name
 
     async def _stored(self, grant_id: str) -> Grant | None:
         state = await self._grants.grant_state(grant_id)

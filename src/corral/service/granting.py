@@ -47,7 +47,7 @@ class Granting:
                 return "the challenge was not made here"
             case GrantChallenge(grant_id):
                 return await self._grants.grant_state(grant_id) or "the enrollment or renewal is not known"
-            case EnrollChallenge(link_id, grant_id, signed):
+            case EnrollChallenge(link_id, grant_id) as given:
                 known = await self._grants.grant_state(grant_id)
                 if known is not None:
                     return known
@@ -55,7 +55,7 @@ class Granting:
                 if link is None:
                     return "the enrollment link is not known"
                 try:
-                    profile = await self._enrolling.keep(signed=signed, identity=identity)
+                    profile = await self._enrolling.kept(given, identity)
                 except RequestRefused as error:
                     return str(error)
                 now = self._clock()

@@ -1,12 +1,14 @@
 """What people do to a device: end, block, unblock, forget, renew."""
 
+from dataclasses import dataclass
+
 from corral.apple import command
 from corral.lifecycle import operating
 from corral.lifecycle.change import Change
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import DAY, Connection, Grant, Instant, Phase, Purpose, Snapshot
+from corral.lifecycle.state import CertificateStatus, Connection, Grant, Instant, Phase, Purpose, Snapshot
 from corral.service.clock import Clock
 from corral.service.enrolling import Enrolling
 from corral.service.errors import NotFound
@@ -14,8 +16,13 @@ from corral.service.transitions import Transitions
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
 
-RENEWAL_VALID = 30 * DAY
-"""How long a device may take to come for its renewed certificate."""
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """`may_speak`: the device has another certificate that is bound, so it may go on under that."""
+
+    fingerprints: tuple[bytes, ...]
+    may_speak: bool
 
 
 class Operating:
@@ -80,13 +87,35 @@ class Operating:
             if life is None:
                 raise OperationRefused(f"Device {device_id} is not connected, so it cannot renew its identity.")
             sent = moment.fresh_id().upper()
-            grant = _renewal_grant(sent, life, moment)
+            grant = _renewal_grant(sent, life, self._policy, moment)
             payload = self._enrolling.renewal_profile(life, grant)
             install = command.build(sent, "InstallProfile", {"Payload": payload})
             return operating.begin_renewal(snapshot, grant, install.body, by, moment)
 
         await self._transitions.operate(device_id, change)
         return sent
+
+    async def revoke(self, device: str, fingerprint: bytes | None, by: str, reason: str) -> Revoked:
+        """Believe one certificate of a device no longer, or all that it has. Raises NotFound and OperationRefused."""
+        device_id = await self._resolve(device)
+        detail = await self._directory.device(device_id)
+        held = [
+            each
+            for each in (detail.certificates if detail else ())
+            if each.status is not CertificateStatus.REVOKED and fingerprint in (None, each.fingerprint)
+        ]
+        if fingerprint is not None and not held:
+            raise NotFound(f"Device {device_id} has no such certificate, or it is revoked already.")
+        await self._transitions.operate(
+            device_id, lambda snapshot, moment: operating.revoke(snapshot, held, by, reason, moment)
+        )
+        gone = {each.fingerprint for each in held}
+        left = [
+            each
+            for each in (detail.certificates if detail else ())
+            if each.status is CertificateStatus.BOUND and each.fingerprint not in gone
+        ]
+        return Revoked(tuple(each.fingerprint for each in held), may_speak=bool(left))
 
     async def _resolve(self, device: str) -> str:
         device_id = await self._directory.resolve(device)
@@ -95,13 +124,13 @@ class Operating:
         return device_id
 
 
-def _renewal_grant(command_uuid: str, life: Connection, moment: Moment) -> Grant:
+def _renewal_grant(command_uuid: str, life: Connection, policy: Policy, moment: Moment) -> Grant:
     return Grant(
         id=command_uuid,
         purpose=Purpose.RENEW,
         connection_id=life.id,
         device_id=life.device_id,
         created_at=moment.now,
-        expires_at=moment.now + RENEWAL_VALID,
+        expires_at=moment.now + policy.renewal_time,
         profile=life.profile,
     )

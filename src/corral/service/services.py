@@ -9,6 +9,7 @@ from corral.service.ade.automated import AutomatedEnrollment
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
+from corral.service.escrowing import Escrowing
 from corral.service.operating import Operating
 from corral.service.push_certificates import PushCertificates
 from corral.store.directory import Directory
@@ -27,6 +28,7 @@ class Services:
     push_certificates: PushCertificates
     credentials: Credentials
     account_sessions: Sessions
+    escrowing: Escrowing
     directory: Directory
     events: EventStore
     queue: QueueStore

@@ -6,13 +6,15 @@ from typing import Any
 from corral import __version__
 from corral.pki.authority import Authority
 from corral.service.clock import Clock, to_datetime
+from corral.service.expiries import Expiries
 from corral.store.store import Store
 
 
 class Status:
-    def __init__(self, store: Store, authority: Authority, clock: Clock) -> None:
+    def __init__(self, store: Store, authority: Authority, expiries: Expiries, clock: Clock) -> None:
         self._store = store
         self._authority = authority
+        self._expiries = expiries
         self._clock = clock
 
     async def read(self) -> Mapping[str, Any]:
@@ -36,5 +38,16 @@ class Status:
                 "subject": self._authority.certificate.subject.rfc4514_string(),
                 "not_after": self._authority.certificate.not_valid_after_utc,
             },
+            "expiries": [
+                {
+                    "kind": each.kind,
+                    "name": each.name,
+                    "not_after": to_datetime(each.not_after),
+                    "days_left": each.days_left(self._clock()),
+                    "warning_days": each.warning(self._clock()),
+                    "remedy": each.remedy,
+                }
+                for each in await self._expiries.read()
+            ],
             "breaker_opened_at": to_datetime(breaker) if breaker is not None else None,
         }

@@ -8,7 +8,7 @@ from corral.store import rows
 from corral.store.queue import CommandRecord, StoredResult
 from corral.store.rows import Row
 from corral.store.vault import Credential, StoredPushCertificate
-from corral.store.work import PushTarget
+from corral.store.work import ExpiringIdentity, PushTarget
 
 PUSH_CERTIFICATE = "topic certificate_pem key_pem apple_account not_after imported_at stopped"
 CREDENTIAL = "id name digest created_at expires_at revoked_at"
@@ -66,6 +66,11 @@ def push_target(row: Row, sealer: Sealer) -> PushTarget:
         magic=rows.open_magic(magic, channel_id, sealer),
         token_updated_at=token_updated_at,
     )
+
+
+def expiring_identity(row: Row) -> ExpiringIdentity:
+    connection_id, device_id, issued_at, not_after = row
+    return ExpiringIdentity(connection_id=connection_id, device_id=device_id, issued_at=issued_at, not_after=not_after)
 
 
 def push_certificate(row: Row, sealer: Sealer) -> StoredPushCertificate:

@@ -8,6 +8,7 @@ from corral.store.ade import AdeStore
 from corral.store.contacts import ContactStore
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
+from corral.store.escrow import EscrowStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
 from corral.store.queue import QueueStore
@@ -37,6 +38,8 @@ class Store(Protocol):
     def accounts(self) -> AccountStore: ...
     @property
     def directory(self) -> Directory: ...
+    @property
+    def escrow(self) -> EscrowStore: ...
     @property
     def vault(self) -> Vault: ...
     @property

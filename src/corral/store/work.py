@@ -41,6 +41,16 @@ class PushRecord:
     """`accepted`, or the service's reason."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiringIdentity:
+    """A connected life and the certificate of our own that it speaks under."""
+
+    connection_id: str
+    device_id: str
+    issued_at: Instant
+    not_after: Instant
+
+
 class WorkStore(Protocol):
     async def lease(self, kind: str, now: Instant, until: Instant, limit: int) -> tuple[LeasedWork, ...]:
         """Take up to `limit` rows that are due and not leased (or whose lease has run out), oldest first."""
@@ -87,4 +97,12 @@ class WorkStore(Protocol):
 
     async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
         """Connected lives that have waited in Setup Assistant since before then and have no open DeviceConfigured."""
+        ...
+
+    async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        """Lives whose certificate ends before then, the earliest first, for which there is no work `renew` yet.
+
+        Only connected ones that have been heard under it, and whose profile is known, so that it can be repeated. A
+        life may appear with two certificates while a renewal is between them.
+        """
         ...

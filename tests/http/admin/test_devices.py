@@ -1,8 +1,12 @@
 """Devices over the API: found, shown, ended, blocked, renewed, forgotten."""
 
+import base64
+from typing import Any
+
 import pytest
 
-from corral.lifecycle.state import DAY, Phase
+from corral.lifecycle.change import Change, Escrow
+from corral.lifecycle.state import DAY, EscrowKind, Phase
 from inprocess import DER, PUSH_MAGIC, PUSH_TOKEN, Installation
 
 
@@ -162,3 +166,61 @@ async def test_the_timeline_tells_why_the_next_command_waits(installation: Insta
     (waiting,) = (await installation.get(f"/devices/{device}/timeline"))["waiting"]
     assert waiting["request_type"] == "ProfileList"
     assert waiting["until"] == "2026-09-22T14:13:20Z"
+
+
+async def test_escrowed_secrets_are_listed_without_values_and_shown_for_a_reason(installation: Installation) -> None:
+    device = await installation.device()
+    for value in (b"first", b"second", None):
+        kept = Escrow(connection_id="C1", kind=EscrowKind.BOOTSTRAP_TOKEN, value=value, at=installation.now)
+        await installation.corral.store.devices.commit(Change(escrow=(kept,), at=installation.now))
+    listed = (await installation.get(f"/devices/{device}/escrow"))["secrets"]
+    assert [(each["kind"], each["withdrawn"]) for each in listed] == [
+        ("bootstrap-token", True),
+        ("bootstrap-token", False),
+        ("bootstrap-token", False),
+    ]
+    assert "value" not in listed[1]
+    path = f"/devices/{device}/escrow/show"
+    shown = await installation.post(path, {"number": listed[2]["number"], "reason": "the owner asked"})
+    assert base64.b64decode(shown["value"]) == b"first"
+    (told,) = [each for each in (await installation.get("/events"))["events"] if each["type"] == "escrow.shown"]
+    assert told["device_id"] == device
+    assert (told["data"]["reason"], told["data"]["number"]) == ("the owner asked", listed[2]["number"])
+    assert told["data"]["by"]
+    assert "first" not in str(told)
+
+
+async def test_nothing_is_shown_without_a_reason_or_of_another_device(installation: Installation) -> None:
+    device, other = await installation.device(), await installation.device()
+    kept = Escrow(connection_id="C1", kind=EscrowKind.UNLOCK_TOKEN, value=b"secret", at=installation.now)
+    await installation.corral.store.devices.commit(Change(escrow=(kept,), at=installation.now))
+    (number,) = [each["number"] for each in (await installation.get(f"/devices/{device}/escrow"))["secrets"]]
+    refused: list[tuple[str, dict[str, Any], int]] = [
+        (device, {"number": number}, 422),
+        (device, {"number": number, "reason": ""}, 422),
+        (device, {"number": number, "reason": "  "}, 422),
+        (other, {"number": number, "reason": "curious"}, 404),
+        (device, {"number": number + 1, "reason": "curious"}, 404),
+    ]
+    for whose, body, status in refused:
+        answer = await installation.api.post(f"/devices/{whose}/escrow/show", json=body)
+        assert answer.status_code == status, body
+        assert "secret" not in answer.json().get("value", "")
+    assert "escrow.shown" not in str(await installation.get("/events"))
+
+
+async def test_a_certificate_is_revoked_and_what_follows_is_said(installation: Installation) -> None:
+    device = await installation.device()
+    (held,) = (await installation.get(f"/devices/{device}"))["certificates"]
+    answer = await installation.post(f"/devices/{device}/revoke-certificate", {"reason": "stolen"})
+    assert answer["revoked"] == [held["fingerprint"]]
+    assert "enrolls anew" in answer["what_follows"]
+    shown = await installation.get(f"/devices/{device}")
+    assert shown["certificates"][0]["status"] == "revoked"
+    assert shown["connections"][0]["phase"] == "connected"
+    (told,) = [each for each in (await installation.get("/events"))["events"] if each["type"] == "certificate.revoked"]
+    assert told["data"]["why"] == "stolen"
+    again = await installation.api.post(f"/devices/{device}/revoke-certificate", json={"reason": "stolen"})
+    assert again.status_code == 409
+    one = {"reason": "stolen", "fingerprint": held["fingerprint"]}
+    assert (await installation.api.post(f"/devices/{device}/revoke-certificate", json=one)).status_code == 404

@@ -1,6 +1,6 @@
 """What the service tells of itself: push certificates, its authority, the breaker."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,12 @@ WARN_DAYS = (60, 30, 7, 1)
 
 def examine(status: Mapping[str, Any]) -> list[Finding]:
     now = datetime.fromisoformat(status["time"])
-    return [*_push(status, now), _authority(status["authority"], now), *_breaker(status["breaker_opened_at"])]
+    return [
+        *_push(status, now),
+        _authority(status["authority"], now),
+        *_expiries(status["expiries"]),
+        *_breaker(status["breaker_opened_at"]),
+    ]
 
 
 def _push(status: Mapping[str, Any], now: datetime) -> list[Finding]:
@@ -62,6 +67,19 @@ def _authority(authority: Mapping[str, Any], now: datetime) -> Finding:
         remedy = "Certificates that it issues end with it. Plan a new installation, and enroll the devices there."
         return level("authority", f"{authority['subject']} expires in {days} days", remedy)
     return ok("authority", f"{authority['subject']}, {days // 365} years left")
+
+
+def _expiries(expiries: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """What ends soon, apart from what has findings of its own."""
+    found: list[Finding] = []
+    for each in expiries:
+        days, near = each["days_left"], each["warning_days"]
+        if near is None or each["kind"] in ("push certificate", "authority"):
+            continue
+        level = fail if near <= WARN_DAYS[2] else warn
+        told = "has expired" if near == 0 else f"expires in {days} days"
+        found.append(level(each["kind"], f"{each['name']} {told}", each["remedy"]))
+    return found
 
 
 def _breaker(opened_at: str | None) -> list[Finding]:

@@ -32,7 +32,8 @@ _PUT_CERTIFICATE = upsert(
     "certificate",
     rows.CERTIFICATE,
     "fingerprint",
-    "WHERE certificate.status <> 'revoked' OR excluded.status = 'revoked' RETURNING fingerprint",
+    "WHERE (certificate.status <> 'revoked' OR excluded.status = 'revoked') AND (certificate.device_id IS NULL"
+    " OR certificate.device_id IS NOT DISTINCT FROM excluded.device_id) RETURNING fingerprint",
     der="CASE WHEN excluded.der = '' THEN certificate.der ELSE excluded.der END",
 )
 _LAST_ESCROW = (

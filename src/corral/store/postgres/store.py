@@ -15,6 +15,7 @@ from corral.store.postgres.contacts import PostgresContacts
 from corral.store.postgres.database import Database
 from corral.store.postgres.devices import PostgresDevices
 from corral.store.postgres.directory import PostgresDirectory
+from corral.store.postgres.escrow import PostgresEscrow
 from corral.store.postgres.events import PostgresEvents
 from corral.store.postgres.grants import PostgresGrants
 from corral.store.postgres.preparing import prepare
@@ -48,6 +49,7 @@ class PostgresStore:
         self.accounts = PostgresAccounts(database)
         self.directory = PostgresDirectory(database)
         self.vault = PostgresVault(database, sealer)
+        self.escrow = PostgresEscrow(database, sealer)
         self.ade = PostgresAde(database, sealer)
         self.retention = PostgresRetention(database)
 

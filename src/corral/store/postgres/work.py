@@ -17,8 +17,8 @@ from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.putting import PUSH, add_events, put_work
 from corral.store.postgres.statements import transposed
-from corral.store.records import push_target
-from corral.store.work import LeasedWork, PushRecord, PushTarget
+from corral.store.records import expiring_identity, push_target
+from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarget
 
 NO_CERTIFICATE = "no push certificate for its topic"
 """Why a channel waits for a topic, in the words of lifecycle.connecting; a test holds the two together."""
@@ -82,6 +82,15 @@ _UNCONFIGURED = (
     "SELECT id FROM connection AS co WHERE phase = 'connected' AND awaiting_since < $1 AND NOT EXISTS"
     " (SELECT 1 FROM delivery WHERE channel_id = co.id AND state = 'open' AND consequence = 'device-configured')"
     " ORDER BY awaiting_since LIMIT $2"
+)
+
+_EXPIRING = (
+    "SELECT ce.connection_id, co.device_id, ce.issued_at, ce.not_after FROM certificate AS ce"
+    " JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.status = 'bound' AND ce.not_after < $1 AND ce.authority = '' AND ce.heard_at IS NOT NULL"
+    " AND co.phase = 'connected' AND co.profile_digest IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = 'renew' AND key = ce.connection_id)"
+    " ORDER BY ce.not_after LIMIT $2"
 )
 
 
@@ -182,3 +191,6 @@ class PostgresWork:
     async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
         found = await self._database.all(_UNCONFIGURED, awaiting_before, limit)
         return tuple(row[0] for row in found)
+
+    async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        return tuple(expiring_identity(row) for row in await self._database.all(_EXPIRING, before, limit))

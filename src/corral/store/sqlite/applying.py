@@ -44,7 +44,8 @@ _PUT_CERTIFICATE = (
         "fingerprint",
         der="CASE WHEN excluded.der = x'' THEN der ELSE excluded.der END",
     )
-    + " WHERE status <> 'revoked' OR excluded.status = 'revoked'"
+    + " WHERE (status <> 'revoked' OR excluded.status = 'revoked')"
+    " AND (device_id IS NULL OR device_id IS excluded.device_id)"
 )
 _NEW_GRANT = insert("enroll_grant", _ENROLL_GRANT, "ON CONFLICT DO NOTHING")
 _PUT_GRANT = update("enroll_grant", _ENROLL_GRANT, "id = ? AND version = ?")
@@ -207,7 +208,7 @@ def _put_connection(write: Write, life: Connection) -> None:
 
 
 def _put_certificate(write: Write, certificate: Certificate) -> None:
-    """One that was revoked stays so: the message that would bind it was decided before."""
+    """One that was revoked stays so, and one that is bound stays its device's: what says else was decided before."""
     write.sql.execute(_PUT_CERTIFICATE, rows.certificate_row(certificate))
     if certificate.status is not CertificateStatus.REVOKED:
         _expect_one(write)

@@ -19,6 +19,7 @@ from corral.store.sqlite.contacts import SqliteContacts
 from corral.store.sqlite.database import Database, exclusive
 from corral.store.sqlite.devices import SqliteDevices
 from corral.store.sqlite.directory import SqliteDirectory
+from corral.store.sqlite.escrow import SqliteEscrow
 from corral.store.sqlite.events import SqliteEvents
 from corral.store.sqlite.grants import SqliteGrants
 from corral.store.sqlite.queue import SqliteQueue
@@ -53,6 +54,7 @@ class SqliteStore:
         self.accounts = SqliteAccounts(database)
         self.directory = SqliteDirectory(database)
         self.vault = SqliteVault(database, sealer)
+        self.escrow = SqliteEscrow(database, sealer)
         self.ade = SqliteAde(database, sealer)
         self.retention = SqliteRetention(database)
 

@@ -12,13 +12,13 @@ from corral.lifecycle.change import Event, Work
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import rows
-from corral.store.records import push_target
+from corral.store.records import expiring_identity, push_target
 from corral.store.sqlite.applying import PUSH, add_events, put_work
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import any_of
 from corral.store.sqlite.writer import Write
-from corral.store.work import LeasedWork, PushRecord, PushTarget
+from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarget
 
 NO_CERTIFICATE = "no push certificate for its topic"
 """Why a channel waits for a topic, in the words of lifecycle.connecting; a test holds the two together."""
@@ -71,6 +71,15 @@ _UNCONFIGURED = (
     "SELECT id FROM connection AS co WHERE phase = 'connected' AND awaiting_since < ? AND NOT EXISTS"
     " (SELECT 1 FROM delivery WHERE channel_id = co.id AND state = 'open' AND consequence = 'device-configured')"
     " ORDER BY awaiting_since LIMIT ?"
+)
+
+_EXPIRING = (
+    "SELECT ce.connection_id, co.device_id, ce.issued_at, ce.not_after FROM certificate AS ce"
+    " JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.status = 'bound' AND ce.not_after < ?1 AND ce.authority = '' AND ce.heard_at IS NOT NULL"
+    " AND co.phase = 'connected' AND co.profile_id IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = 'renew' AND key = ce.connection_id)"
+    " ORDER BY ce.not_after LIMIT ?2"
 )
 
 
@@ -181,6 +190,10 @@ class SqliteWork:
         values = (awaiting_before, limit)
         found = await self._database.browse(lambda sql: sql.execute(_UNCONFIGURED, values).fetchall())
         return tuple(row[0] for row in found)
+
+    async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        found = await self._database.browse(lambda sql: sql.execute(_EXPIRING, (before, limit)).fetchall())
+        return tuple(expiring_identity(row) for row in found)
 
 
 _AT_ONCE = 500

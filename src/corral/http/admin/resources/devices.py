@@ -18,6 +18,13 @@ OPEN_SHOWN = 500
 """Open commands that are looked at to tell why the next one waits."""
 
 
+_GOES_ON = "The device has another certificate and goes on under that."
+_UNHEARD = (
+    "The device is refused from now on, keeps its profile, and is not heard again until it enrolls anew: "
+    "give it an enrollment link."
+)
+
+
 class DeviceView(View):
     id: str
     user_enrollment: bool
@@ -166,6 +173,20 @@ class Renewing(View):
     command_uuid: str
 
 
+class Revoking(Body):
+    """`fingerprint`: SHA-256 in hex of one certificate; without it all of the device are meant."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
+    fingerprint: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$")] | None = None
+
+
+class RevokedView(View):
+    """`what_follows` says in words what it means for the device."""
+
+    revoked: tuple[str, ...]
+    what_follows: str
+
+
 async def list_devices(call: Call, query: DeviceQuery) -> DevicePage:
     found = await call.services.directory.devices(
         search=query.search, phase=query.phase, after=query.after, limit=query.limit + 1
@@ -223,6 +244,15 @@ async def unblock_device(call: Call, device: str) -> DetailView:
 
 async def renew_device(call: Call, device: str) -> Renewing:
     return Renewing(command_uuid=await call.services.operating.renew(device, call.by))
+
+
+async def revoke_certificate(call: Call, device: str, body: Revoking) -> RevokedView:
+    fingerprint = bytes.fromhex(body.fingerprint) if body.fingerprint else None
+    revoked = await call.services.operating.revoke(device, fingerprint, call.by, body.reason)
+    return RevokedView(
+        revoked=tuple(each.hex() for each in revoked.fingerprints),
+        what_follows=_GOES_ON if revoked.may_speak else _UNHEARD,
+    )
 
 
 async def forget_device(call: Call, device: str) -> None:

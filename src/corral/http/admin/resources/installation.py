@@ -28,6 +28,17 @@ class AuthorityState(View):
     not_after: datetime
 
 
+class ExpiryView(View):
+    """Something that ends. `warning_days`: the least of 60, 30, 7 and 1 days that it has come within, 0 when over."""
+
+    kind: str
+    name: str
+    not_after: datetime
+    days_left: int
+    warning_days: int | None
+    remedy: str
+
+
 class StatusView(View):
     """`connections` by phase; `topics`: live channels that depend on each push topic."""
 
@@ -37,6 +48,7 @@ class StatusView(View):
     topics: Mapping[str, int]
     push_certificates: tuple[PushState, ...]
     authority: AuthorityState
+    expiries: tuple[ExpiryView, ...]
     breaker_opened_at: datetime | None
 
 
@@ -90,6 +102,7 @@ async def show_status(call: Call) -> StatusView:
         topics=facts["topics"],
         push_certificates=tuple(PushState(**each) for each in facts["push_certificates"]),
         authority=AuthorityState(**facts["authority"]),
+        expiries=tuple(ExpiryView(**each) for each in facts["expiries"]),
         breaker_opened_at=facts["breaker_opened_at"],
     )
 
