@@ -1,5 +1,6 @@
 """How a service is made and wired: every refusal in words, and each app with its own routes only."""
 
+import asyncio
 import base64
 import secrets
 from collections.abc import AsyncGenerator
@@ -163,3 +164,12 @@ async def test_without_its_database_a_device_is_asked_to_wait(settings: Settings
         assert (await device.get(path)).status_code == 200
         link = await device.get(f"/enroll/{'x' * 32}")
         assert (link.status_code, link.headers["retry-after"]) == (503, "30")
+
+
+async def test_users_that_cannot_be_read_are_named(settings: Settings) -> None:
+    users = settings.data / "users"
+    await asyncio.to_thread(users.write_text, "ann")
+    digests = settings_in(settings.data, user_authentication="digest", user_file=users)
+    with pytest.raises(StoreRefused, match=f"Cannot read the users of {users}: line 1"):
+        async with build(digests):
+            pass

@@ -4,11 +4,12 @@ import asyncio
 import base64
 import contextlib
 import gc
+import hashlib
 import secrets
 import shutil
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import chain
 from pathlib import Path
@@ -35,6 +36,7 @@ from corral.http.measured import measured
 from corral.http.routes import front
 from corral.http.server import Listener, open_tcp, open_unix, serve
 from corral.http.workers import supervise
+from corral.lifecycle.digest import UserFileError, Verifier, read_users
 from corral.logs import configure_logs
 from corral.outgoing import Outgoing
 from corral.pki.apple_roots import ENTERPRISE_ATTESTATION
@@ -147,7 +149,7 @@ def _open_store(
 
 
 async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) -> Corral:
-    policy = settings.policy()
+    policy = replace(settings.policy(), verifier=await _verifier(settings, store))
     authority = await _read_authority(store)
     challenge_key = await store.vault.get_secret("challenge.key")
     if challenge_key is None:
@@ -353,6 +355,16 @@ def _attesters(settings: Settings) -> Trust:
         return attestation_trust(x509.load_pem_x509_certificates(pem))
     except (OSError, ValueError) as error:
         raise StoreRefused(f"Cannot read the certificates of attestation_roots, {path}: {error}.") from None
+
+
+async def _verifier(settings: Settings, store: Store) -> Verifier | None:
+    if settings.user_file is None:
+        return None
+    secret = await store.vault.get_secret("challenge.key") or b""
+    try:
+        return read_users(settings.user_file.read_text(), hashlib.sha256(b"user digests" + secret).digest())
+    except (OSError, UnicodeDecodeError, UserFileError) as error:
+        raise StoreRefused(f"Cannot read the users of {settings.user_file}: {error}.") from None
 
 
 def _keep(settings: Settings) -> Keep:

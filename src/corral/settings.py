@@ -252,8 +252,9 @@ class Settings(BaseSettings):
     )
     user_authentication: UserAuthentication = Field(
         UserAuthentication.REFUSE,
-        description="UserAuthenticate of network users: `refuse` (410), or `empty-challenge`",
+        description="UserAuthenticate of network users: `refuse` (410), `empty-challenge`, or `digest` of `user_file`",
     )
+    user_file: Path | None = Field(None, description="Users and their digests, as htdigest writes them")
     manage_users: bool = Field(True, description="Whether user channels are managed")
     ending_deadline: Duration = Field(
         7 * DAY, gt=0, description="How long a device may take to remove its profile before it is told to on contact"
@@ -380,6 +381,8 @@ class Settings(BaseSettings):
             raise ValueError("identity = header needs the address of the proxy in `proxy`")
         if self.identity == "tls" and self.tls == "off":
             raise ValueError("identity = tls needs TLS: set tls to own or files")
+        if (self.user_authentication is UserAuthentication.DIGEST) != (self.user_file is not None):
+            raise ValueError("user_authentication = digest needs user_file, and the other way round")
         if self.workers > 1 and self.database == "sqlite":
             raise ValueError("workers above 1 need PostgreSQL: set database to its URL")
         if self.pooler != "none" and self.database == "sqlite":
@@ -461,6 +464,7 @@ def _read_file(data: Path) -> dict[str, Any]:
         "sealing_key_file",
         "oidc_ca",
         "account_sso",
+        "user_file",
     ):
         if isinstance(values.get(name), str):
             values[name] = data / values[name]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from corral.lifecycle.digest import Verifier
 from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, Instant
 
 
@@ -40,6 +41,8 @@ class Attestation(StrEnum):
 class UserAuthentication(StrEnum):
     REFUSE = "refuse"
     EMPTY_CHALLENGE = "empty-challenge"
+    DIGEST = "digest"
+    """Against `Policy.verifier`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class Policy:
     admission: Admission = Admission.GRANT
     attestation: Attestation = Attestation.WANTED
     user_authentication: UserAuthentication = UserAuthentication.REFUSE
+    verifier: Verifier | None = None
     manage_users: bool = True
     ending_deadline: Instant = 7 * DAY
     """How long a device has to obey RemoveProfile before a contact is answered by unenrolling."""

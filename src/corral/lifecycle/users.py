@@ -13,6 +13,7 @@ from corral.apple.checkin import (
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, Work
 from corral.lifecycle.configuring import await_user_configuration
 from corral.lifecycle.connecting import PUSH
+from corral.lifecycle.digest import Verifier
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.message import Message, Reported
 from corral.lifecycle.policy import Policy, UserAuthentication
@@ -37,7 +38,7 @@ def decide_user_message(
         return Decision(NO_PARENT)
     match message:
         case UserAuthenticate():
-            return _authenticate(message, policy)
+            return _authenticate(message, life, policy, moment)
         case TokenUpdate():
             return _connect(snapshot, life, message, policy, moment)
         case DeclarativeManagement():
@@ -56,11 +57,35 @@ def _report(snapshot: Snapshot, message: Reported, identity: Identity, policy: P
     return Decision(ACCEPTED, keep(message, life, moment))
 
 
-def _authenticate(message: UserAuthenticate, policy: Policy) -> Decision:
+def _authenticate(message: UserAuthenticate, life: Connection, policy: Policy, moment: Moment) -> Decision:
     if not policy.manage_users or policy.user_authentication is UserAuthentication.REFUSE:
         return Decision(NOT_MANAGED)
+    if policy.user_authentication is UserAuthentication.DIGEST:
+        return _verify(message, life, policy.verifier, moment)
     answer = {"AuthToken": ""} if message.digest_response else {"DigestChallenge": ""}
     return Decision(Answer(200, plist.dump(answer), PLIST))
+
+
+def _verify(message: UserAuthenticate, life: Connection, verifier: Verifier | None, moment: Moment) -> Decision:
+    """A challenge, or what the response to one proves: a user with a wrong password gets an empty token."""
+    speaker = message.speaker
+    if verifier is None:
+        return Decision(NOT_MANAGED)
+    if not message.digest_response:
+        challenge = verifier.challenge(speaker.device_id, speaker.user_id, moment.now)
+        return Decision(Answer(200, plist.dump({"DigestChallenge": challenge}), PLIST))
+    token = verifier.auth_token(
+        message.digest_response, speaker.device_id, speaker.user_id, speaker.user_short_name, moment.now
+    )
+    event = Event(
+        type="user.authenticated" if token else "user.refused",
+        at=moment.now,
+        device_id=life.device_id,
+        connection_id=life.id,
+        data={"user_id": speaker.user_id, "user_short_name": speaker.user_short_name},
+    )
+    answer = Answer(200, plist.dump({"AuthToken": token}), PLIST)
+    return Decision(answer, Change(events=(event,), at=moment.now))
 
 
 def _connect(snapshot: Snapshot, life: Connection, message: TokenUpdate, policy: Policy, moment: Moment) -> Decision:

@@ -71,7 +71,7 @@ class Applicant:
 
     async def identifier(self, **bound: str) -> str:
         link, _ = await self.office.enrolling.create_link(uses=1, expires_at=NOW + DAY, **bound)
-        return self.office.challenges.for_link(link.id, signed=True)
+        return self.office.challenges.for_link(link.id, "")
 
     async def order(self, identifier: str) -> AcmeOrder:
         asked = {"identifiers": [{"type": "permanent-identifier", "value": identifier}]}
