@@ -15,7 +15,7 @@ Name = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id (UDID), seri
 @app.command("list")
 @over_api
 def list_escrow(session: Session, device: Name) -> None:
-    """Every version of every secret, newest first, without the secrets themselves."""
+    """Every version of every secret, by number."""
     session.show(session.api.get(f"/devices/{_segment(device)}/escrow"), _write_list)
 
 
