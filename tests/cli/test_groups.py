@@ -32,6 +32,11 @@ def test_a_link_is_made_listed_and_revoked(cli: Cli, service: Running) -> None:
     assert cli("enroll", "revoke", link["id"]).code == 3
 
 
+def test_sign_ins_are_listed(cli: Cli, service: Running) -> None:
+    assert "Nobody has signed in yet." in cli("account", "sessions").out
+    assert json.loads(cli("account", "sessions", "--json", "--limit", 1).out) == {"sessions": [], "next": None}
+
+
 def test_a_link_may_end_at_a_time(cli: Cli, service: Running) -> None:
     made = json.loads(cli("enroll", "link", "--expires", "2031-02-03T04:05:06+00:00", "--json").out)
     assert made["link"]["expires_at"] == "2031-02-03T04:05:06Z"

@@ -145,6 +145,7 @@ MISSING: list[tuple[str, ...]] = [
     ("command", "explain", "Nothing"),
     ("command", "types", "Nothing"),
     ("token", "revoke", "nothing"),
+    ("account", "end", "nothing"),
     ("device", "show", "../status"),
     ("device", "show", "a/b?c#d%"),
 ]
