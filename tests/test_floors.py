@@ -122,3 +122,19 @@ def test_the_unenrolling_answers_are_made_in_one_place() -> None:
         assert not [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value == 401], relative
         if relative.parts != ("apple", "enrollment_error.py"):
             assert "UnrecognizedDevice" not in path.read_text(), relative
+
+
+def test_the_challenge_is_given_by_enrollment_urls_of_accounts_and_the_gate_only() -> None:
+    room = SOURCE.joinpath(*CHALLENGES[:-1])
+    given = {path for path in modules() if any(name.endswith("challenge.SIGN_IN") for name in _names(path))}
+    assert given == {room / "enrolling.py", room / "gate.py"}
+
+
+def _names(path: Path) -> set[str]:
+    """What a file imports by name, dotted."""
+    return {
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
