@@ -51,7 +51,7 @@ def _options() -> argparse.Namespace:
         prog="python -m benchmarks", description="Measure Corral; see benchmarks/README.md."
     )
     parser.add_argument("--check", action="store_true", help="exit 1 if a row falls short, and say which")
-    parser.add_argument("--quick", action="store_true", help="fewer devices, shorter, one database: within a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer devices, shorter, one database: a minute or two")
     parser.add_argument("--only", choices=[*WORKLOADS, *QUESTIONS], help="one kind of work, or one question")
     parser.add_argument(
         "--database", choices=["sqlite", "postgres"], help="embedded, or a server of its own; both unless --quick"
