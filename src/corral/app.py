@@ -27,10 +27,12 @@ from corral.http.asgi import App
 from corral.http.device import acme
 from corral.http.device.accounts.gate import Gate
 from corral.http.device.accounts.routes import account_routes, make_challenge
+from corral.http.device.automated import Automated
 from corral.http.device.enroll import EnrollPages
 from corral.http.device.health import Health
 from corral.http.device.identity_source import FromHeader, FromSignature, FromTls, IdentitySource
 from corral.http.device.mdm import MdmRoute
+from corral.http.device.over_the_air import OverTheAir
 from corral.http.device.scep import ScepRoute
 from corral.http.measured import measured
 from corral.http.routes import front
@@ -42,6 +44,8 @@ from corral.outgoing import Outgoing
 from corral.pki.apple_roots import ENTERPRISE_ATTESTATION
 from corral.pki.attestation import attestation_trust
 from corral.pki.authority import Authority, create_authority, read_authority
+from corral.pki.device_roots import APPLE_ROOT
+from corral.pki.device_signature import DeviceTrust
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
 from corral.service.accounts.accounts import AccountSetup, make_accounts
@@ -54,6 +58,8 @@ from corral.service.acme.nonces import Nonces
 from corral.service.acme.ordering import Ordering
 from corral.service.ade.automated import AutomatedEnrollment, automated_enrollment
 from corral.service.ade.profiles import Where
+from corral.service.admitting import Admitting
+from corral.service.assignments import ListedAssignments
 from corral.service.challenges import Challenges
 from corral.service.channel import Channel
 from corral.service.checkin import CheckIn
@@ -69,6 +75,8 @@ from corral.service.identifying import Identifying
 from corral.service.issuing import Issuing
 from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
+from corral.service.pairing_tokens import PAIRING, PairingTokens
+from corral.service.policies import Policies
 from corral.service.push_certificates import PushCertificates
 from corral.service.pushing import Pushing
 from corral.service.renewing import Renewing
@@ -201,7 +209,20 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         tls_certificate=settings.tls_certificate,
         foreign=[*chain.from_iterable(others.values())],
     )
+    pairing = PairingTokens(challenge_key, clock)
+    policies = Policies(store.vault, store.events, clock)
+    admitting = Admitting(
+        enrolling,
+        policies,
+        ListedAssignments(store.ade),
+        store.directory,
+        store.events,
+        clock,
+        settings.identity_enrollment,
+    )
     services = Services(
+        admitting=admitting,
+        policies=policies,
         ade=ade,
         enrolling=enrolling,
         commanding=Commanding(store.queue, store.directory, clock),
@@ -229,7 +250,10 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     worker = Worker(store.work, pushing, sweeping, retaining, contacts, clock, rounds=rounds)
     store.on_work(worker.wake)
     mdm = MdmRoute(
-        CheckIn(transitions, TokenServices({MAID: MaidTokens(store.ade, settings.maid_server, clock)})),
+        CheckIn(
+            transitions,
+            TokenServices({MAID: MaidTokens(store.ade, settings.maid_server, clock), PAIRING: pairing}),
+        ),
         Channel(store.devices, transitions, contacts, policy, clock),
         identifying,
         _identity_source(settings),
@@ -238,7 +262,11 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
         _account_gate(settings, store, sessions),
     )
     admin = admin_app(services, link_days=settings.link_days, clock=clock)
+    automated = Automated(
+        admitting, pairing, DeviceTrust(_device_roots(settings)), _anchors(settings, authority), settings.public_url
+    )
     pages = EnrollPages(enrolling, settings.organization, clock)
+    over_the_air = OverTheAir(pages, automated, enrolling)
     health = Health(store)
     direct: dict[str, App] = {
         "/mdm": mdm.app(),
@@ -261,6 +289,11 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     acme_routes = acme.AcmeRoutes(base, authority, nonces, Callers(base, store.acme, nonces, clock), ordering)
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
     device: list[BaseRoute] = [
+        Route("/enroll/automated", automated.enroll, methods=["POST"]),
+        Route("/MDMServiceConfig", automated.service_config),
+        Route("/MDMServiceConfig/anchors", automated.anchors),
+        Route("/enroll/{token}/over-the-air", over_the_air.begin),
+        Route("/enroll/{token}/over-the-air", over_the_air.enroll, methods=["POST"]),
         Route("/enroll/{token}", pages.page),
         Route("/enroll/{token}/profile", pages.profile),
         *acme_routes.routes(),
@@ -365,6 +398,16 @@ async def _verifier(settings: Settings, store: Store) -> Verifier | None:
         return read_users(settings.user_file.read_text(), hashlib.sha256(b"user digests" + secret).digest())
     except (OSError, UnicodeDecodeError, UserFileError) as error:
         raise StoreRefused(f"Cannot read the users of {settings.user_file}: {error}.") from None
+
+
+def _device_roots(settings: Settings) -> list[x509.Certificate]:
+    pem = APPLE_ROOT if settings.device_roots is None else settings.device_roots.read_bytes()
+    return x509.load_pem_x509_certificates(pem)
+
+
+def _anchors(settings: Settings, authority: Authority) -> tuple[bytes, ...]:
+    """Under a certificate of our own authority a device in Setup Assistant has nothing else to know us by."""
+    return (authority.der,) if settings.tls == "own" else ()
 
 
 def _keep(settings: Settings) -> Keep:

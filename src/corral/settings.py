@@ -221,6 +221,9 @@ class Settings(BaseSettings):
         default_factory=dict[str, Path],
         description="Further authorities whose identity certificates are trusted: a table of names and PEM files",
     )
+    device_roots: Path | None = Field(
+        None, description="PEM file of the authorities of device certificates; without it Apple's own root"
+    )
     admission: Admission = Field(
         Admission.GRANT,
         description="`grant`: only who has an enrollment link; `trusted-identity`: also any device with a "

@@ -32,5 +32,5 @@ def test_the_exit_codes_are_told() -> None:
 
 def test_every_address_of_the_api_is_told_and_every_one_told_exists() -> None:
     table = (DOCS / "api.md").read_text()
-    told = set(re.findall(r"`(GET|POST|DELETE) (/[a-z/{}_-]+)`", table))
+    told = set(re.findall(r"`(GET|POST|PUT|DELETE) (/[a-z/{}_-]+)`", table))
     assert told == {(each.method, each.path) for each in ENDPOINTS}

@@ -273,6 +273,7 @@ async def installation(
         "CORRAL_APNS_URL": f"https://127.0.0.1:{push_port}",
         "CORRAL_APNS_CA": str(data / "apns.pem"),
         "CORRAL_ATTESTATION_ROOTS": str(data / "attestation.pem"),
+        "CORRAL_DEVICE_ROOTS": str(data / "apns.pem"),
         **({"CORRAL_TLS": "off"} if plain else {}),
         **(settings or {}),
     }

@@ -15,6 +15,7 @@ from e2e.wire import Reply, connect, raw, state
 PATHS = (
     "/", "/mdm", "/checkin", "/scep", "/enroll", "/enroll/", "/enroll/{token}", "/enroll/{token}/profile",
     "/enroll/unknown-unknown-unknown", "/livez", "/readyz", "/nowhere",
+    "/enroll/automated", "/MDMServiceConfig", "/MDMServiceConfig/anchors",
     "/scep?operation=GetCACert", "/scep?operation=GetCACaps", "/scep?operation=PKIOperation",
 )  # fmt: skip
 ODD_PATHS = (

@@ -8,6 +8,13 @@ from corral.apple import plist
 from corral.apple.checkin import CheckinError, read_checkin
 from corral.apple.command import CommandError, read_raw
 from corral.apple.installed_profile import ProfileError, read_enrollment_profile
+from corral.apple.machine_info import (
+    MachineInfo,
+    MachineInfoError,
+    decode_header,
+    read_machine_info,
+    write_machine_info,
+)
 from corral.apple.plist import PlistError
 from corral.apple.profile import EnrollmentFacts, ScepIdentity, enrollment_profile
 from corral.apple.report import ReportError, error_chain, read_lenient, read_report
@@ -47,6 +54,14 @@ def fuzz_report(data: bytes) -> None:
         error_chain(data)
 
 
+def fuzz_machine_info(data: bytes) -> None:
+    with suppress(MachineInfoError):
+        info = read_machine_info(data)
+        assert read_machine_info(write_machine_info(info)) == info
+    with suppress(MachineInfoError):
+        decode_header(data.decode("latin-1"))
+
+
 def seeds(_target: str) -> list[bytes]:
     uuids = [f"9A1F2C3D-0000-4000-8000-00000000000{digit}" for digit in "123"]
     facts = EnrollmentFacts("e", uuids[0], uuids[1], "o", "d", "https://h/mdm", "com.apple.mgmt.x")
@@ -59,5 +74,7 @@ def seeds(_target: str) -> list[bytes]:
         {"Status": "Error", "CommandUUID": "C", "UDID": "D", "ErrorChain": [{"ErrorCode": 1, "ErrorDomain": "d"}]},
         {"CommandUUID": "C", "Command": {"RequestType": "R", "F": [1.5, True, -1]}},
     ]
-    written = [plistlib.dumps(message, fmt=form) for message in messages for form in plistlib.PlistFormat]
+    machine = write_machine_info(MachineInfo(product="Mac14,2", build_version="1", udid="U", serial_number="S"))
+    written = [machine]
+    written += [plistlib.dumps(message, fmt=form) for message in messages for form in plistlib.PlistFormat]
     return [*written, enrollment_profile(facts, ScepIdentity("https://h/scep", "n"), "c", identity_uuid=uuids[2])]

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from corral.pki import ber, cms, identity, scep
 from corral.pki.authority import Authority, create_authority, issue_identity
+from corral.pki.device_signature import DeviceSignatureError, DeviceTrust
 
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)
 _BODY = b"<plist/>"
@@ -30,6 +31,7 @@ class _World:
         self.curve_key = ec.generate_private_key(ec.SECP256R1())
         self.curve_identity = self._issue(self.curve_key.public_key())
         self.trust = identity.Trust([self.authority.certificate])
+        self.device_trust = DeviceTrust([self.authority.certificate])
 
     def _issue(self, key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
         later = _NOW + timedelta(days=365)
@@ -88,6 +90,12 @@ def fuzz_cms(data: bytes) -> None:
     world.trust.judge(data, [data], _NOW)
 
 
+def fuzz_device_signature(data: bytes) -> None:
+    """What a device signs before it is enrolled, with the certificates that came along."""
+    with suppress(DeviceSignatureError):
+        _world().device_trust.read(data)
+
+
 def fuzz_scep(data: bytes) -> None:
     """A message as a whole, a CSR in a sound message, an answer, and a query string."""
     world = _world()
@@ -133,6 +141,8 @@ def seeds(target: str) -> list[bytes]:
             return [*signed, world.identity]
         case "fuzz_cms":
             return [*signed, enclosed, listed, world.identity]
+        case "fuzz_device_signature":
+            return [cms.sign(_BODY, device, world.key, indefinite=True), cms.sign(_BODY, curve, world.curve_key)]
         case "fuzz_scep":
             refused = scep.Refusal("7", bytes(16), scep.FailInfo.BAD_TIME, "")
             return [*messages, scep.reply_refused(refused, world.authority)]

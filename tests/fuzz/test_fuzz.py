@@ -17,6 +17,8 @@ TARGETS = [
     ("apple_targets", "fuzz_plist"),
     ("apple_targets", "fuzz_checkin"),
     ("apple_targets", "fuzz_report"),
+    ("apple_targets", "fuzz_machine_info"),
+    ("pki_targets", "fuzz_device_signature"),
 ]
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed here")

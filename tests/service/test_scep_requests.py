@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -11,9 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from corral.apple.identifiers import Kind, Speaker
 from corral.lifecycle import operating
+from corral.lifecycle.admitted import Admitted, IdentityKind
 from corral.lifecycle.evidence import Identity
 from corral.lifecycle.message import Message, Reported
-from corral.lifecycle.state import DAY, HOUR, CertificateStatus, Connection, Link, Phase, Purpose
+from corral.lifecycle.state import DAY, HOUR, CertificateStatus, Connection, EnrollmentKind, Link, Phase, Purpose
 from corral.pki import scep
 from corral.pki.authority import Authority, connection_of
 from corral.pki.scep import FailInfo, Issued, MessageType, Refused, ScepError
@@ -152,6 +154,19 @@ async def test_without_a_challenge_of_ours_there_is_none(
     assert await client.refusals() == ["the challenge was not made here"]
 
 
+async def test_a_profile_that_wants_an_attested_key_is_no_way_round_it(
+    client: Client, keys: list[rsa.RSAPrivateKey]
+) -> None:
+    admitted = Admitted(
+        kind=EnrollmentKind.AUTOMATED, device_id=UDID, serial_number="S", source="test", identity=IdentityKind.ACME
+    )
+    grant = await client.office.enrolling.admit(admitted, NOW + DAY)
+    assert isinstance(await client.ask(keys[0], client.office.challenges.for_grant(grant.id)), Refused)
+    assert await client.refusals() == ["this enrollment is for a certificate by ACME"]
+    plain = await client.office.enrolling.admit(replace(admitted, identity=IdentityKind.SCEP), NOW + DAY)
+    assert isinstance(await client.ask(keys[0], client.office.challenges.for_grant(plain.id)), Issued)
+
+
 async def test_a_link_that_is_not_known_or_withdrawn_gives_none(client: Client, keys: list[rsa.RSAPrivateKey]) -> None:
     forgotten = client.office.challenges.for_link("0" * 16, "")
     assert isinstance(await client.ask(keys[0], forgotten), Refused)
@@ -232,7 +247,9 @@ async def test_a_renewal_by_request_takes_the_place_of_one_that_a_person_asked_f
 ) -> None:
     old = await client.enroll(keys[0])
     life = await client.life()
-    asked = a.renew_grant(version=0, connection_id=life.id, device_id=UDID, created_at=NOW, expires_at=NOW + DAY)
+    asked = a.renew_grant(
+        version=0, connection_id=life.id, device_id=UDID, created_at=NOW, expires_at=NOW + DAY, profile=b""
+    )
     await client.office.transitions.operate(
         UDID, lambda seen, moment: operating.begin_renewal(seen, asked, b"", "ann", moment)
     )

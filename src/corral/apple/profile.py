@@ -111,6 +111,21 @@ def enrollment_profile(facts: EnrollmentFacts, source: IdentitySource, secret: s
     )
 
 
+DEVICE_ATTRIBUTES = ("UDID", "SERIAL", "PRODUCT", "VERSION", "IMEI", "MEID")
+
+
+def profile_service(*, url: str, identifier: str, payload_uuid: str, display_name: str, organization: str) -> bytes:
+    """The first profile of an over-the-air enrollment, unsigned: it has the device post to `url` what it is, signed
+    (Apple: "Over-the-Air Profile Delivery Concepts")."""
+    content: Payload = {"URL": url, "DeviceAttributes": list(DEVICE_ATTRIBUTES)}
+    keys: Payload = {
+        "PayloadDisplayName": display_name,
+        "PayloadOrganization": organization,
+        "PayloadContent": content,
+    }
+    return dump(payload("Profile Service", identifier, payload_uuid, keys))
+
+
 def mdm_payload(facts: EnrollmentFacts, *, identity_uuid: str) -> Payload:
     keys: Payload = {
         "IdentityCertificateUUID": identity_uuid,

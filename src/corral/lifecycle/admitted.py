@@ -27,6 +27,8 @@ class Admitted:
     device_id: str | None = None
     serial_number: str | None = None
     account: str | None = None
+    link_id: str | None = None
+    """The enrollment link that it uses up."""
     source: str
     evidence: str = ""
     identity: IdentityKind = IdentityKind.SCEP
@@ -46,6 +48,7 @@ def grant_of(
         purpose=Purpose.ENROLL,
         kind=admitted.kind,
         connection_id=connection_id,
+        link_id=admitted.link_id,
         device_id=admitted.device_id,
         serial_number=admitted.serial_number,
         account=admitted.account,

@@ -58,7 +58,6 @@ class EnrollmentKind(StrEnum):
     LINK = "link"
     OVER_THE_AIR = "over-the-air"
     AUTOMATED = "automated"
-    CONFIGURATOR = "configurator"
     ACCOUNT_USER = "account-user"
     ACCOUNT_DEVICE = "account-device"
     RETURN_TO_SERVICE = "return-to-service"

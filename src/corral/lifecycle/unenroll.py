@@ -6,6 +6,7 @@ makes either answer, and a test walks the routes and the source for it.
 """
 
 from corral.apple.enrollment_error import JSON_TYPE, UnrecognizedDevice, understands_unrecognized
+from corral.apple.platform import Platform
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, Room
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import Breaker, Connection, Device, Instant
@@ -53,6 +54,15 @@ def unenroll(
         data={"answer": "403 com.apple.unrecognized.device" if by_document else "401", "why": why},
     )
     return Decision(_leave(by_document, why), Change(unenrolling=key, room=room(policy, now), events=(served,)))
+
+
+def unrecognized_document(
+    platform: Platform | None, os_version: str | None, why: str, message: str
+) -> UnrecognizedDevice | None:
+    """For a device that asks to be enrolled and is none of ours; None where its system would not know the document."""
+    if understands_unrecognized(platform, os_version):
+        return UnrecognizedDevice(description=why, message=message)
+    return None
 
 
 def would_trip(breaker: Breaker, key: str, policy: Policy) -> bool:

@@ -11,8 +11,10 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
 from corral.pki.authority import connection_of
 from corral.pki.cms.algorithms import CmsError
@@ -60,7 +62,8 @@ class Trust:
 
     `own` are the service's, `foreign` those an operator named; both are trust anchors as they stand, whether
     self-signed or not, and their own dates are not checked (RFC 5280 6.1). `intermediates` may lie on the way
-    to any of them.
+    to any of them. `factory` is for the certificates that devices are made with: they may be signed with SHA-1, and
+    their extended key usage does not matter.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Trust:
         own: Sequence[x509.Certificate],
         foreign: Mapping[str, Sequence[x509.Certificate]] | None = None,
         intermediates: Sequence[x509.Certificate] = (),
+        *,
+        factory: bool = False,
     ) -> None:
         foreign = foreign or {}
         if OWN in foreign:
@@ -75,6 +80,7 @@ class Trust:
         named = {OWN: own, **foreign}
         self._anchors = [(name, anchor) for name, anchors in named.items() for anchor in anchors]
         self._intermediates = tuple(intermediates)
+        self._factory = factory
         self._verdicts: OrderedDict[bytes, Trusted] = OrderedDict()
 
     def judge(self, certificate: bytes, intermediates: Sequence[bytes], now: datetime) -> Trusted | Untrusted:
@@ -104,7 +110,7 @@ class Trust:
     def _build(self, certificate: bytes, intermediates: Sequence[bytes]) -> Trusted | Untrusted:
         try:
             leaf = _load(certificate)
-            _check_leaf(leaf)
+            _check_leaf(leaf, factory=self._factory)
             between = list(self._intermediates)
             for one in intermediates[:_MAX_INTERMEDIATES]:
                 if one != certificate:
@@ -114,7 +120,7 @@ class Trust:
                         continue  # what came along uncalled for cannot make the certificate worse
             # Of two certificates of one issuer, a renewed one, the one that lasts longer is tried first.
             between.sort(key=lambda one: one.not_valid_after_utc, reverse=True)
-            search = _Search(self._anchors, between)
+            search = _Search(self._anchors, between, factory=self._factory)
             path = search.path(leaf, ())
         except _ChainError as refused:
             return Untrusted(str(refused))
@@ -137,7 +143,14 @@ class _ChainError(Exception):
 class _Search:
     """The search for a way from a certificate to an anchor, bounded in signature checks."""
 
-    def __init__(self, anchors: Sequence[tuple[str, x509.Certificate]], between: Sequence[x509.Certificate]) -> None:
+    def __init__(
+        self,
+        anchors: Sequence[tuple[str, x509.Certificate]],
+        between: Sequence[x509.Certificate],
+        *,
+        factory: bool,
+    ) -> None:
+        self._factory = factory
         self._anchors = anchors
         self._between = between
         self._left = _MAX_CHECKS
@@ -165,10 +178,13 @@ class _Search:
             return False
         self._left -= 1
         try:
-            _check_issuer(issuer, depth, anchor=anchor)
+            _check_issuer(issuer, depth, anchor=anchor, factory=self._factory)
             # A key of absurd size, which anybody can put into an intermediate, would make the check costly.
             load_public_key(read_parts(issuer.public_bytes(Encoding.DER)).key)
-            subject.verify_directly_issued_by(issuer)
+            if self._factory and isinstance(subject.signature_hash_algorithm, hashes.SHA1):
+                _verify_sha1(subject, issuer)
+            else:
+                subject.verify_directly_issued_by(issuer)
         except _ChainError as refused:
             self.reason = str(refused)
         except InvalidSignature:
@@ -178,6 +194,14 @@ class _Search:
         else:
             return True
         return False
+
+
+def _verify_sha1(subject: x509.Certificate, issuer: x509.Certificate) -> None:
+    """The library no longer does this; raises what its own check does."""
+    key = issuer.public_key()
+    if not isinstance(key, rsa.RSAPublicKey) or subject.signature_algorithm_oid != SignatureAlgorithmOID.RSA_WITH_SHA1:
+        raise ValueError("SHA-1 with another key than RSA")
+    key.verify(subject.signature, subject.tbs_certificate_bytes, PKCS1v15(), hashes.SHA1())  # noqa: S303 - what they have
 
 
 def _load(der: bytes) -> x509.Certificate:
@@ -190,8 +214,8 @@ def _load(der: bytes) -> x509.Certificate:
     return certificate
 
 
-def _check_leaf(certificate: x509.Certificate) -> None:
-    _check_extensions(certificate)
+def _check_leaf(certificate: x509.Certificate, *, factory: bool) -> None:
+    _check_extensions(certificate, factory=factory)
     constraints = _extension(certificate, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         raise _ChainError("the certificate is an authority's, not a device's")
@@ -200,7 +224,7 @@ def _check_leaf(certificate: x509.Certificate) -> None:
         raise _ChainError("the certificate's key usage does not allow signatures")
 
 
-def _check_issuer(certificate: x509.Certificate, depth: int, *, anchor: bool) -> None:
+def _check_issuer(certificate: x509.Certificate, depth: int, *, anchor: bool, factory: bool) -> None:
     """Whether a certificate may stand above `depth` others and the leaf; raises `_ChainError`."""
     constraints = _extension(certificate, x509.BasicConstraints)
     # An anchor may be of X.509 version 1, which knows no extension; what it does say holds.
@@ -212,18 +236,23 @@ def _check_issuer(certificate: x509.Certificate, depth: int, *, anchor: bool) ->
     if usage is not None and not usage.key_cert_sign:
         raise _ChainError("the issuer's key usage does not allow it to sign certificates")
     if not anchor:
-        _check_extensions(certificate)
+        _check_extensions(certificate, factory=factory)
 
 
-def _check_extensions(certificate: x509.Certificate) -> None:
+def _check_extensions(certificate: x509.Certificate, *, factory: bool) -> None:
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in _UNDERSTOOD:
             raise _ChainError(f"critical extension {extension.oid.dotted_string} is not understood")
     purposes = _extension(certificate, x509.ExtendedKeyUsage)
-    if purposes is not None and not {
-        ExtendedKeyUsageOID.CLIENT_AUTH,
-        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
-    } & set(purposes):
+    if (
+        not factory
+        and purposes is not None
+        and not {
+            ExtendedKeyUsageOID.CLIENT_AUTH,
+            ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+        }
+        & set(purposes)
+    ):
         raise _ChainError("the certificate is not meant for client authentication (extended key usage)")
 
 

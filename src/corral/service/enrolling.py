@@ -14,6 +14,7 @@ from corral.apple.profile import (
     IdentitySource,
     ScepIdentity,
     enrollment_profile,
+    profile_service,
 )
 from corral.lifecycle.admitted import Admitted, IdentityKind, admission, grant_of, serves_again
 from corral.lifecycle.change import Event
@@ -132,6 +133,17 @@ class Enrolling:
         """
         kept = KeptProfile(await self._facts(), self._source(self._identity), signed)
         return await self._give_out(kept, self._challenges.for_link(link.id, await self._remember(kept)))
+
+    async def first_profile(self, token: str) -> bytes:
+        """The profile that begins an over-the-air enrollment by this link, signed. It lets nobody in by itself."""
+        profile = profile_service(
+            url=f"{self.link_url(token)}/over-the-air",
+            identifier=f"{self._identifier}.over-the-air",
+            payload_uuid=self._uuid("over-the-air"),
+            display_name=f"{self._organization}: enrollment",
+            organization=self._organization,
+        )
+        return await asyncio.to_thread(self._sign, profile)
 
     async def admit(self, admitted: Admitted, expires_at: Instant) -> Grant:
         """A grant for who was admitted, stored, with its event.

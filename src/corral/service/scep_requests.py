@@ -2,13 +2,16 @@
 
 import asyncio
 
+from corral.apple.profile import ScepIdentity
 from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.issuance import GrantState
+from corral.lifecycle.state import Grant
 from corral.pki import scep
 from corral.pki.authority import Authority
 from corral.pki.scep import FailInfo, MessageType, Refusal, Request
 from corral.service.granting import Granting
 from corral.service.issuing import Issuing
+from corral.service.kept_profile import read_kept
 from corral.service.turns import Turns
 
 
@@ -44,4 +47,13 @@ class ScepRequests:
         """The grant that lets this request in, as it stands now; else why there is none."""
         if request.message_type is MessageType.RENEWAL_REQ:
             return await self._granting.by_certificate(request.signer)
-        return await self._granting.by_challenge(request.challenge or "", IdentityKind.SCEP)
+        found = await self._granting.by_challenge(request.challenge or "", IdentityKind.SCEP)
+        if isinstance(found, GrantState) and not _is_by_scep(found.grant):
+            return "this enrollment is for a certificate by ACME"
+        return found
+
+
+def _is_by_scep(grant: Grant) -> bool:
+    """Who is to attest his key does not get round it: the secret of his profile would be good here as well."""
+    kept = read_kept(grant.profile)
+    return kept is None or isinstance(kept.source, ScepIdentity)

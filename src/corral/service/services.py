@@ -6,11 +6,13 @@ from typing import Any
 
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import AutomatedEnrollment
+from corral.service.admitting import Admitting
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
 from corral.service.escrowing import Escrowing
 from corral.service.operating import Operating
+from corral.service.policies import Policies
 from corral.service.push_certificates import PushCertificates
 from corral.store.directory import Directory
 from corral.store.events import EventStore
@@ -23,6 +25,8 @@ from corral.store.vault import Vault
 class Services:
     ade: AutomatedEnrollment
     enrolling: Enrolling
+    admitting: Admitting
+    policies: Policies
     commanding: Commanding
     operating: Operating
     push_certificates: PushCertificates

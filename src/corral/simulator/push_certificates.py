@@ -35,7 +35,7 @@ class StandInApple:
         name = _name(x509.NameAttribute(NameOID.COMMON_NAME, "Stand-in for the Apple Root CA"))
         builder = (
             _builder(name, name, key.public_key(), key.public_key(), now, 10 * _YEAR)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
         )
         return cls(builder.sign(key, hashes.SHA256()), key)
@@ -72,6 +72,18 @@ class StandInApple:
         )
         return _pem(self._issue(subject, public_key, now, valid, ExtendedKeyUsageOID.CLIENT_AUTH, ()))
 
+    def device_authority(self, now: datetime) -> "StandInDeviceAuthority":
+        """What makes device certificates, under this root: long expired, as Apple's own is."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(x509.NameAttribute(NameOID.COMMON_NAME, "Stand-in for the Apple iPhone Device CA"))
+        then = now - 10 * _YEAR
+        builder = (
+            _builder(subject, self.certificate.subject, key.public_key(), self.key.public_key(), then, 7 * _YEAR)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+        )
+        return StandInDeviceAuthority(builder.sign(self.key, hashes.SHA256()), key)
+
     def server_certificate(self, now: datetime, hosts: Sequence[str] = LOOPBACK) -> tuple[bytes, bytes]:
         """A server's certificate and private key (both PEM) for these names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -97,6 +109,26 @@ class StandInApple:
         if hosts:
             names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
             builder = builder.add_extension(names, critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+
+@dataclass(frozen=True, slots=True)
+class StandInDeviceAuthority:
+    """The authority of the certificates that simulated devices are made with."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    def device_certificate(
+        self, udid: str, public_key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, now: datetime
+    ) -> x509.Certificate:
+        """The certificate of a new device; it says nothing that a service could know the device by."""
+        name = _name(x509.NameAttribute(NameOID.COMMON_NAME, str(uuid.uuid5(uuid.NAMESPACE_OID, udid)).upper()))
+        builder = (
+            _builder(name, self.certificate.subject, public_key, self.key.public_key(), now, _YEAR)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+        )
         return builder.sign(self.key, hashes.SHA256())
 
 

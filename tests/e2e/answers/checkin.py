@@ -128,6 +128,7 @@ async def a_token_of_a_service(stage: Stage) -> None:
     answer = await check_in(device, "GetToken", TokenServiceType="com.apple.maid")
     assert answer.status == 400
     assert b"com.apple.maid" in answer.body
+    assert (await check_in(device, "GetToken", TokenServiceType="com.apple.watch.pairing")).status == 400
 
 
 @row(20)

@@ -43,6 +43,9 @@ class Api:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return self._json(self._call("POST", path, {}, body))
 
+    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._json(self._call("PUT", path, {}, body))
+
     def delete(self, path: str, **query: object) -> dict[str, Any]:
         return self._json(self._call("DELETE", path, query))
 

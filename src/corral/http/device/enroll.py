@@ -23,7 +23,7 @@ class EnrollPages:
     async def page(self, request: Request) -> Response:
         """The page of a link; 404 for an unknown one, 410 for one that lets nobody in any more."""
         try:
-            found = await self._open_link(request)
+            found = await self.open_link(request)
         except StoreUnavailable:
             return unavailable()
         if isinstance(found, Response):
@@ -42,7 +42,7 @@ class EnrollPages:
     async def profile(self, request: Request) -> Response:
         """The signed profile, with a challenge that was not given to anybody else."""
         try:
-            found = await self._open_link(request)
+            found = await self.open_link(request)
             if isinstance(found, Response):
                 return found
             profile = await self._enrolling.profile(found)
@@ -53,7 +53,8 @@ class EnrollPages:
         disposition = {"content-disposition": 'attachment; filename="enroll.mobileconfig"'}
         return Response(profile, media_type=PROFILE_TYPE, headers=HEADERS | disposition)
 
-    async def _open_link(self, request: Request) -> Link | Response:
+    async def open_link(self, request: Request) -> Link | Response:
+        """The link of the path's token; a page that says why not, where nobody can enroll by it."""
         link = await self._enrolling.find_link(request.path_params["token"])
         if link is None:
             reason = "This enrollment link is not known here; perhaps a part of it got lost."

@@ -1,0 +1,107 @@
+"""`corral policy`: who may enroll, and what is told to others."""
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from corral.cli.failure import UsageFailure
+from corral.cli.reach.session import Session, over_api
+
+app = typer.Typer(help="The admission policy: who may enroll.", no_args_is_help=True)
+
+
+@app.command("show")
+@over_api
+def show_policy(session: Session) -> None:
+    """Show the rules, in their order."""
+    session.show(session.api.get("/policy"), _write_policy)
+
+
+@app.command("set")
+@over_api
+def set_policy(
+    session: Session, file: Annotated[Path, typer.Argument(help="File of the rules, TOML or JSON.")]
+) -> None:
+    """Replace the rules by those of a file.
+
+    What is wrong with them is told, and changes nothing.
+    """
+    session.show(session.api.put("/policy", _read_rules(file)), _write_policy)
+
+
+@app.command("test")
+@over_api
+def try_policy(
+    session: Session,
+    who: Annotated[str, typer.Argument(help="A device (id or serial number), or a file of a MachineInfo.")],
+    kind: Annotated[str, typer.Option("--kind", help="How it would come in: automated, link, account-user, ...")] = (
+        "automated"
+    ),
+    account: Annotated[str | None, typer.Option("--account", help="Who would be signed in.")] = None,
+) -> None:
+    """Say what would be answered to a device, and why."""
+    import base64
+
+    body: dict[str, Any] = {"kind": kind, "account": account}
+    path = Path(who)
+    if path.is_file():
+        body["machine_info"] = base64.b64encode(path.read_bytes()).decode()
+    else:
+        body["device"] = who
+    session.show(session.api.post("/policy/test", body), _write_trial)
+
+
+def _read_rules(file: Path) -> dict[str, Any]:
+    import json
+    import tomllib
+
+    try:
+        text = file.read_text()
+        return json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+    except OSError as error:
+        raise UsageFailure(f"Cannot read {file}: {error.strerror}.") from None
+    except ValueError as error:
+        raise UsageFailure(f"{file} is neither TOML nor JSON: {error}.") from None
+
+
+def _write_policy(data: dict[str, Any]) -> None:
+    from corral.cli.pages.writing import print_table
+
+    rows = [
+        (str(number), rule["name"], _said(rule.get("when", {})), rule["then"]["do"], _said(rule["then"]))
+        for number, rule in enumerate(data["rules"], 1)
+    ]
+    print_table(
+        ("", "rule", "when", "then", "with"),
+        rows,
+        "No rules: who is assigned, invited by a link or signed in is admitted, and nobody else.",
+    )
+
+
+def _write_trial(data: dict[str, Any]) -> None:
+    from corral.cli.pages.writing import say
+
+    say(f"{'Admitted' if data['admitted'] else 'Refused'}: {data['why']}.")
+    if data["rule"]:
+        say(f"  rule      {data['rule']}")
+    say(f"  assigned  {'yes' if data['assigned'] else 'no'}")
+    say(f"  standing  {data['standing']}")
+    if data["document"] is not None:
+        say(f"  answer    403 {data['document']['code']}")
+    elif not data["admitted"]:
+        say("  answer    403")
+    if data["message"]:
+        say(f"  the person reads: {data['message']}")
+
+
+def _said(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {_words(value)}"
+        for key, value in values.items()
+        if key not in ("do", "message", "beta_token", "pinning_certificates")
+    )
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, cast(list[object], value))) if isinstance(value, list) else str(value)

@@ -1,0 +1,313 @@
+"""Who may enroll: the rules of the operator, over what a device tells of itself and what is known of it.
+
+Rules are tried in their order, and the first whose conditions hold and whose outcome fits the device decides; where
+none does, who is entitled is admitted and nobody else. A rule that would ask for what a device cannot do, or has done
+already (an update to a version that it runs), does not fit: so no device is sent round in a circle.
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from corral.apple.enrollment_error import (
+    EnrollmentError,
+    PairingTokenMissing,
+    PlatformSSORequired,
+    SoftwareUpdateRequired,
+    WellKnownFailed,
+)
+from corral.apple.platform import Platform, version
+from corral.lifecycle.admitted import IdentityKind
+from corral.lifecycle.state import EnrollmentKind
+from corral.lifecycle.unenroll import unrecognized_document
+
+
+class Standing(StrEnum):
+    """What is known here of a device that asks."""
+
+    UNKNOWN = "unknown"
+    CONNECTED = "connected"
+    ENDED = "ended"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applicant:
+    """Who asks, as far as it is proven: `serial_number` and `udid` by a device's signature, `account` by a sign-in.
+
+    `discovery` tells that an account's address is only being looked up yet; its `account` is what was typed in then,
+    and proven by nothing. `os_version` has its supplement, as `16.1 (a)`.
+    """
+
+    kind: EnrollmentKind
+    discovery: bool = False
+    udid: str | None = None
+    serial_number: str | None = None
+    product: str = ""
+    family: str = ""
+    platform: Platform | None = None
+    os_version: str | None = None
+    account: str | None = None
+    can_request_software_update: bool = False
+    can_request_platform_sso: bool = False
+    has_pairing_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What this service knows: whether the organization has the device assigned to it, and its former lives."""
+
+    assigned: bool = False
+    standing: Standing = Standing.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """All that are given must hold; of each, one of its values. Texts may have `*` and `?`, and case counts.
+
+    `assigned` None asks for neither; it is True unless a rule says otherwise, so that no rule lets a device in by
+    Automated Device Enrollment that the organization does not have assigned without saying so.
+    """
+
+    kind: tuple[EnrollmentKind, ...] = ()
+    serial_number: tuple[str, ...] = ()
+    product: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
+    platform: tuple[Platform, ...] = ()
+    os_below: str | None = None
+    os_from: str | None = None
+    account: tuple[str, ...] = ()
+    standing: tuple[Standing, ...] = ()
+    assigned: bool | None = True
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a bound that is no version."""
+        for bound in filter(None, (self.os_below, self.os_from)):
+            _release(bound)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admit:
+    identity: IdentityKind | None = None
+    """None: what the installation has as its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequireUpdate:
+    """Setup Assistant updates the device to `minimum` and asks again. It must be a version that Apple offers for this
+    device, else nobody gets on. Devices that cannot update there go on to the next rule."""
+
+    minimum: str
+    build: str | None = None
+    beta_description: str | None = None
+    beta_token: str | None = field(default=None, repr=False)
+    message: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a minimum that is no version."""
+        _release(self.minimum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequirePlatformSSO:
+    profile_url: str
+    auth_url: str
+    manifest_url: str
+    pinning_certificates: tuple[bytes, ...] = ()
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequirePairing:
+    """A watch is to bring a token of the service that manages its phone."""
+
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decline:
+    """`unrecognized`: with the document that tells a device that it is none of ours, where its system knows it."""
+
+    unrecognized: bool = False
+    message: str | None = None
+
+
+Outcome: TypeAlias = Admit | RequireUpdate | RequirePlatformSSO | RequirePairing | Decline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    name: str
+    when: Conditions = field(default_factory=Conditions)
+    then: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionPolicy:
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to enroll; `rule` is empty where none decided."""
+
+    rule: str
+    identity: IdentityKind | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`why` is for the operator, `message` for the person before the device. Without `document` it is a plain 403."""
+
+    rule: str
+    why: str
+    message: str
+    document: EnrollmentError | None = None
+
+
+Judgement: TypeAlias = Permit | Refusal
+
+_ASK = "Ask the people who look after devices in your organization."
+_NOT_ASSIGNED = f"This device is not assigned to this organization. {_ASK}"
+_NO_ACCOUNT = f"You are not signed in with an account of this organization. {_ASK}"
+_BLOCKED = f"This device may not be managed here. {_ASK}"
+_DECLINED = f"This device may not be enrolled. {_ASK}"
+_UPDATABLE = (Platform.IOS, Platform.MACOS, Platform.VISIONOS)
+_BY_ACCOUNT = (EnrollmentKind.ACCOUNT_USER, EnrollmentKind.ACCOUNT_DEVICE)
+_SUPPLEMENT = re.compile(r"\(([a-z])\)\s*$")
+
+
+def decide_admission(applicant: Applicant, policy: AdmissionPolicy, known: Known, security_token: str) -> Judgement:
+    """Whether the applicant may enroll, and what is told to him if not.
+
+    `security_token` is a fresh UUID, used where a watch has to bring a pairing token. That a link is good for one more
+    device is not looked at here.
+    """
+    if known.standing is Standing.BLOCKED:
+        return _refuse("", "the device is blocked", _BLOCKED, applicant)
+    for rule in policy.rules:
+        if _holds(rule.when, applicant, known):
+            judgement = _apply(rule, applicant, known, security_token)
+            if judgement is not None:
+                return judgement
+    lacking = _lacking(applicant, known)
+    if lacking is not None:
+        return _refuse("", *lacking, applicant)
+    return Permit("", None)
+
+
+def _apply(rule: Rule, applicant: Applicant, known: Known, security_token: str) -> Judgement | None:
+    """What a rule comes to whose conditions hold; None if its outcome does not fit this device."""
+    match rule.then:
+        case Admit(identity=identity):
+            # Who leaves assignment out of a rule's conditions has decided that it does not matter.
+            lacking = _lacking(applicant, known if rule.when.assigned is True else replace(known, assigned=True))
+            return Permit(rule.name, identity) if lacking is None else _refuse(rule.name, *lacking, applicant)
+        case RequireUpdate() as update if _must_update(update, applicant):
+            message = update.message or f"This device needs version {update.minimum} or later to be enrolled."
+            document = SoftwareUpdateRequired(
+                description=f"rule {rule.name}",
+                message=message,
+                os_version=update.minimum,
+                build_version=update.build,
+                beta_description=update.beta_description,
+                beta_token=update.beta_token,
+            )
+            return Refusal(rule.name, f"it runs {applicant.os_version}, not {update.minimum}", message, document)
+        case RequirePlatformSSO() as sso if applicant.can_request_platform_sso and not applicant.discovery:
+            message = sso.message or "Sign in to your organization to go on."
+            required = PlatformSSORequired(
+                description=f"rule {rule.name}",
+                message=message,
+                profile_url=sso.profile_url,
+                auth_url=sso.auth_url,
+                manifest_url=sso.manifest_url,
+                pinning_certificates=sso.pinning_certificates,
+            )
+            return Refusal(rule.name, "it is to sign in by Platform SSO first", message, required)
+        case RequirePairing(message=said) if applicant.family == "Watch" and not applicant.has_pairing_token:
+            message = said or "This watch has to be paired with a managed iPhone."
+            missing = PairingTokenMissing(
+                description=f"rule {rule.name}", message=message, security_token=security_token.lower()
+            )
+            return Refusal(rule.name, "the watch brings no pairing token", message, missing)
+        case Decline(unrecognized=unrecognized, message=said):
+            why = "the policy declines it"
+            return _refuse(rule.name, why, said or _DECLINED, applicant, unrecognized=unrecognized)
+        case _:
+            return None
+
+
+def _lacking(applicant: Applicant, known: Known) -> tuple[str, str] | None:
+    """Why who asks is not entitled, whatever the rules say: for the operator, and for the person."""
+    if applicant.kind is EnrollmentKind.AUTOMATED:
+        if applicant.serial_number is None or applicant.udid is None:
+            return "it does not tell its serial number and UDID", _NOT_ASSIGNED
+        if not known.assigned:
+            return "no assignment is known for its serial number", _NOT_ASSIGNED
+    if applicant.kind in _BY_ACCOUNT and not applicant.account:
+        return "nobody is signed in", _NO_ACCOUNT
+    return None
+
+
+def _refuse(rule: str, why: str, message: str, applicant: Applicant, *, unrecognized: bool = False) -> Refusal:
+    if applicant.discovery:
+        return Refusal(rule, why, message, WellKnownFailed(description=why, message=message))
+    document = unrecognized_document(applicant.platform, applicant.os_version, why, message) if unrecognized else None
+    return Refusal(rule, why, message, document)
+
+
+def _must_update(update: RequireUpdate, applicant: Applicant) -> bool:
+    able = applicant.can_request_software_update and applicant.platform in _UPDATABLE and not applicant.discovery
+    return able and applicant.os_version is not None and precedes(applicant.os_version, update.minimum)
+
+
+def _holds(when: Conditions, applicant: Applicant, known: Known) -> bool:
+    by_assignment = applicant.kind is EnrollmentKind.AUTOMATED
+    return (
+        (not when.kind or applicant.kind in when.kind)
+        and _fits(when.serial_number, applicant.serial_number)
+        and _fits(when.product, applicant.product)
+        and _fits(when.family, applicant.family)
+        and (not when.platform or applicant.platform in when.platform)
+        and _is_within(when, applicant.os_version)
+        and _fits(when.account, applicant.account)
+        and (not when.standing or known.standing in when.standing)
+        and (not by_assignment or when.assigned is None or when.assigned is known.assigned)
+    )
+
+
+def _fits(patterns: tuple[str, ...], value: str | None) -> bool:
+    return not patterns or (value is not None and any(fnmatchcase(value, pattern) for pattern in patterns))
+
+
+def _is_within(when: Conditions, os_version: str | None) -> bool:
+    if when.os_below is None and when.os_from is None:
+        return True
+    if os_version is None:
+        return False
+    try:
+        release = _release(os_version)
+    except ValueError:
+        return False
+    below = when.os_below is None or release < _release(when.os_below)
+    return below and (when.os_from is None or release >= _release(when.os_from))
+
+
+def precedes(os_version: str, than: str) -> bool:
+    """Whether a version is older, numerically, and then by its supplement: 9.3 < 16.1 < 16.1 (a) < 16.2.
+
+    What the device says and is no version precedes nothing. Raises ValueError for a `than` that is none.
+    """
+    wanted = _release(than)
+    try:
+        return _release(os_version) < wanted
+    except ValueError:
+        return False
+
+
+def _release(text: str) -> tuple[tuple[int, ...], str]:
+    found = _SUPPLEMENT.search(text)
+    return version(text), found[1] if found else ""

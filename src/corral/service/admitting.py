@@ -1,0 +1,158 @@
+"""Who asks to be enrolled is judged by the policy, and who may be gets a grant and its profile."""
+
+import uuid
+from dataclasses import dataclass, replace
+
+from corral.apple.machine_info import MachineInfo
+from corral.lifecycle.admission import Applicant, Judgement, Known, Permit, Refusal, Standing, decide_admission
+from corral.lifecycle.admitted import Admitted, IdentityKind
+from corral.lifecycle.change import Event
+from corral.lifecycle.state import DAY, EnrollmentKind, Link, Phase
+from corral.service.assignments import Assignment, Assignments
+from corral.service.clock import Clock
+from corral.service.enrolling import Enrolling
+from corral.service.policies import Policies
+from corral.service.remarks import Remarks
+from corral.store.directory import DeviceDetail, Directory
+from corral.store.events import EventStore
+
+VALID = 7 * DAY
+"""How long a profile that was given out is good for: a device may keep it and try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of an application, and what it rested on."""
+
+    judgement: Judgement
+    known: Known
+    assignment: Assignment | None
+
+
+class Admitting:
+    def __init__(
+        self,
+        enrolling: Enrolling,
+        policies: Policies,
+        assignments: Assignments,
+        directory: Directory,
+        events: EventStore,
+        clock: Clock,
+        identity: IdentityKind,
+    ) -> None:
+        self._enrolling = enrolling
+        self._policies = policies
+        self._assignments = assignments
+        self._directory = directory
+        self._events = events
+        self._clock = clock
+        self._identity = identity
+        self._remarks = Remarks()
+
+    async def judge(self, applicant: Applicant) -> Judged:
+        """What would be answered, without doing it."""
+        serial = applicant.serial_number
+        assignment = await self._assignments.find(serial) if serial is not None else None
+        known = Known(assigned=assignment is not None, standing=await self._standing(applicant))
+        judgement = decide_admission(applicant, await self._policies.rules(), known, str(uuid.uuid4()))
+        return Judged(judgement, known, assignment)
+
+    async def decide(self, applicant: Applicant) -> Judged:
+        """The same, and a refusal is told as an event."""
+        judged = await self.judge(applicant)
+        if isinstance(judged.judgement, Refusal):
+            await self._tell(applicant, judged.judgement)
+        return judged
+
+    async def enroll(
+        self, applicant: Applicant, *, source: str = "", evidence: str = "", link: Link | None = None
+    ) -> bytes | Refusal:
+        """The profile for who may enroll; else the refusal, which was told as an event.
+
+        `source` and `evidence` go into the grant; `link` is one that is open, and is used up by it.
+        Raises RequestRefused without a push certificate, OverCapacity and StoreUnavailable.
+        """
+        judged = await self.decide(applicant)
+        match judged.judgement:
+            case Refusal() as refusal:
+                return refusal
+            case Permit(rule, identity):
+                found = judged.assignment.source if judged.assignment is not None else ""
+                admitted = Admitted(
+                    kind=applicant.kind,
+                    device_id=None if applicant.kind is EnrollmentKind.ACCOUNT_USER else applicant.udid,
+                    serial_number=None if applicant.kind is EnrollmentKind.ACCOUNT_USER else applicant.serial_number,
+                    account=applicant.account,
+                    link_id=link.id if link is not None else None,
+                    source="; ".join(filter(None, (source or found, f"rule {rule}" if rule else ""))) or "policy",
+                    evidence=evidence,
+                    identity=identity or self._identity,
+                )
+                expires = self._clock() + VALID
+                expires = expires if link is None else min(expires, link.expires_at)
+                return await self._enrolling.profile_for(await self._enrolling.admit(admitted, expires))
+
+    async def _standing(self, applicant: Applicant) -> Standing:
+        """By UDID and by serial number: a device that was blocked is, whichever of both it is known by."""
+        standings = [Standing.UNKNOWN]
+        if applicant.udid is not None:
+            standings.append(_standing_of(await self._directory.device(applicant.udid)))
+        if applicant.serial_number is not None:
+            other = await self._directory.resolve(applicant.serial_number)
+            if other is not None and other != applicant.udid:
+                standings.append(_standing_of(await self._directory.device(other)))
+        return max(standings, key=_WEIGHT.index)
+
+    async def _tell(self, applicant: Applicant, refusal: Refusal) -> None:
+        now = self._clock()
+        remark = (applicant.kind, applicant.udid, applicant.serial_number, refusal.rule, refusal.why)
+        if not self._remarks.is_due(remark, now):
+            return
+        data = {
+            "kind": applicant.kind.value,
+            "why": refusal.why,
+            "rule": refusal.rule,
+            "answer": refusal.document.code if refusal.document is not None else "403",
+            "serial_number": applicant.serial_number,
+            "account": applicant.account,
+            "product": applicant.product,
+            "os_version": applicant.os_version,
+        }
+        event = Event(type="enrollment.refused", at=now, device_id=applicant.udid, data=data)
+        await self._events.append((event,))
+        self._remarks.told(remark, now)
+
+
+_WEIGHT = (Standing.UNKNOWN, Standing.ENDED, Standing.CONNECTED, Standing.BLOCKED)
+
+
+def _standing_of(detail: DeviceDetail | None) -> Standing:
+    if detail is None:
+        return Standing.UNKNOWN
+    if detail.device.blocked_at is not None:
+        return Standing.BLOCKED
+    phases = {life.phase for life in detail.connections}
+    if phases & {Phase.CONNECTED, Phase.ENDING}:
+        return Standing.CONNECTED
+    return Standing.ENDED if phases else Standing.UNKNOWN
+
+
+def applicant_of(info: MachineInfo, kind: EnrollmentKind) -> Applicant:
+    """Who asks, by what its device signed. Nobody is signed in yet: `with_account` says who is."""
+    return Applicant(
+        kind=kind,
+        udid=info.udid,
+        serial_number=info.serial_number,
+        product=info.product,
+        family=info.family,
+        platform=info.platform,
+        os_version=info.version,
+        can_request_software_update=info.can_request_software_update or info.must_update,
+        can_request_platform_sso=info.can_request_platform_sso,
+        has_pairing_token=info.pairing_token is not None,
+    )
+
+
+def with_account(applicant: Applicant, account: str) -> Applicant:
+    """The same, when a person has proven to be this account's."""
+    return replace(applicant, account=account)

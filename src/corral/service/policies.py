@@ -1,0 +1,40 @@
+"""The admission policy of the installation: kept in the database, so that all processes go by the same."""
+
+import msgspec
+
+from corral.lifecycle.admission import AdmissionPolicy
+from corral.lifecycle.change import Event
+from corral.service.clock import Clock
+from corral.service.errors import RequestRefused
+from corral.service.policy_document import PolicyDocument, compile_policy
+from corral.store.events import EventStore
+from corral.store.vault import Vault
+
+_NAME = "admission.policy"
+"""In the vault, since tokens of beta programs are in it."""
+
+
+class Policies:
+    def __init__(self, vault: Vault, events: EventStore, clock: Clock) -> None:
+        self._vault = vault
+        self._events = events
+        self._clock = clock
+
+    async def document(self) -> PolicyDocument:
+        """As it was put; without a rule where nobody has put one."""
+        stored = await self._vault.get_secret(_NAME)
+        return PolicyDocument() if stored is None else msgspec.json.decode(stored, type=PolicyDocument)
+
+    async def rules(self) -> AdmissionPolicy:
+        return compile_policy(await self.document())
+
+    async def put(self, document: PolicyDocument, by: str) -> None:
+        """Raises RequestRefused for a policy that cannot be gone by; it changes nothing then."""
+        try:
+            compile_policy(document)
+        except ValueError as error:
+            raise RequestRefused(str(error)) from None
+        await self._vault.put_secret(_NAME, msgspec.json.encode(document))
+        names = [rule.name for rule in document.rules]
+        event = Event(type="policy.changed", at=self._clock(), data={"by": by, "rules": names})
+        await self._events.append((event,))
