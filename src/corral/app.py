@@ -315,8 +315,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
 def _automated(
     settings: Settings, store: Store, client: DepClient, authority: Authority, clock: Clock
 ) -> AutomatedEnrollment:
-    """Under a certificate of our own authority a device in Setup Assistant has nothing else to know us by."""
-    anchors = (base64.b64encode(authority.der).decode(),) if settings.tls == "own" else ()
+    anchors = tuple(base64.b64encode(each).decode() for each in _anchors(settings, authority))
     where = Where(f"{settings.public_url.rstrip('/')}/enroll/automated", anchors)
     return automated_enrollment(store, client, where, clock, settings.ade_sync_every)
 

@@ -51,7 +51,7 @@ async def test_a_device_that_apple_lists_as_ours_is_admitted_without_a_rule(star
     ours, former = at.device(), at.device()
     async with opened(at) as store:
         await store.ade.put_server(AdeServer(name="school", created_at=0, certificate_pem=b"", key_pem=b""))
-        listed = AdeDevice(server="school", serial_number=ours.facts.serial_number, seen_at=0)
+        listed = AdeDevice(server="school", serial_number=ours.facts.serial_number, seen_at=0, profile_uuid="P1")
         gone = replace(listed, serial_number=former.facts.serial_number, deleted_at=0)
         await store.ade.take([listed, gone], SyncState(server="school"))
     await at.service.start()

@@ -19,13 +19,13 @@ class Assignments(Protocol):
 
 
 class ListedAssignments:
-    """By what Apple listed last under one of our servers."""
+    """By what Apple listed last under one of our servers; without a profile of ours nobody wants it to enroll."""
 
     def __init__(self, ade: AdeStore) -> None:
         self._ade = ade
 
     async def find(self, serial_number: str) -> Assignment | None:
         for listed in await self._ade.find(serial_number):
-            if listed.device.deleted_at is None:
+            if listed.device.deleted_at is None and listed.device.profile_uuid:
                 return Assignment(serial_number=serial_number, source=f"assignment:{listed.device.server}")
         return None

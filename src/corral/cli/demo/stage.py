@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.cli.api_operator import ApiOperator
+from corral.cli.demo.automated import unbox
 from corral.cli.process import ServiceFailed, ServiceProcess, free_port
+from corral.simulator.ade.service import AdeService
 from corral.simulator.behaviour import Behaviour, User
 from corral.simulator.device import Device, make_device
 from corral.simulator.facts import Model
@@ -76,6 +78,9 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._push = PushService(self._apple)
         push_port = await self._push.start()
         self._stack.push_async_callback(self._push.stop)
+        self._ade = AdeService(self._apple)
+        await self._ade.start()
+        self._stack.push_async_callback(self._ade.stop)
         self._port = free_port()
         self._url = f"https://localhost:{self._port}"
         await self._initialize(push_port)
@@ -143,6 +148,8 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         (self._folder / "corral.toml").write_text(
             f'public_url = "{self._url}"\norganization = "Corral Demo"\n'
             f'apns_url = "https://127.0.0.1:{push_port}"\napns_ca = "{self._folder / "apns.pem"}"\n'
+            f'ade_url = "{self._ade.url}"\nade_ca = "{self._folder / "apns.pem"}"\n'
+            f'device_roots = "{self._folder / "apns.pem"}"\n'
         )
         settings = read_settings({"data": self._folder})
         await app.initialize(settings)
@@ -155,6 +162,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._cast()
         await self._step("enroll", SCENARIOS["enroll"].title, self._enroll)
         await self._step("poll", SCENARIOS["poll"].title, self._ask_all)
+        await self._step("ade", "devices that were bought enroll by themselves", self._unbox)
         for name, _ in ROLES:
             await self._scenario(name)
         await self._step("policy", "the same restore under on_restore = refuse", self._refuse_restores)
@@ -214,6 +222,10 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
             await Play(self._operator).reach(device, "connected")
         return f"{tally.done} devices: link, signed profile, SCEP, Authenticate, TokenUpdate"
 
+    async def _unbox(self) -> str:
+        self._bought = [self._make(2000 + number, model) for number, model in enumerate((Model.IPHONE, Model.IPAD))]
+        return await unbox(self._operator, self._apple, self._ade, self._bought)
+
     async def _ask_all(self) -> str:
         scenario = SCENARIOS["poll"]
 
@@ -252,7 +264,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         counts: dict[str, int] = status["connections"]
         # A clone believes that it is enrolled; the service knows better.
         others = [other for name, (_, others) in self._actors.items() if name != "clone" for other in others]
-        enrolled = sum(device.state is State.ENROLLED for device in (*self._fleet.devices, *others))
+        enrolled = sum(device.state is State.ENROLLED for device in (*self._fleet.devices, *self._bought, *others))
         if counts.get("connected") != enrolled:
             raise ScenarioFailed(f"{enrolled} devices are enrolled, the service counts {counts}")
         complaints = [text for device in self._fleet.devices for text in device.complaints]
