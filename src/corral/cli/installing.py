@@ -157,7 +157,7 @@ def serve(
     found = _read({**given, "data": data})
     if found.database == "sqlite" and not (found.data / DATABASE).exists():
         raise Failure(f"There is no installation in {found.data}; make one with `corral init`.")
-    from corral.app import run
+    from corral.serving import run
 
     with _one_line("Cannot serve"):
         run(found)
