@@ -12,6 +12,7 @@ from corral.lifecycle.state import (
     CertificateStatus,
     EndReason,
     EndRequest,
+    EnrollmentKind,
     EscrowKind,
     Origin,
     Phase,
@@ -19,6 +20,7 @@ from corral.lifecycle.state import (
     Renewal,
     Snapshot,
 )
+from corral.pki.attestation import HardwareProperties, SecureBoot
 from corral.store.devices import Committed, Stale
 from corral.store.store import Store
 
@@ -57,7 +59,12 @@ FULL_CHANNEL = v.channel(
     user_id="", short_name="zoe", long_name="Zoë", unreachable="why not", awaiting_since=v.NOW, ended_at=v.NOW + 1
 )
 FULL_CERTIFICATE = v.certificate(
-    authority="a foreign one", purpose=Purpose.PINNED, grant_id="G1", request_digest=b"\x00digest", heard_at=v.NOW
+    authority="a foreign one",
+    purpose=Purpose.PINNED,
+    grant_id="G1",
+    request_digest=b"\x00digest",
+    heard_at=v.NOW,
+    attested=HardwareProperties(serial_number="S1", sip_enabled=True, secure_boot=SecureBoot.FULL),
 )
 FULL_GRANT = v.grant(
     purpose=Purpose.RENEW,
@@ -65,6 +72,9 @@ FULL_GRANT = v.grant(
     device_id="D1",
     serial_number="S1",
     keys_issued=2,
+    kind=EnrollmentKind.ACCOUNT_USER,
+    account="ann@example.org",
+    evidence="she signed in",
     spent_at=v.NOW,
     revoked_at=v.NOW + 1,
     profile=b'{"facts": 2}',

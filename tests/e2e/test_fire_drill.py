@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import re
+import shutil
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
@@ -76,10 +77,13 @@ async def lose_and_restore(at: Installation, archive: Path, place: Path, databas
     where = [] if database is None else ["--database", database]
     told = await corral(at, "restore", archive, "--data", place, "--sealing-key-file", key, *where)
     assert "all there" in told
-    apns = place / "apns.pem"
-    apns.write_bytes((at.data / "apns.pem").read_bytes())
+    given = dict[str, str]()
+    # What settings name beside the data folder is kept by whoever wrote the settings.
+    for setting in ("CORRAL_APNS_CA", "CORRAL_ATTESTATION_ROOTS", "CORRAL_DEVICE_ROOTS"):
+        file = Path(at.service.environment[setting])
+        given[setting] = str(shutil.copy(file, place / file.name))
     at.data.rename(at.data.with_name("burnt"))
-    environment = {**at.service.environment, "CORRAL_APNS_CA": str(apns)}
+    environment = {**at.service.environment, **given}
     service = ServiceProcess(place, at.service.listen, environment)
     await service.start()
     return replace(at, service=service, api=service.admin())

@@ -19,6 +19,9 @@ AT_ONCE = 32
 """Requests that the service takes at a time; all others are told no."""
 RESULT = b"x" * 200_000
 """Part of what each client sends."""
+QUICKLY = 3.0
+"""Seconds, on a machine that others share; who waits for the database waits for longer."""
+
 MOST_GROWTH = 96 * 1024 * 1024
 """Bytes of memory: the results that are under way several times over, and what waits in connections."""
 
@@ -46,13 +49,13 @@ async def test_the_service_says_no_and_stands(tmp_path: Path, database: str) -> 
         slow = await _rush(devices, 3)
         assert len(slow[200]) >= AT_ONCE, "what can be committed is"
         assert len(slow[503]) > len(slow[200])
-        assert _most(slow[503]) < 1, "no is said at once"
+        assert _most(slow[503]) < QUICKLY, "no is said at once"
         assert max(slow[200]) < 10
 
         on_stage.proxy.hold()
         stuck = await _rush(devices, 3)
         assert not stuck[200]
-        assert _most(stuck[503]) < 1
+        assert _most(stuck[503]) < QUICKLY
         assert max(stuck[503]) < 15
         assert process.memory_info().rss < usual + MOST_GROWTH
 
