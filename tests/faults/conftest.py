@@ -1,6 +1,9 @@
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from postgres_server import Server
 
 HERE = Path(__file__).parent
 
@@ -10,3 +13,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture
+def server() -> Generator[Server]:
+    """A database server of the test's own, which it may harm."""
+    made = Server(durable=True)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.remove()

@@ -27,16 +27,6 @@ END $$
 
 
 @pytest.fixture
-def server() -> Generator[Server]:
-    made = Server(durable=True)
-    made.start()
-    try:
-        yield made
-    finally:
-        made.remove()
-
-
-@pytest.fixture
 def small(server: Server) -> Generator[Path]:
     """A file system of its own, with a tablespace `small` in it."""
     place = Path(tempfile.mkdtemp(prefix="corral-small-"))

@@ -24,13 +24,8 @@ class Replica(Server):
 
 
 @pytest.fixture
-def primary() -> Generator[Server]:
-    made = Server(durable=True)
-    made.start()
-    try:
-        yield made
-    finally:
-        made.remove()
+def primary(server: Server) -> Server:
+    return server
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Behind PgBouncer in transaction mode: a whole service, faults of the database behind it, and a start untold of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,16 +12,6 @@ from faults.machines import machine
 from faults.stage import stage
 from pgbouncer import pooled
 from postgres_server import Server
-
-
-@pytest.fixture
-def server() -> Generator[Server]:
-    made = Server(durable=True)
-    made.start()
-    try:
-        yield made
-    finally:
-        made.remove()
 
 
 async def test_a_fleet_is_served_and_loses_nothing(tmp_path: Path, server: Server) -> None:
