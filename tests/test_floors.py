@@ -21,6 +21,7 @@ FLOORS = (
     "http",
     "tls",
     "cli",
+    "wiring",
     "app",
     "serving",
 )

@@ -11,6 +11,7 @@ from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
 from corral.service.escrowing import Escrowing
+from corral.service.expiries import Expiries
 from corral.service.operating import Operating
 from corral.service.policies import Policies
 from corral.service.push_certificates import PushCertificates
@@ -33,6 +34,7 @@ class Services:
     credentials: Credentials
     account_sessions: Sessions
     escrowing: Escrowing
+    expiries: Expiries
     directory: Directory
     events: EventStore
     queue: QueueStore

@@ -1,0 +1,60 @@
+"""Account-driven enrollment, where an identity provider is set up."""
+
+from ipaddress import ip_network
+
+from starlette.routing import BaseRoute
+
+from corral.http.device.accounts import routes
+from corral.http.device.accounts.challenge import Challenge
+from corral.http.device.accounts.gate import Gate
+from corral.outgoing import Outgoing
+from corral.service.accounts.accounts import AccountSetup, make_accounts
+from corral.service.accounts.gate import AccountGate
+from corral.service.accounts.person import AccountRules
+from corral.service.accounts.provider import Client
+from corral.service.accounts.sessions import Sessions
+from corral.settings import Settings
+from corral.wiring.ground import Ground
+
+
+def account_routes(ground: Ground, sessions: Sessions) -> list[BaseRoute]:
+    """None without an identity provider."""
+    settings = ground.settings
+    if settings.oidc_issuer is None:
+        return []
+    client_secret = settings.oidc_client_secret
+    client = Client(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        client_secret.get_secret_value() if client_secret is not None else None,
+        settings.oidc_scopes,
+        f"{settings.public_url}/account/callback",
+    )
+    rules = AccountRules(
+        claim=settings.account_claim,
+        domains=tuple(each.lower() for each in settings.account_domains),
+        groups_claim=settings.account_groups_claim,
+        groups=settings.account_groups,
+        as_devices=settings.account_enrollment == "device",
+        device_for=settings.account_device_for,
+    )
+    outgoing = Outgoing(
+        tuple(ip_network(each) for each in settings.outgoing_networks),
+        trust_pem=settings.oidc_ca.read_bytes() if settings.oidc_ca is not None else None,
+    )
+    setup = AccountSetup(client=client, rules=rules, secret=ground.secret)
+    accounts = make_accounts(setup, sessions, ground.store.accounts, ground.enrolling, outgoing, ground.clock)
+    sso = settings.account_sso.read_bytes() if settings.account_sso is not None else None
+    return routes.account_routes(accounts, _challenge(settings), settings.public_url, sso)
+
+
+def account_gate(ground: Ground, sessions: Sessions) -> Gate | None:
+    """Before the routes of devices whose people have to sign in again from time to time."""
+    settings, store = ground.settings, ground.store
+    if settings.oidc_issuer is None or not settings.account_reauthentication:
+        return None
+    return Gate(AccountGate(sessions, store.grants, store.devices), _challenge(settings))
+
+
+def _challenge(settings: Settings) -> Challenge:
+    return routes.make_challenge(settings.account_method, settings.public_url, sso=settings.account_sso is not None)

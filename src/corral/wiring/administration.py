@@ -1,0 +1,74 @@
+"""What the admin API stands on."""
+
+import base64
+from itertools import chain
+
+from corral.apns.client import PushClient
+from corral.dep.client import DepClient
+from corral.service.accounts.sessions import Sessions
+from corral.service.ade.automated import automated_enrollment
+from corral.service.ade.profiles import Where
+from corral.service.admitting import Admitting
+from corral.service.assignments import ListedAssignments
+from corral.service.commanding import Commanding
+from corral.service.credentials import Credentials
+from corral.service.escrowing import Escrowing
+from corral.service.expiries import Expiries
+from corral.service.metrics import Exposition, Metrics
+from corral.service.operating import Operating
+from corral.service.policies import Policies
+from corral.service.push_certificates import PushCertificates
+from corral.service.services import Services
+from corral.service.status import Status
+from corral.wiring.ground import Ground
+
+
+def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metrics) -> Services:
+    settings, store, clock = ground.settings, ground.store, ground.clock
+    anchors = tuple(base64.b64encode(each).decode() for each in ground.anchors)
+    where = Where(f"{settings.public_url.rstrip('/')}/enroll/automated", anchors)
+    policies = Policies(store.vault, store.events, clock)
+    expiries = Expiries(
+        store.vault,
+        store.ade.servers,
+        store.work,
+        store.events,
+        ground.authority,
+        clock,
+        tls_certificate=settings.tls_certificate,
+        foreign=[*chain.from_iterable(ground.foreign.values())],
+    )
+    return Services(
+        admitting=Admitting(
+            ground.enrolling,
+            policies,
+            ListedAssignments(store.ade),
+            store.directory,
+            store.events,
+            clock,
+            settings.identity_enrollment,
+        ),
+        policies=policies,
+        ade=automated_enrollment(store, dep, where, clock, settings.ade_sync_every),
+        enrolling=ground.enrolling,
+        commanding=Commanding(store.queue, store.directory, clock),
+        operating=Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock),
+        push_certificates=PushCertificates(store.vault, store.directory, store.work, store.events, push, clock),
+        credentials=Credentials(store.vault, store.events, clock),
+        account_sessions=Sessions(
+            store.accounts,
+            store.events,
+            clock,
+            access_time=settings.account_access_time,
+            session_time=settings.account_session_time,
+        ),
+        escrowing=Escrowing(store.escrow, store.directory, store.events, clock),
+        expiries=expiries,
+        directory=store.directory,
+        events=store.events,
+        queue=store.queue,
+        grants=store.grants,
+        vault=store.vault,
+        status=Status(store, ground.authority, expiries, clock).read,
+        metrics=Exposition(metrics, store, ground.authority, clock).read,
+    )

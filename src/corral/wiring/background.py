@@ -1,0 +1,46 @@
+"""What runs beside the requests: pushes, sweeps, retention, renewals, synchronization, warnings."""
+
+from corral.apns.client import PushClient
+from corral.service.metrics import Metrics
+from corral.service.pushing import Pushing
+from corral.service.renewing import Renewing
+from corral.service.retaining import Keep, Retaining
+from corral.service.services import Services
+from corral.service.sweeping import Sweeping
+from corral.settings import Settings
+from corral.wiring.ground import Ground
+from corral.worker.worker import Worker
+
+
+async def worker_of(ground: Ground, services: Services, push: PushClient, metrics: Metrics) -> Worker:
+    settings, store, clock = ground.settings, ground.store, ground.clock
+    pushing = Pushing(store.work, store.vault, store.events, push, clock, metrics.pushed)
+    await pushing.load_certificates()
+    renewing = Renewing(
+        store.grants, store.work, ground.transitions, services.operating, ground.policy, clock, settings.renew_before
+    )
+    worker = Worker(
+        store.work,
+        pushing,
+        Sweeping(store.queue, store.work, store.acme, ground.transitions, ground.policy, clock),
+        Retaining(store.retention, _keep(settings), clock, forget=(store.accounts.forget_expired,)),
+        ground.contacts,
+        clock,
+        rounds={
+            "automated-enrollment": services.ade.syncing.round,
+            "renewals": renewing.round,
+            "expiries": services.expiries.round,
+        },
+    )
+    store.on_work(worker.wake)
+    return worker
+
+
+def _keep(settings: Settings) -> Keep:
+    return Keep(
+        results=settings.keep_results,
+        events=settings.keep_events,
+        pushes=settings.keep_pushes,
+        contact_hours=settings.keep_contacts,
+        grants=settings.keep_grants,
+    )

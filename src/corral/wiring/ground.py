@@ -1,0 +1,99 @@
+"""What every part of the service stands on: the store, who is believed, and the verbs of the life cycle."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from cryptography import x509
+
+from corral.lifecycle.policy import Policy
+from corral.pki.authority import Authority, read_authority
+from corral.pki.identity import Trust
+from corral.service.challenges import Challenges
+from corral.service.clock import Clock
+from corral.service.contacts import ContactBook
+from corral.service.enrolling import Enrolling
+from corral.service.granting import Granting
+from corral.service.identifying import Identifying
+from corral.service.issuing import Issuing
+from corral.service.transitions import Transitions
+from corral.service.turns import Turns
+from corral.settings import Settings
+from corral.store.errors import StoreRefused
+from corral.store.store import Store
+from corral.wiring import named_files
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    settings: Settings
+    store: Store
+    clock: Clock
+    authority: Authority
+    foreign: Mapping[str, Sequence[x509.Certificate]]
+    """Other authorities whose certificates are believed, by name."""
+    secret: bytes = field(repr=False)
+    """The installation's own, for what it signs and reads again itself: challenges, nonces, states of sign-ins."""
+    policy: Policy
+    identifying: Identifying
+    contacts: ContactBook
+    transitions: Transitions
+    enrolling: Enrolling
+    granting: Granting
+    issuing: Issuing
+    turns: Turns
+
+    @property
+    def anchors(self) -> tuple[bytes, ...]:
+        """Under a certificate of our own authority a device in Setup Assistant has nothing else to know us by."""
+        return (self.authority.der,) if self.settings.tls == "own" else ()
+
+
+async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
+    """Raises StoreRefused for a database without an authority, and for files that cannot be read."""
+    secret = await store.vault.get_secret("challenge.key")
+    if secret is None:
+        raise StoreRefused("The database holds no challenge key; it was not made by `corral init`.")
+    policy = replace(settings.policy(), verifier=named_files.verifier(settings, secret))
+    authority = await _read_authority(store)
+    challenges = Challenges(secret)
+    foreign = named_files.foreign_authorities(settings.authorities)
+    identifying = Identifying(Trust([authority.certificate], foreign), clock)
+    contacts = ContactBook(store.contacts, clock)
+    transitions = Transitions(store.devices, contacts, policy, clock)
+    enrolling = Enrolling(
+        authority,
+        challenges,
+        store.grants,
+        store.devices,
+        store.vault,
+        store.events,
+        settings.public_url,
+        settings.organization,
+        clock,
+        settings.identity_enrollment,
+        settings.attestation,
+    )
+    return Ground(
+        settings=settings,
+        store=store,
+        clock=clock,
+        authority=authority,
+        foreign=foreign,
+        secret=secret,
+        policy=policy,
+        identifying=identifying,
+        contacts=contacts,
+        transitions=transitions,
+        enrolling=enrolling,
+        granting=Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock),
+        issuing=Issuing(authority, store.grants, store.devices, policy, clock, settings.identity_days),
+        turns=Turns(),
+    )
+
+
+async def _read_authority(store: Store) -> Authority:
+    certificate = await store.vault.get_secret("authority.certificate")
+    key = await store.vault.get_secret("authority.key")
+    if certificate is None or key is None:
+        raise StoreRefused("The database holds no certificate authority; it was not made by `corral init`.")
+    return read_authority(certificate, key)
