@@ -11,6 +11,7 @@ from corral.apple.command import Command, CommandError
 from corral.apple.identifiers import Kind
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Connection, Consequence, Instant, Phase
+from corral.service.breathing import in_order, pieces
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.kept_profile import read_kept
@@ -19,9 +20,6 @@ from corral.store.queue import QueuedCommand, QueueStore
 
 LAST_COUNTS = frozenset({"DeviceLock", "EraseDevice", "DeclarativeManagement", "ClearPasscode", "EnableLostMode"})
 """Of two of these in one queue only the later is wanted: two locks would leave nobody knowing which PIN holds."""
-
-AT_A_TIME = 5_000
-"""Devices that are looked up by one statement."""
 
 _UNKNOWN = "There is no device {}, or more than one; name it by its id."
 
@@ -101,13 +99,14 @@ class Commanding:
             replaces_like=built.request_type in LAST_COUNTS,
         )
         # By their keys: for a fleet, indexes that are filled in their order take a third of the time.
-        done = set(await self._queue.enqueue(record, sorted(queueing))) if queueing else set[str]()
-        for channel, verdict in queueing.items():
-            if channel in done:
-                sent.append(verdict)
-            else:
-                gone = "its connection has just ended"
-                sent.append(Sent(device=verdict.device, command_uuid=built.uuid, queued=False, problem=gone))
+        done = set(await self._queue.enqueue(record, await in_order(queueing))) if queueing else set[str]()
+        async for piece in pieces(queueing.items()):
+            for channel, verdict in piece:
+                if channel in done:
+                    sent.append(verdict)
+                else:
+                    gone = "its connection has just ended"
+                    sent.append(Sent(device=verdict.device, command_uuid=built.uuid, queued=False, problem=gone))
         return sent
 
     async def cancel(self, command_uuid: str, device: str | None, by: str) -> int:
@@ -138,11 +137,9 @@ class Commanding:
     ) -> AsyncIterator[Sent]:
         """A verdict for each name, once. Devices that do not differ in what the catalog asks for share its findings."""
         found = dict[tuple[object, ...], tuple[Finding, ...]]()
-        names = list(dict.fromkeys(devices))
-        for first in range(0, len(names), AT_A_TIME):
-            some = names[first : first + AT_A_TIME]
-            targets = await self._directory.targets(some, user_id)
-            for name in some:
+        async for names in pieces(dict.fromkeys(devices)):
+            targets = await self._directory.targets(names, user_id)
+            for name in names:
                 known = targets.get(name)
                 problem = _refusal(name, known, built, payload, user_id)
                 if known is None or known.channel_id is None or problem:

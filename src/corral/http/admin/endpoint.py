@@ -12,6 +12,7 @@ from starlette.responses import Response
 from corral.http.admin.problems import FieldError, ProblemError
 from corral.http.asgi import BodyTooLarge, read_body
 from corral.lifecycle.state import Instant
+from corral.service.breathing import pieces
 from corral.service.services import Services
 
 MAX_BODY = 1024 * 1024
@@ -86,17 +87,33 @@ async def run(endpoint: Endpoint, call: Call, request: Request) -> Response:
     elif body:
         raise ProblemError(422, f"{endpoint.method} {endpoint.path} takes no body.")
     answer = await endpoint.serve(call, **values)
-    return _respond(answer, endpoint.status)
+    return await _respond(answer, endpoint.status)
 
 
-def _respond(answer: object, status: int) -> Response:
+async def _respond(answer: object, status: int) -> Response:
     match answer:
         case None:
             return Response(status_code=204)
         case File(content, media_type):
             return Response(content, status, media_type=media_type)
+        case View():
+            return Response(await _encode(answer), status, media_type=JSON_TYPE)
         case _:
             return Response(msgspec.json.encode(answer), status, media_type=JSON_TYPE)
+
+
+async def _encode(view: View) -> bytes:
+    """Its long lists in pieces, so that devices are answered between them."""
+    fields: dict[str, object] = {}
+    for each in msgspec.structs.fields(view):
+        value = getattr(view, each.name)
+        fields[each.encode_name] = await _encode_list(value) if isinstance(value, tuple) else value
+    return msgspec.json.encode(fields)
+
+
+async def _encode_list(entries: tuple[Any, ...]) -> msgspec.Raw:
+    encoded = [msgspec.json.encode(piece)[1:-1] async for piece in pieces(entries)]
+    return msgspec.Raw(b"[" + b",".join(encoded) + b"]")
 
 
 async def _read(request: Request, limit: int) -> bytes:

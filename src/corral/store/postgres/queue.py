@@ -18,8 +18,8 @@ from corral.store.rows import Row
 _KEPT = f"('{Consequence.RENEWAL.value}', '{Consequence.REMOVE_PROFILE.value}')"
 """What the life cycle itself has queued: nobody may take it out of the queue."""
 
-AT_ONCE = 10_000
-"""Channels in one statement: memory stays flat however large a fleet is."""
+AT_ONCE = 2_000
+"""Channels in one statement: memory stays flat however large a fleet is, and no answer holds devices up for long."""
 
 _ENQUEUE = (
     "WITH target AS MATERIALIZED (SELECT ch.id, a.n FROM unnest($1::text[]) WITH ORDINALITY AS a (id, n) CROSS JOIN "

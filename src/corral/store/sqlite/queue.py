@@ -20,10 +20,11 @@ from corral.store.sqlite.writer import Write
 _KEPT = f"('{Consequence.RENEWAL.value}', '{Consequence.REMOVE_PROFILE.value}')"
 """What the life cycle itself has queued: nobody may take it out of the queue."""
 
+# One row: every step to a next one would ask for the interpreter, which devices' polls want at the same time.
 _TARGETS = (
-    "SELECT ch.id FROM json_each(?) AS wanted JOIN channel AS ch ON ch.id = wanted.value AND ch.ended_at IS NULL"
-    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
-    " GROUP BY ch.id ORDER BY min(wanted.key)"
+    "SELECT json_group_array(id ORDER BY place) FROM (SELECT ch.id, min(wanted.key) AS place"
+    " FROM json_each(?) AS wanted JOIN channel AS ch ON ch.id = wanted.value AND ch.ended_at IS NULL"
+    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending') GROUP BY ch.id)"
 )
 _LAST = "SELECT coalesce(max(sequence), 0) FROM delivery"
 _NEW_DELIVERIES = (
@@ -144,7 +145,9 @@ class SqliteQueue:
 
 def _enqueue(write: Write, command: QueuedCommand, wanted: str) -> tuple[str, ...]:
     sql = write.sql
-    targets = tuple(row[0] for row in sql.execute(_TARGETS, (wanted,)))
+    found = sql.execute(_TARGETS, (wanted,)).fetchone()
+    assert found is not None
+    targets = msgspec.json.decode(found[0], type=tuple[str, ...])
     if not targets:
         return ()
     uuid, kind = command.uuid, command.request_type
@@ -161,7 +164,7 @@ def _enqueue(write: Write, command: QueuedCommand, wanted: str) -> tuple[str, ..
             command.not_before,
             command.expires_at,
             command.created_at,
-            msgspec.json.encode(targets).decode(),
+            found[0],
         ),
     )
     # Only where it is new: a repeated call must neither supersede what was queued since nor push again.

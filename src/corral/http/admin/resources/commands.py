@@ -16,6 +16,7 @@ from corral.http.admin.resources import devices
 from corral.http.admin.resources.plist_json import from_json, to_json
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.state import FOREVER, Consequence, DeliveryState, channel_id
+from corral.service.breathing import pieces
 from corral.service.commanding import Schedule, Sent
 from corral.service.errors import NotFound
 from corral.store.queue import CommandRecord, StoredResult
@@ -175,7 +176,7 @@ async def send_command(call: Call, body: NewCommand) -> SentCommand:
     return SentCommand(
         command_uuid=sent[0].command_uuid,
         queued=sum(each.queued for each in sent),
-        devices=tuple(map(_sent, sent)),
+        devices=tuple([_sent(each) async for piece in pieces(sent) for each in piece]),
     )
 
 
