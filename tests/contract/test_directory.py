@@ -122,10 +122,17 @@ async def test_a_device_is_found_by_id_serial_or_connection(fleet: Store) -> Non
         assert await fleet.directory.resolve(name) is None
 
 
-@pytest.mark.parametrize("name", ["SERIAL-D1", "D2"])
+@pytest.mark.parametrize("name", ["SERIAL-D1", "C2"])
 async def test_a_name_of_two_devices_finds_neither(fleet: Store, name: str) -> None:
     await fleet.devices.commit(Change(device_id="D9", device=v.device("D9", serial_number=name)))
     assert await fleet.directory.resolve(name) is None
+    assert await fleet.directory.targets([name], "") == {}
+
+
+async def test_a_device_that_claims_another_ones_id_as_serial_number_does_not_hide_it(fleet: Store) -> None:
+    await fleet.devices.commit(Change(device_id="D9", device=v.device("D9", serial_number="D2")))
+    assert await fleet.directory.resolve("D2") == "D2"
+    assert (await fleet.directory.targets(["D2"], ""))["D2"].device_id == "D2"
 
 
 async def test_counts_are_by_phase_and_by_topic_of_live_channels(fleet: Store) -> None:

@@ -71,7 +71,10 @@ class Directory(Protocol):
     async def device(self, device_id: str) -> DeviceDetail | None: ...
 
     async def resolve(self, name: str) -> str | None:
-        """The device id for a device id, serial number or connection id; None if there is none or more than one."""
+        """The device id for a device id, serial number or connection id; None if there is none or more than one.
+
+        A device's id names that device, whatever serial number another one may claim.
+        """
         ...
 
     async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:

@@ -298,6 +298,14 @@ def connection_of(channel_id: str) -> str:
     return channel_id.partition("/")[0]
 
 
+def resolved(name: str, found: Sequence[Row]) -> str | None:
+    """The device of this name, of the ids that answer to it. An id is its device's own, whatever serial number another
+    device may claim; other names must be of one device only.
+    """
+    ids = [row[0] for row in found]
+    return name if name in ids else ids[0] if len(ids) == 1 else None
+
+
 def command_targets(found: Sequence[Row], profiles: Mapping[Any, bytes]) -> dict[str, CommandTarget]:
     """By the name that was asked for, of rows name, device, platform, OS version, life, channel, its kind, and the key
     of the profile; a name that two devices answer to names none.

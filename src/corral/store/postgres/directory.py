@@ -57,26 +57,29 @@ _LAST_PUSH = (
     "SELECT p.at, p.outcome FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
     " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = $1 ORDER BY p.at DESC LIMIT 1"
 )
+_DESCRIBED = "id platform os_version"
 _RESOLVE = (
-    "SELECT id FROM device WHERE id = $1 UNION SELECT id FROM device WHERE serial_number = $1"
-    " UNION SELECT device_id FROM connection WHERE id = $1"
+    "SELECT id FROM device WHERE id = $1 UNION ALL (SELECT id FROM device WHERE serial_number = $1"
+    " UNION SELECT device_id FROM connection WHERE id = $1) LIMIT 2"
 )
-_NAMED = "SELECT asked, {found} FROM named CROSS JOIN {by}"
+_OTHERWISE = "SELECT asked, {found} FROM other CROSS JOIN {by}"
 # Each by its key, however large the tables are: plain joins read them whole, again for every few thousand names.
 _TARGETS = (
-    "WITH named AS (SELECT asked FROM unnest($1::text[]) AS asked), found (asked, id) AS ("
-    + _NAMED.format(found="de.id", by=looked_up("device", "id", "id = asked", "de"))
+    "WITH named AS (SELECT asked FROM unnest($1::text[]) AS asked), by_id AS MATERIALIZED ("
+    f"SELECT asked, de.* FROM named CROSS JOIN {looked_up('device', _DESCRIBED, 'id = asked', 'de')}"
+    "), other AS MATERIALIZED (SELECT asked FROM named EXCEPT SELECT asked FROM by_id), found (asked, id) AS ("
+    + _OTHERWISE.format(found="de.id", by=looked_up("device", "id", "serial_number = asked", "de"))
     + " UNION "
-    + _NAMED.format(found="de.id", by=looked_up("device", "id", "serial_number = asked", "de"))
-    + " UNION "
-    + _NAMED.format(found="co.device_id", by=looked_up("connection", "device_id", "id = asked", "co"))
-    + ") SELECT f.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_digest FROM found AS f"
-    + f" CROSS JOIN {looked_up('device', 'id platform os_version', 'id = f.id', 'd')} LEFT JOIN "
+    + _OTHERWISE.format(found="co.device_id", by=looked_up("connection", "device_id", "id = asked", "co"))
+    + "), d AS (SELECT * FROM by_id UNION ALL SELECT f.asked, de.* FROM found AS f"
+    + f" CROSS JOIN {looked_up('device', _DESCRIBED, 'id = f.id', 'de')}"
+    + ") SELECT d.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_digest FROM d LEFT JOIN "
     + looked_up("connection", "id profile_digest", "device_id = d.id AND phase IN ('connected', 'ending')", "co")
     + " ON TRUE LEFT JOIN "
     + looked_up("channel", "id kind", "connection_id = co.id AND user_id = $2", "ch")
     + " ON TRUE"
 )
+_MOST_PROFILES = 1000
 _PROFILES = "SELECT digest, body FROM profile WHERE digest = ANY($1::bytea[])"
 _PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
 _TOPICS = (
@@ -90,6 +93,7 @@ _WORK = "SELECT kind, count(*), min(due_at) FROM work GROUP BY kind ORDER BY kin
 class PostgresDirectory:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._profiles: dict[bytes, bytes] = {}
 
     async def devices(
         self, *, search: str | None, phase: str | None, after: str | None, limit: int
@@ -109,16 +113,21 @@ class PostgresDirectory:
         return await self._database.read(lambda sql: _read_detail(sql, device_id))
 
     async def resolve(self, name: str) -> str | None:
-        found = await self._database.all(_RESOLVE, name)
-        return found[0][0] if len(found) == 1 else None
+        return rows.resolved(name, await self._database.all(_RESOLVE, name))
 
     async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
-        async def read(sql: Session) -> Mapping[str, CommandTarget]:
-            found = await sql.all(_TARGETS, names, user_id)
-            kept = await sql.all(_PROFILES, [*{row[-1] for row in found} - {None}])
-            return rows.command_targets(found, {row[0]: row[1] for row in kept})
+        found = await self._database.all(_TARGETS, names, user_id)
+        return rows.command_targets(found, await self._read_profiles({row[-1] for row in found} - {None}))
 
-        return await self._database.read(read)
+    async def _read_profiles(self, digests: set[bytes]) -> Mapping[bytes, bytes]:
+        """By their digests, so they never change; a fleet has few, which are remembered."""
+        missing = digests - self._profiles.keys()
+        if missing:
+            if len(self._profiles) > _MOST_PROFILES:
+                self._profiles.clear()
+                missing = digests
+            self._profiles |= {row[0]: row[1] for row in await self._database.all(_PROFILES, [*missing])}
+        return {digest: self._profiles[digest] for digest in digests if digest in self._profiles}
 
     async def counts(self) -> dict[str, int]:
         async def count(sql: Session) -> dict[str, int]:

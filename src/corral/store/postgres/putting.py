@@ -236,10 +236,16 @@ async def add_events(sql: Session, events: Sequence[Event]) -> None:
 
 async def put_work(write: Write, works: Sequence[Work]) -> None:
     """Work of the same kind and key is one row; all in the same order, so that no two commits wait for each other."""
-    earliest: dict[tuple[str, str], Instant] = {}
+    put = earliest(works)
+    if put:
+        await write.sql.run(_PUT_WORK, *transposed((*key, due_at) for key, due_at in sorted(put.items())))
+        write.woken.update(kind for kind, _ in put)
+
+
+def earliest(works: Sequence[Work]) -> dict[tuple[str, str], Instant]:
+    """When each is due, by kind and key."""
+    found: dict[tuple[str, str], Instant] = {}
     for work in works:
         key = work.kind, work.key
-        earliest[key] = min(work.due_at, earliest.get(key, work.due_at))
-    if earliest:
-        await write.sql.run(_PUT_WORK, *transposed((*key, due_at) for key, due_at in sorted(earliest.items())))
-        write.woken.update(kind for kind, _ in earliest)
+        found[key] = min(work.due_at, found.get(key, work.due_at))
+    return found

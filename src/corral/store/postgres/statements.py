@@ -31,10 +31,10 @@ _TYPES = {
 """Of columns, wherever they stand; all others are text."""
 
 
-def arrays(columns: str, alias: str = "a", *, numbered: bool = False) -> str:
-    """The parameters $1, $2, ... , an array a column, as rows: with `numbered`, and `n` from 1."""
+def arrays(columns: str, alias: str = "a", *, numbered: bool = False, first: int = 1) -> str:
+    """The parameters $1 (or `first`), $2, ... , an array a column, as rows: with `numbered`, and `n` from 1."""
     names = columns.split()
-    places = ", ".join(f"${place}::{_TYPES.get(name, 'text')}[]" for place, name in enumerate(names, 1))
+    places = ", ".join(f"${place}::{_TYPES.get(name, 'text')}[]" for place, name in enumerate(names, first))
     if numbered:
         return f"unnest({places}) WITH ORDINALITY AS {alias} ({', '.join(names)}, n)"
     return f"unnest({places}) AS {alias} ({', '.join(names)})"
@@ -72,8 +72,12 @@ def insert(table: str, columns: str, then: str = "") -> str:
 
 def upsert(table: str, columns: str, key: str, then: str = "", **instead: str) -> str:
     """Insert, or replace every column of the row with this key; `instead` says otherwise for single columns."""
-    updates = ", ".join(f"{name} = {instead.get(name, f'excluded.{name}')}" for name in columns.split() if name != key)
-    return insert(table, columns, f"ON CONFLICT ({key}) DO UPDATE SET {updates} {then}")
+    return insert(table, columns, f"ON CONFLICT ({key}) DO UPDATE SET {replaced(columns, key, **instead)} {then}")
+
+
+def replaced(columns: str, key: str, **instead: str) -> str:
+    """What ON CONFLICT sets: every column but the key to what would have been inserted, or as `instead` says."""
+    return ", ".join(f"{name} = {instead.get(name, f'excluded.{name}')}" for name in columns.split() if name != key)
 
 
 def transposed(rows: Iterable[Row]) -> list[list[Any]]:

@@ -50,16 +50,18 @@ _LAST_PUSH = (
     " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = ? ORDER BY p.at DESC LIMIT 1"
 )
 _RESOLVE = (
-    "SELECT id FROM device WHERE id = ?1 UNION SELECT id FROM device WHERE serial_number = ?1"
-    " UNION SELECT device_id FROM connection WHERE id = ?1"
+    "SELECT id FROM device WHERE id = ?1 UNION ALL SELECT id FROM (SELECT id FROM device WHERE serial_number = ?1"
+    " UNION SELECT device_id FROM connection WHERE id = ?1) LIMIT 2"
 )
+# CROSS JOIN keeps the order: each name by its key, and never all devices against the names.
 _TARGETS = (
-    "WITH named (asked) AS (SELECT value FROM json_each(?1)), found AS ("
-    "SELECT asked, id FROM named JOIN device ON id = asked"
-    " UNION SELECT asked, id FROM named JOIN device ON serial_number = asked"
-    " UNION SELECT asked, device_id FROM named JOIN connection ON id = asked)"
-    " SELECT f.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_id"
-    " FROM found AS f JOIN device AS d ON d.id = f.id"
+    "WITH named (asked) AS (SELECT value FROM json_each(?1)),"
+    " by_id AS MATERIALIZED (SELECT asked, id, platform, os_version FROM named CROSS JOIN device ON id = asked),"
+    " other AS MATERIALIZED (SELECT asked FROM named WHERE asked NOT IN (SELECT asked FROM by_id)), found AS ("
+    "SELECT asked, id FROM other CROSS JOIN device ON serial_number = asked"
+    " UNION SELECT asked, device_id FROM other CROSS JOIN connection ON id = asked), d AS (SELECT * FROM by_id"
+    " UNION ALL SELECT f.asked, d.id, d.platform, d.os_version FROM found AS f CROSS JOIN device AS d ON d.id = f.id)"
+    " SELECT d.asked, d.id, d.platform, d.os_version, co.id, ch.id, ch.kind, co.profile_id FROM d"
     " LEFT JOIN connection AS co ON co.device_id = d.id AND co.phase IN ('connected', 'ending')"
     " LEFT JOIN channel AS ch ON ch.connection_id = co.id AND ch.user_id = ?2"
 )
@@ -98,8 +100,7 @@ class SqliteDirectory:
         return self._database.read(lambda sql: _read_detail(sql, device_id))
 
     async def resolve(self, name: str) -> str | None:
-        found = self._database.all(_RESOLVE, (name,))
-        return found[0][0] if len(found) == 1 else None
+        return rows.resolved(name, self._database.all(_RESOLVE, (name,)))
 
     async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
         def read(sql: Sql) -> Mapping[str, CommandTarget]:

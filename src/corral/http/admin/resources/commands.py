@@ -52,7 +52,7 @@ class FindingView(View):
     what: str
 
 
-class SentView(View):
+class SentView(View, gc=False):
     """What became of the command for one device; `problem` says why it was not queued."""
 
     device: str
