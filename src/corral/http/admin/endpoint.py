@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import msgspec
 from starlette.requests import Request
@@ -106,12 +106,14 @@ async def _encode(view: View) -> bytes:
     """Its long lists in pieces, so that devices are answered between them."""
     fields: dict[str, object] = {}
     for each in msgspec.structs.fields(view):
-        value = getattr(view, each.name)
-        fields[each.encode_name] = await _encode_list(value) if isinstance(value, tuple) else value
+        value: object = getattr(view, each.name)
+        fields[each.encode_name] = (
+            await _encode_list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+        )
     return msgspec.json.encode(fields)
 
 
-async def _encode_list(entries: tuple[Any, ...]) -> msgspec.Raw:
+async def _encode_list(entries: tuple[object, ...]) -> msgspec.Raw:
     encoded = [msgspec.json.encode(piece)[1:-1] async for piece in pieces(entries)]
     return msgspec.Raw(b"[" + b",".join(encoded) + b"]")
 
