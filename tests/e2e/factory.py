@@ -1,6 +1,7 @@
 """Devices fresh from the factory, and rules of the admission policy about them."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +29,24 @@ async def rule(at: Installation, device: Device, **then: object) -> str:
     answer = await at.api.put("/policy", json={"rules": rules})
     assert answer.is_success, answer.text
     return name
+
+
+@asynccontextmanager
+async def ruled(at: Installation, *rules: dict[str, Any]) -> AsyncGenerator[None]:
+    """Under these rules, before all others, and without them again afterwards."""
+    before = (await at.get("/policy"))["rules"]
+    named = [{"name": f"r{number}", **each} for number, each in enumerate(rules, 1)]
+    answer = await at.api.put("/policy", json={"rules": [*named, *before]})
+    assert answer.is_success, answer.text
+    try:
+        yield
+    finally:
+        await at.api.put("/policy", json={"rules": before})
+
+
+async def told(at: Installation, after: int, kind: str) -> list[dict[str, Any]]:
+    """What the events of a type say that came after that cursor."""
+    return [each["data"] for each in await at.events(after) if each["type"] == kind]
 
 
 def automated(at: Installation) -> str:

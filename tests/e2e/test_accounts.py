@@ -3,8 +3,10 @@ and what strangers try on the way."""
 
 import base64
 import json
+import plistlib
 import secrets
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -13,6 +15,7 @@ import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
+from corral.apple.machine_info import write_machine_info
 from corral.simulator.account_driven import (
     SCHEME,
     ByOAuth,
@@ -26,12 +29,14 @@ from corral.simulator.account_driven import (
     sign_in,
 )
 from corral.simulator.behaviour import User
+from corral.simulator.factory import machine_info
 from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed
 from corral.simulator.identity_provider import IdentityProvider
 from corral.simulator.speaking import Accepted, Failed
 from corral.simulator.world import State
 from e2e.account_place import ANN, BOB, PASSWORD, Place, place
+from e2e.factory import made, ruled, told
 from e2e.installation import Template
 
 
@@ -216,6 +221,66 @@ async def test_a_revoked_session_has_no_good_token(web: Place) -> None:
     await web.corral.delete(f"/account-sessions/{newest['id']}")
     assert (await ask_base(device.voice, web.server("user"), web.sign, web.trust, bearer.access)).status == 401
     assert (await web.corral.api.delete(f"/account-sessions/{newest['id']}")).status_code == 404
+
+
+# -- the admission policy
+
+
+async def test_the_policy_refuses_an_account_and_its_operator_reads_why(web: Place) -> None:
+    device = web.corral.device(Model.IPHONE)
+    before = await web.corral.cursor()
+    no_phones = {"when": {"product": ["iPhone*"], "account": [ANN]}, "then": {"do": "decline", "message": "No phones."}}
+    async with ruled(web.corral, no_phones):
+        with pytest.raises(InstallationFailed, match=r"403: No phones\."):
+            await web.profile(device)
+    (refused,) = await told(web.corral, before, "enrollment.refused")
+    assert (refused["account"], refused["kind"], refused["rule"]) == (ANN, "account-user", "r1")
+    await web.profile(device)
+
+
+async def test_an_account_that_the_policy_declines_is_refused_when_it_is_looked_up(web: Place) -> None:
+    device = web.corral.device(Model.IPHONE)
+    decline = {"when": {"account": ["ann@*"]}, "then": {"do": "decline", "message": "Ask Bob."}}
+    async with ruled(web.corral, decline), web.client() as client:
+        with pytest.raises(InstallationFailed, match=r"com\.apple\.well-known\.failed"):
+            await discover(device.voice, ANN, web.trust, web.corral.url)
+        await discover(device.voice, BOB, web.trust, web.corral.url)
+        query = urlencode({"user-identifier": "Ann@example.org", "model-family": "iPhone"})
+        url = f"/.well-known/com.apple.remotemanagement?{query}"
+        answer = await client.get(url, headers={"accept": "application/xml"})
+        assert (answer.status_code, answer.headers["content-type"]) == (403, "application/xml")
+        document = plistlib.loads(answer.content)
+        assert (document["code"], document["message"]) == ("com.apple.well-known.failed", "Ask Bob.")
+        assert (await client.get("/.well-known/com.apple.remotemanagement")).status_code == 200
+
+
+async def test_a_device_of_the_organization_is_bound_to_what_it_proves(web: Place) -> None:
+    """Apple's devices need not tell who they are here; one that does and proves it gets a profile for itself alone."""
+    device, thief = web.corral.device(Model.IPAD), web.corral.device(Model.IPAD)
+    _, bearer = await web.profile(device, BOB)
+    before = await web.corral.cursor()
+    for factory, bound in ((made(web.corral, device), device.facts.udid), (_Stranger(web), None)):
+        body = factory.sign(write_machine_info(machine_info(device.facts)))
+        async with web.client() as client:
+            answer = await client.post(
+                "/enroll/account/device", content=body, headers={"authorization": f"Bearer {bearer.access}"}
+            )
+        assert answer.status_code == 200
+        admitted = await web.corral.events(before)
+        assert [e["device_id"] for e in admitted if e["type"] == "enrollment.admitted"][-1] == bound
+        if bound is not None:
+            with pytest.raises(InstallationFailed, match="another device"):
+                await thief.enroll(answer.content)
+
+
+@dataclass
+class _Stranger:
+    """Signs with a key that nobody vouches for."""
+
+    place: Place
+
+    def sign(self, content: bytes) -> bytes:
+        return self.place.sign(content)
 
 
 # -- the way to the provider and back

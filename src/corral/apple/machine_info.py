@@ -8,7 +8,7 @@ from typing import Final
 
 from corral.apple import fields
 from corral.apple.fields import FieldError
-from corral.apple.platform import Platform, platform_of
+from corral.apple.platform import Platform, family_of, platform_of
 from corral.apple.plist import Limits, PlistError, dump, parse_dict
 from corral.apple.plist.value import PlistValue
 
@@ -19,7 +19,6 @@ HEADER: Final = "x-apple-aspen-deviceinfo"
 
 _LIMITS: Final = Limits(bytes=MAX_MESSAGE, depth=4, objects=512)
 _TOKEN_BYTES: Final = 8 * 1024
-_FAMILIES: Final = ("AppleTV", "iPad", "iPhone", "iPod", "RealityDevice", "Watch")
 
 
 class MachineInfoError(ValueError):
@@ -59,8 +58,7 @@ class MachineInfo:
     @property
     def family(self) -> str:
         """Apple's model family; empty for a product that is not known."""
-        found = next((family for family in _FAMILIES if self.product.startswith(family)), "")
-        return found or ("Mac" if self.platform is Platform.MACOS else "")
+        return family_of(self.product)
 
     @property
     def version(self) -> str | None:

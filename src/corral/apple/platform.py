@@ -19,6 +19,7 @@ _PRODUCT = re.compile(
     r"(?P<iOS>iPhone|iPad|iPod)|(?P<tvOS>AppleTV)|(?P<watchOS>Watch)|(?P<visionOS>RealityDevice)"
     r"|(?P<macOS>(?:[A-Za-z]*Mac|Xserve))"
 )
+_FAMILIES = ("AppleTV", "iPad", "iPhone", "iPod", "RealityDevice", "Watch")
 _NUMBERS = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,5})")
 
 
@@ -29,6 +30,13 @@ def platform_of(product_name: str | None, model_name: str | None = None) -> Plat
         if match is not None and match.lastgroup is not None:
             return Platform(match.lastgroup)
     return None
+
+
+def family_of(product_name: str) -> str:
+    """Apple's model family, as `iPad`; empty for a product that is not known."""
+    name = product_name.replace(" ", "")
+    found = next((family for family in _FAMILIES if name.startswith(family)), "")
+    return found or ("Mac" if platform_of(product_name) is Platform.MACOS else "")
 
 
 def version(text: str) -> tuple[int, ...]:

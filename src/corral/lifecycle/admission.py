@@ -247,7 +247,7 @@ def _lacking(applicant: Applicant, known: Known) -> tuple[str, str] | None:
             return "it does not tell its serial number and UDID", _NOT_ASSIGNED
         if not known.assigned:
             return "no assignment is known for its serial number", _NOT_ASSIGNED
-    if applicant.kind in _BY_ACCOUNT and not applicant.account:
+    if applicant.kind in _BY_ACCOUNT and not applicant.account and not applicant.discovery:
         return "nobody is signed in", _NO_ACCOUNT
     return None
 

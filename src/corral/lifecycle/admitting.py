@@ -194,6 +194,8 @@ def _admit(
         return "", "this enrollment is meant for another device"
     if grant.serial_number is not None and grant.serial_number != message.serial_number:
         return "", "this enrollment is meant for another serial number"
+    if moment.objection:
+        return "", moment.objection
     return f"grant:{grant.id}", ""
 
 

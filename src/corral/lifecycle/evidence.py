@@ -21,7 +21,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """The time of a decision, and a source of fresh identifiers (UUIDs) for what it creates."""
+    """The time of a decision, a source of fresh identifiers (UUIDs) for what it creates, and what rules say to it."""
 
     now: Instant
     fresh_id: Callable[[], str]
+    objection: str = ""
+    """Why the operator's rules are against the device that begins a life now; empty if they are not."""

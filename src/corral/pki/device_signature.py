@@ -26,10 +26,11 @@ class DeviceSignatureError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DeviceSigned:
-    """What was signed, and by whom (DER)."""
+    """What was signed, and by whom (DER). `doubt` says why it was no device of Apple's; empty if it was one."""
 
     content: bytes = field(repr=False)
     signer: bytes = field(repr=False)
+    doubt: str = ""
 
 
 class DeviceTrust:
@@ -43,6 +44,16 @@ class DeviceTrust:
 
         Raises DeviceSignatureError.
         """
+        signed = self.open(message)
+        if signed.doubt:
+            raise DeviceSignatureError(signed.doubt)
+        return signed
+
+    def open(self, message: bytes) -> DeviceSigned:
+        """The same of any signer: what it says proves nothing while there is a `doubt`.
+
+        Raises DeviceSignatureError for what is no signed message.
+        """
         if len(message) > MAX_MESSAGE:
             raise DeviceSignatureError(f"a signed message of more than {MAX_MESSAGE} bytes")
         try:
@@ -50,6 +61,5 @@ class DeviceTrust:
         except cms.CmsError as error:
             raise DeviceSignatureError(str(error)) from None
         verdict = self._trust.judge(signature.certificate, signature.certificates, _ANY_TIME)
-        if isinstance(verdict, Untrusted):
-            raise DeviceSignatureError(f"not signed by a device of Apple's: {verdict.reason}")
-        return DeviceSigned(content, signature.certificate)
+        doubt = f"not signed by a device of Apple's: {verdict.reason}" if isinstance(verdict, Untrusted) else ""
+        return DeviceSigned(content, signature.certificate, doubt)

@@ -1,13 +1,14 @@
 """Who asks to be enrolled is judged by the policy, and who may be gets a grant and its profile."""
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from corral.apple.machine_info import MachineInfo
+from corral.apple.checkin import Authenticate
+from corral.apple.platform import family_of, platform_of
 from corral.lifecycle.admission import Applicant, Judgement, Known, Permit, Refusal, Standing, decide_admission
 from corral.lifecycle.admitted import Admitted, IdentityKind
 from corral.lifecycle.change import Event
-from corral.lifecycle.state import DAY, EnrollmentKind, Link, Phase
+from corral.lifecycle.state import DAY, EnrollmentKind, Link, Phase, Purpose, Snapshot
 from corral.service.assignments import Assignment, Assignments
 from corral.service.clock import Clock
 from corral.service.enrolling import Enrolling
@@ -17,7 +18,9 @@ from corral.store.directory import DeviceDetail, Directory
 from corral.store.events import EventStore
 
 VALID = 7 * DAY
-"""How long a profile that was given out is good for: a device may keep it and try again."""
+"""How long a profile that was given out to one device is good for: it may keep it and try again."""
+VALID_UNBOUND = DAY
+"""The same of one that names no device, and so is worth something to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Admitting:
         """The same, and a refusal is told as an event."""
         judged = await self.judge(applicant)
         if isinstance(judged.judgement, Refusal):
-            await self._tell(applicant, judged.judgement)
+            await self.tell(applicant, judged.judgement)
         return judged
 
     async def enroll(
@@ -88,9 +91,40 @@ class Admitting:
                     evidence=evidence,
                     identity=identity or self._identity,
                 )
-                expires = self._clock() + VALID
+                expires = self._clock() + (VALID if admitted.is_bound else VALID_UNBOUND)
                 expires = expires if link is None else min(expires, link.expires_at)
                 return await self._enrolling.profile_for(await self._enrolling.admit(admitted, expires))
+
+    async def enroll_by_link(self, link: Link) -> bytes | Refusal:
+        """The profile for whoever holds a link, as far as rules do not need to know what device he brings: what it says
+        of itself at its Authenticate is judged then, see `objection`. Raises what `enroll` raises."""
+        applicant = Applicant(kind=EnrollmentKind.LINK, udid=link.device_id, serial_number=link.serial_number)
+        judged = await self.decide(applicant)
+        if isinstance(judged.judgement, Refusal):
+            return judged.judgement
+        return await self._enrolling.profile(link)
+
+    async def objection(self, snapshot: Snapshot, message: Authenticate) -> str:
+        """Why rules refuse a device that begins a life under a grant for which nobody has proven what it is."""
+        grant = snapshot.grant
+        if grant is None or grant.purpose is not Purpose.ENROLL or grant.kind not in _UNPROVEN:
+            return ""
+        by_person = grant.kind is EnrollmentKind.ACCOUNT_USER
+        product = message.product_name or message.model_name or ""
+        applicant = Applicant(
+            kind=grant.kind,
+            udid=None if by_person else message.speaker.device_id,
+            serial_number=None if by_person else message.serial_number,
+            product=product,
+            family=family_of(product),
+            platform=platform_of(product),
+            os_version=message.os_version,
+            account=grant.account,
+        )
+        judgement = (await self.judge(applicant)).judgement
+        if not isinstance(judgement, Refusal):
+            return ""
+        return f"{judgement.why} (rule {judgement.rule})" if judgement.rule else judgement.why
 
     async def _standing(self, applicant: Applicant) -> Standing:
         """By UDID and by serial number: a device that was blocked is, whichever of both it is known by."""
@@ -103,9 +137,12 @@ class Admitting:
                 standings.append(_standing_of(await self._directory.device(other)))
         return max(standings, key=_WEIGHT.index)
 
-    async def _tell(self, applicant: Applicant, refusal: Refusal) -> None:
+    async def tell(self, applicant: Applicant, refusal: Refusal) -> None:
+        """Record a refusal as an event, once in a while."""
         now = self._clock()
-        remark = (applicant.kind, applicant.udid, applicant.serial_number, refusal.rule, refusal.why)
+        # What is typed in while an account is looked up is a stranger's: every name would be a new remark.
+        account = None if applicant.discovery else applicant.account
+        remark = (applicant.kind, applicant.udid, applicant.serial_number, account, refusal.rule, refusal.why)
         if not self._remarks.is_due(remark, now):
             return
         data = {
@@ -123,6 +160,7 @@ class Admitting:
         self._remarks.told(remark, now)
 
 
+_UNPROVEN = (EnrollmentKind.LINK, EnrollmentKind.ACCOUNT_USER, EnrollmentKind.ACCOUNT_DEVICE)
 _WEIGHT = (Standing.UNKNOWN, Standing.ENDED, Standing.CONNECTED, Standing.BLOCKED)
 
 
@@ -135,24 +173,3 @@ def _standing_of(detail: DeviceDetail | None) -> Standing:
     if phases & {Phase.CONNECTED, Phase.ENDING}:
         return Standing.CONNECTED
     return Standing.ENDED if phases else Standing.UNKNOWN
-
-
-def applicant_of(info: MachineInfo, kind: EnrollmentKind) -> Applicant:
-    """Who asks, by what its device signed. Nobody is signed in yet: `with_account` says who is."""
-    return Applicant(
-        kind=kind,
-        udid=info.udid,
-        serial_number=info.serial_number,
-        product=info.product,
-        family=info.family,
-        platform=info.platform,
-        os_version=info.version,
-        can_request_software_update=info.can_request_software_update or info.must_update,
-        can_request_platform_sso=info.can_request_platform_sso,
-        has_pairing_token=info.pairing_token is not None,
-    )
-
-
-def with_account(applicant: Applicant, account: str) -> Applicant:
-    """The same, when a person has proven to be this account's."""
-    return replace(applicant, account=account)

@@ -1,9 +1,11 @@
 """Load, decide, commit: and again with a fresh Snapshot where somebody else was faster."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeAlias
 
+from corral.apple.checkin import Authenticate
 from corral.lifecycle.change import Answer, Change, Decision, NextCommand, news
 from corral.lifecycle.decide import decide
 from corral.lifecycle.evidence import Identity, Moment
@@ -18,12 +20,23 @@ from corral.store.errors import StoreUnavailable
 
 ATTEMPTS = 5
 
+Objection: TypeAlias = Callable[[Snapshot, Authenticate], Awaitable[str]]
+"""Why the operator's rules are against this device, by what it says now; empty if they are not."""
+
 
 class Transitions:
     """Carries decisions out. Raises StoreUnavailable (503 for a device) when the store cannot keep them."""
 
-    def __init__(self, devices: DeviceStore, contacts: ContactBook, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self,
+        devices: DeviceStore,
+        contacts: ContactBook,
+        policy: Policy,
+        clock: Clock,
+        objection: Objection | None = None,
+    ) -> None:
         self._devices = devices
+        self._objection = objection
         self._contacts = contacts
         self._policy = policy
         self._clock = clock
@@ -36,14 +49,17 @@ class Transitions:
         """The answer to a message, after what it changes is durable; `snapshot` spares the first load."""
         for _ in range(ATTEMPTS):
             snapshot = snapshot or await self._devices.load(contact)
-            decision = self._decide(snapshot, message, identity)
+            objection = ""
+            if isinstance(message, Authenticate) and self._objection is not None:
+                objection = await self._objection(snapshot, message)
+            decision = self._decide(snapshot, message, identity, objection)
             if decision.change.unenrolling is None:
                 committed = await self._tell(decision.change, identity)
             else:
                 # The breaker counts what is committed: of many contacts at once each must see the one before.
                 async with self._leaving:
                     snapshot = await self._devices.load(contact)
-                    decision = self._decide(snapshot, message, identity)
+                    decision = self._decide(snapshot, message, identity, objection)
                     committed = await self._tell(decision.change, identity)
             if committed:
                 self._note(snapshot, decision.change, contact)
@@ -73,8 +89,8 @@ class Transitions:
     def contact_since(self) -> int:
         return self._breaker_since()
 
-    def _decide(self, snapshot: Snapshot, message: Message, identity: Identity) -> Decision:
-        now = moment(self._clock)
+    def _decide(self, snapshot: Snapshot, message: Message, identity: Identity, objection: str) -> Decision:
+        now = replace(moment(self._clock), objection=objection)
         decision = decide(snapshot, message, identity, self._policy, now)
         change = news(decision.change, snapshot)
         events = self._remarks.thin(change.events, identity.fingerprint, now.now)

@@ -13,11 +13,12 @@ from corral.service.accounts.gate import AccountGate
 from corral.service.accounts.person import AccountRules
 from corral.service.accounts.provider import Client
 from corral.service.accounts.sessions import Sessions
+from corral.service.applicants import Applicants
 from corral.settings import Settings
 from corral.wiring.ground import Ground
 
 
-def account_routes(ground: Ground, sessions: Sessions) -> list[BaseRoute]:
+def account_routes(ground: Ground, sessions: Sessions, applicants: Applicants) -> list[BaseRoute]:
     """None without an identity provider."""
     settings = ground.settings
     if settings.oidc_issuer is None:
@@ -43,9 +44,9 @@ def account_routes(ground: Ground, sessions: Sessions) -> list[BaseRoute]:
         trust_pem=settings.oidc_ca.read_bytes() if settings.oidc_ca is not None else None,
     )
     setup = AccountSetup(client=client, rules=rules, secret=ground.secret)
-    accounts = make_accounts(setup, sessions, ground.store.accounts, ground.enrolling, outgoing, ground.clock)
+    accounts = make_accounts(setup, sessions, ground.store.accounts, ground.admitting, outgoing, ground.clock)
     sso = settings.account_sso.read_bytes() if settings.account_sso is not None else None
-    return routes.account_routes(accounts, _challenge(settings), settings.public_url, sso)
+    return routes.account_routes(accounts, applicants, _challenge(settings), settings.public_url, sso)
 
 
 def account_gate(ground: Ground, sessions: Sessions) -> Gate | None:

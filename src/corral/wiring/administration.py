@@ -8,15 +8,12 @@ from corral.dep.client import DepClient
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import automated_enrollment
 from corral.service.ade.profiles import Where
-from corral.service.admitting import Admitting
-from corral.service.assignments import ListedAssignments
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.escrowing import Escrowing
 from corral.service.expiries import Expiries
 from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
-from corral.service.policies import Policies
 from corral.service.push_certificates import PushCertificates
 from corral.service.services import Services
 from corral.service.status import Status
@@ -27,7 +24,6 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
     settings, store, clock = ground.settings, ground.store, ground.clock
     anchors = tuple(base64.b64encode(each).decode() for each in ground.anchors)
     where = Where(f"{settings.public_url.rstrip('/')}/enroll/automated", anchors)
-    policies = Policies(store.vault, store.events, clock)
     expiries = Expiries(
         store.vault,
         store.ade.servers,
@@ -39,16 +35,8 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         foreign=[*chain.from_iterable(ground.foreign.values())],
     )
     return Services(
-        admitting=Admitting(
-            ground.enrolling,
-            policies,
-            ListedAssignments(store.ade),
-            store.directory,
-            store.events,
-            clock,
-            settings.identity_enrollment,
-        ),
-        policies=policies,
+        admitting=ground.admitting,
+        policies=ground.policies,
         ade=automated_enrollment(store, dep, where, clock, settings.ade_sync_every),
         enrolling=ground.enrolling,
         commanding=Commanding(store.queue, store.directory, clock),

@@ -18,6 +18,7 @@ from corral.pki.device_signature import DeviceTrust
 from corral.service.acme.callers import Callers
 from corral.service.acme.nonces import Nonces
 from corral.service.acme.ordering import Ordering
+from corral.service.applicants import Applicants
 from corral.service.channel import Channel
 from corral.service.checkin import CheckIn
 from corral.service.pairing_tokens import PAIRING, PairingTokens
@@ -43,14 +44,9 @@ def device_routes(ground: Ground, services: Services) -> DeviceRoutes:
     pairing = PairingTokens(ground.secret, ground.clock)
     mdm = _mdm(ground, services, pairing)
     scep = ScepRequests(ground.authority, ground.granting, ground.issuing, ground.turns)
-    automated = Automated(
-        services.admitting,
-        pairing,
-        DeviceTrust(named_files.device_roots(settings)),
-        ground.anchors,
-        settings.public_url,
-    )
-    pages = EnrollPages(ground.enrolling, settings.organization, ground.clock)
+    applicants = Applicants(DeviceTrust(named_files.device_roots(settings)), pairing)
+    automated = Automated(ground.admitting, applicants, ground.anchors, settings.public_url)
+    pages = EnrollPages(ground.enrolling, ground.admitting, settings.organization, ground.clock)
     over_the_air = OverTheAir(pages, automated, ground.enrolling)
     return DeviceRoutes(
         {"/mdm": mdm.app(), "/checkin": mdm.app(checkin_only=True), "/scep": ScepRoute(scep)},
@@ -63,7 +59,7 @@ def device_routes(ground: Ground, services: Services) -> DeviceRoutes:
             Route("/enroll/{token}", pages.page),
             Route("/enroll/{token}/profile", pages.profile),
             *_acme(ground).routes(),
-            *account_routes(ground, services.account_sessions),
+            *account_routes(ground, services.account_sessions, applicants),
         ],
     )
 

@@ -8,6 +8,8 @@ from cryptography import x509
 from corral.lifecycle.policy import Policy
 from corral.pki.authority import Authority, read_authority
 from corral.pki.identity import Trust
+from corral.service.admitting import Admitting
+from corral.service.assignments import ListedAssignments
 from corral.service.challenges import Challenges
 from corral.service.clock import Clock
 from corral.service.contacts import ContactBook
@@ -15,6 +17,7 @@ from corral.service.enrolling import Enrolling
 from corral.service.granting import Granting
 from corral.service.identifying import Identifying
 from corral.service.issuing import Issuing
+from corral.service.policies import Policies
 from corral.service.transitions import Transitions
 from corral.service.turns import Turns
 from corral.settings import Settings
@@ -38,6 +41,8 @@ class Ground:
     contacts: ContactBook
     transitions: Transitions
     enrolling: Enrolling
+    policies: Policies
+    admitting: Admitting
     granting: Granting
     issuing: Issuing
     turns: Turns
@@ -59,7 +64,6 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
     foreign = named_files.foreign_authorities(settings.authorities)
     identifying = Identifying(Trust([authority.certificate], foreign), clock)
     contacts = ContactBook(store.contacts, clock)
-    transitions = Transitions(store.devices, contacts, policy, clock)
     enrolling = Enrolling(
         authority,
         challenges,
@@ -73,6 +77,17 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         settings.identity_enrollment,
         settings.attestation,
     )
+    policies = Policies(store.vault, store.events, clock)
+    admitting = Admitting(
+        enrolling,
+        policies,
+        ListedAssignments(store.ade),
+        store.directory,
+        store.events,
+        clock,
+        settings.identity_enrollment,
+    )
+    transitions = Transitions(store.devices, contacts, policy, clock, admitting.objection)
     return Ground(
         settings=settings,
         store=store,
@@ -85,6 +100,8 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         contacts=contacts,
         transitions=transitions,
         enrolling=enrolling,
+        policies=policies,
+        admitting=admitting,
         granting=Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock),
         issuing=Issuing(authority, store.grants, store.devices, policy, clock, settings.identity_days),
         turns=Turns(),

@@ -6,6 +6,7 @@ from corral.simulator.account_driven import SCHEME, ask_base, discover
 from corral.simulator.facts import Model
 from e2e.account_place import ANN, Place
 from e2e.answers.register import Stage, row
+from e2e.factory import ruled
 from e2e.messages import report
 
 WELL_KNOWN = "/.well-known/com.apple.remotemanagement"
@@ -24,6 +25,9 @@ async def the_discovery_of_a_foreign_account(stage: Stage) -> None:
     answer = await _get(stage.accounts, f"{WELL_KNOWN}?user-identifier=eve@evil.example&model-family=iPhone")
     assert (answer.status_code, answer.headers["content-type"]) == (403, "application/json")
     assert answer.json()["code"] == "com.apple.well-known.failed"
+    async with ruled(stage.accounts.corral, {"when": {"account": [ANN]}, "then": {"do": "decline"}}):
+        answer = await _get(stage.accounts, f"{WELL_KNOWN}?user-identifier={ANN}&model-family=iPhone")
+    assert (answer.status_code, answer.json()["code"]) == (403, "com.apple.well-known.failed")
 
 
 @row(82)
@@ -54,6 +58,10 @@ async def a_token_for_another_kind_of_enrollment(stage: Stage) -> None:
     _, bearer = await place.profile(device)
     answer = await ask_base(device.voice, place.server("device"), place.sign, place.trust, bearer.access)
     assert answer.status == 403
+    declined = {"when": {"product": [device.facts.product_name]}, "then": {"do": "decline", "message": "Not yet."}}
+    async with ruled(place.corral, declined):
+        answer = await ask_base(device.voice, place.server("user"), place.sign, place.trust, bearer.access)
+    assert (answer.status, answer.body) == (403, b"Not yet.\n")
 
 
 @row(85)

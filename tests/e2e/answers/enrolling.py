@@ -1,4 +1,4 @@
-"""Rows 37 to 45: SCEP and the enrollment link."""
+"""Rows 37 to 45, and 58: SCEP and the enrollment link."""
 
 import asyncio
 
@@ -12,6 +12,7 @@ from corral.simulator.fetching import fetch_profile, open_profile
 from corral.simulator.installing import read_profile
 from corral.simulator.transport import Response
 from e2e.answers.register import Stage, row
+from e2e.factory import ruled
 from e2e.messages import draft
 
 PROFILE = "application/x-apple-aspen-config"
@@ -114,6 +115,15 @@ async def no_push_certificate(stage: Stage) -> None:
     assert stage.early.status_code == 503
     assert stage.early.headers["retry-after"] == "300"
     assert "push certificate" in stage.early.text
+
+
+@row(58)
+async def a_link_that_the_policy_declines(stage: Stage) -> None:
+    link = await stage.corral.link(serial_number="C0DECLINED")
+    async with ruled(stage.corral, {"when": {"serial_number": ["C0DECLINED"]}, "then": {"do": "decline"}}):
+        answer = await _link(stage, f"{link}/profile", "*/*")
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "may not be enrolled" in answer.text
 
 
 async def _get(stage: Stage, path: str) -> Response:

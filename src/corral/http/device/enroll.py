@@ -4,7 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from corral.http.device.pages import HEADERS, page, unavailable
+from corral.lifecycle.admission import Refusal
 from corral.lifecycle.state import Link
+from corral.service.admitting import Admitting
 from corral.service.clock import Clock, to_datetime
 from corral.service.enrolling import Enrolling
 from corral.service.errors import OverCapacity, RequestRefused
@@ -15,8 +17,9 @@ _ASK = "Ask the people who gave you this link for a new one."
 
 
 class EnrollPages:
-    def __init__(self, enrolling: Enrolling, organization: str, clock: Clock) -> None:
+    def __init__(self, enrolling: Enrolling, admitting: Admitting, organization: str, clock: Clock) -> None:
         self._enrolling = enrolling
+        self._admitting = admitting
         self._organization = organization
         self._clock = clock
 
@@ -45,11 +48,13 @@ class EnrollPages:
             found = await self.open_link(request)
             if isinstance(found, Response):
                 return found
-            profile = await self._enrolling.profile(found)
+            profile = await self._admitting.enroll_by_link(found)
         except RequestRefused as error:
             return page(503, "closed.html", {"retry-after": "300"}, title="Not ready yet", reason=str(error))
         except (OverCapacity, StoreUnavailable):
             return unavailable()
+        if isinstance(profile, Refusal):
+            return page(403, "closed.html", title="Not by this link", reason=profile.message)
         disposition = {"content-disposition": 'attachment; filename="enroll.mobileconfig"'}
         return Response(profile, media_type=PROFILE_TYPE, headers=HEADERS | disposition)
 

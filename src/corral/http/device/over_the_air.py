@@ -8,7 +8,8 @@ the enrollment profile itself, bound to that device, and not one more profile fo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from corral.http.device.automated import Automated, profile_response
+from corral.http.device.admission import profile_response
+from corral.http.device.automated import Automated
 from corral.http.device.enroll import EnrollPages
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.enrolling import Enrolling

@@ -11,8 +11,8 @@ from corral.service.accounts.person import AccountRules
 from corral.service.accounts.provider import Client, Provider
 from corral.service.accounts.sessions import Sessions
 from corral.service.accounts.signing_in import SigningIn
+from corral.service.admitting import Admitting
 from corral.service.clock import Clock
-from corral.service.enrolling import Enrolling
 from corral.store.accounts import AccountStore
 
 
@@ -20,7 +20,6 @@ from corral.store.accounts import AccountStore
 class Accounts:
     """`sessions` are there without an identity provider too, so that those of an earlier one can be ended."""
 
-    rules: AccountRules
     sessions: Sessions
     signing_in: SigningIn
     enrolling: AccountEnrolling
@@ -39,7 +38,7 @@ def make_accounts(
     setup: AccountSetup,
     sessions: Sessions,
     store: AccountStore,
-    enrolling: Enrolling,
+    admitting: Admitting,
     outgoing: Outgoing,
     clock: Clock,
 ) -> Accounts:
@@ -48,8 +47,7 @@ def make_accounts(
     provider = Provider(setup.client, outgoing, clock)
     source = f"account:{urlsplit(setup.client.issuer).hostname}"
     return Accounts(
-        setup.rules,
         sessions,
         SigningIn(key, provider, setup.rules, sessions, store, clock),
-        AccountEnrolling(sessions, setup.rules, enrolling, source, clock),
+        AccountEnrolling(sessions, setup.rules, admitting, source),
     )

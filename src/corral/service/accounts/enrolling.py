@@ -1,17 +1,14 @@
-"""An account that was proven comes to its enrollment profile."""
+"""An account that was proven comes to its enrollment profile, as far as the admission policy lets it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from corral.lifecycle.admitted import Admitted
-from corral.lifecycle.state import DAY, EnrollmentKind
-from corral.service.accounts.person import AccountRules, Person, SignInRefused
+from corral.apple.enrollment_error import WellKnownFailed
+from corral.apple.platform import platform_of
+from corral.lifecycle.admission import Applicant, Refusal
+from corral.lifecycle.state import EnrollmentKind
+from corral.service.accounts.person import AccountRules, Person
 from corral.service.accounts.sessions import Sessions
-from corral.service.accounts.sign_in import ForSetup
-from corral.service.clock import Clock
-from corral.service.enrolling import Enrolling
-
-GRANT_TIME = DAY
-"""A device may keep the profile, and try again with it."""
+from corral.service.admitting import Admitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,42 +19,47 @@ class NotProven:
 class AccountEnrolling:
     """`source` names the identity provider."""
 
-    def __init__(
-        self, sessions: Sessions, rules: AccountRules, enrolling: Enrolling, source: str, clock: Clock
-    ) -> None:
+    def __init__(self, sessions: Sessions, rules: AccountRules, admitting: Admitting, source: str) -> None:
         self._sessions = sessions
         self._rules = rules
-        self._enrolling = enrolling
+        self._admitting = admitting
         self._source = source
-        self._clock = clock
 
-    async def profile(self, kind: EnrollmentKind, token: str, family: str) -> bytes | NotProven:
-        """The profile for the account of an access token, on a device of this model family.
+    async def discover(self, account: str, family: str) -> EnrollmentKind | Refusal:
+        """As what a device of this model family may enroll for an account that was typed in; empty: none is known.
 
-        Raises SignInRefused for an account that enrolls as something else, and what `Enrolling` raises.
+        A refusal was told as an event, but for an account of a domain that is none of ours. Raises StoreUnavailable.
         """
+        account = account.lower()
+        if account and not self._rules.allows_domain(account):
+            why = "accounts of this domain do not enroll here"
+            message = "This account cannot be used to enroll a device here. Check how it is spelled."
+            return Refusal("", why, message, WellKnownFailed(description=why, message=message))
+        kind = self._rules.kind(account, family)
+        applicant = Applicant(
+            kind=kind, discovery=True, account=account or None, family=family, platform=platform_of(family)
+        )
+        judgement = (await self._admitting.decide(applicant)).judgement
+        return judgement if isinstance(judgement, Refusal) else kind
+
+    async def profile(self, applicant: Applicant, token: str) -> bytes | Refusal | NotProven:
+        """The profile for the account of an access token, on the device that asks; raises what `Admitting` raises."""
         session = await self._sessions.verify(token)
         if session is None:
             return NotProven()
-        if not self._rules.allows_domain(session.account) or self._rules.kind(session.account, family) is not kind:
-            raise SignInRefused(f"{session.account} does not enroll devices in this way.")
-        admitted = Admitted(
-            kind=kind, account=session.account, source=self._source, evidence=f"session {session.id}, {family}"
-        )
-        return await self._give(admitted)
+        account = session.account
+        signed_in = replace(applicant, account=account)
+        if not self._rules.allows_domain(account) or self._rules.kind(account, applicant.family) is not applicant.kind:
+            why = f"{account} does not enroll devices in this way"
+            refusal = Refusal("", why, f"{why}.")
+            await self._admitting.tell(signed_in, refusal)
+            return refusal
+        evidence = f"session {session.id}, {applicant.product}"
+        return await self._admitting.enroll(signed_in, source=self._source, evidence=evidence)
 
-    async def setup_profile(self, person: Person, asked: ForSetup) -> bytes:
+    async def setup_profile(self, person: Person, applicant: Applicant) -> bytes | Refusal:
         """The profile for a device in Setup Assistant, whose person has signed in."""
-        admitted = Admitted(
-            kind=EnrollmentKind.AUTOMATED,
-            device_id=asked.udid,
-            serial_number=asked.serial_number,
-            account=person.account,
-            source=self._source,
-            evidence=f"signed in in Setup Assistant of {asked.product}",
+        signed_in = replace(applicant, account=person.account)
+        return await self._admitting.enroll(
+            signed_in, source=self._source, evidence="signed by the device, and its person signed in"
         )
-        return await self._give(admitted)
-
-    async def _give(self, admitted: Admitted) -> bytes:
-        grant = await self._enrolling.admit(admitted, self._clock() + GRANT_TIME)
-        return await self._enrolling.profile_for(grant)

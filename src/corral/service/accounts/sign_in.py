@@ -10,6 +10,7 @@ from typing import TypeAlias, cast
 import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 
+from corral.lifecycle.admission import Applicant
 from corral.lifecycle.state import MINUTE, Instant
 
 TIME = 15 * MINUTE
@@ -34,9 +35,7 @@ class ForCode(msgspec.Struct, frozen=True, tag="code"):
 class ForSetup(msgspec.Struct, frozen=True, tag="setup"):
     """Automated Device Enrollment: it ends with a profile in the web view, for the device that asked."""
 
-    udid: str | None
-    serial_number: str | None
-    product: str
+    applicant: Applicant
 
 
 Purpose: TypeAlias = ForToken | ForCode | ForSetup

@@ -11,7 +11,7 @@ from corral.http.admin.endpoint import Body, Call, View
 from corral.lifecycle.admission import Applicant, Permit, Refusal
 from corral.lifecycle.state import EnrollmentKind
 from corral.pki import cms
-from corral.service.admitting import applicant_of
+from corral.service.applicants import applicant_of
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.policy_document import PolicyDocument, RuleDocument
 

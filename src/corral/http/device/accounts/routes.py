@@ -20,6 +20,7 @@ from corral.http.device.accounts.signing_in import (
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.accounts import Accounts
 from corral.service.accounts.signing_in import REDIRECT_URL
+from corral.service.applicants import Applicants
 
 
 def make_challenge(method: Literal["as-web", "oauth2"], public_url: str, *, sso: bool) -> Challenge:
@@ -32,10 +33,12 @@ def make_challenge(method: Literal["as-web", "oauth2"], public_url: str, *, sso:
     return Challenge(way, url + SSO_PATH if sso else None)
 
 
-def account_routes(accounts: Accounts, challenge: Challenge, public_url: str, sso: bytes | None) -> list[BaseRoute]:
+def account_routes(
+    accounts: Accounts, applicants: Applicants, challenge: Challenge, public_url: str, sso: bytes | None
+) -> list[BaseRoute]:
     """`sso` is the Enrollment SSO document, if there is one."""
-    discovery = Discovery(accounts.rules, public_url, sso)
-    enroll = AccountPages(accounts.enrolling, challenge)
+    discovery = Discovery(accounts.enrolling, public_url, sso)
+    enroll = AccountPages(accounts.enrolling, applicants, challenge)
     people = SignInPages(accounts.signing_in, accounts.sessions, accounts.enrolling)
     return [
         Route(PATH, discovery.servers),

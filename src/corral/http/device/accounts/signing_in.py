@@ -8,9 +8,10 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from corral.apple.profile import CONTENT_TYPE
 from corral.http.asgi import BodyTooLarge, ClientGone, read_body
+from corral.http.device.admission import document_response, profile_response
 from corral.http.device.pages import HEADERS, page, unavailable
+from corral.lifecycle.admission import Refusal
 from corral.service.accounts.enrolling import AccountEnrolling
 from corral.service.accounts.person import SignInRefused
 from corral.service.accounts.provider import ProviderError
@@ -89,8 +90,8 @@ class SignInPages:
                 case ToDevice(location):
                     return Response(status_code=308, headers={**HEADERS, "location": location})
                 case InSetup(person, setup):
-                    profile = await self._enrolling.setup_profile(person, setup)
-                    return Response(profile, media_type=CONTENT_TYPE, headers=HEADERS)
+                    answer = await self._enrolling.setup_profile(person, setup.applicant)
+                    return refused_page(request, answer) if isinstance(answer, Refusal) else profile_response(answer)
         except SignInRefused as error:
             return _refused(str(error))
         except ProviderError as error:
@@ -120,6 +121,13 @@ class SignInPages:
         except StoreUnavailable:
             return _error("temporarily_unavailable", 503)
         return _error("invalid_grant") if tokens is None else _tokens(tokens)
+
+
+def refused_page(request: Request, refusal: Refusal) -> Response:
+    """To a web view: the document for its device, else the sentence for the person before it."""
+    if refusal.document is not None:
+        return document_response(request, refusal.document)
+    return page(403, "closed.html", title="This device is not enrolled", reason=refusal.message)
 
 
 def _tokens(tokens: Tokens) -> Response:
