@@ -52,6 +52,7 @@ applicants = st.builds(
     Applicant,
     kind=st.sampled_from(sorted(EnrollmentKind)),
     discovery=st.booleans(),
+    signing_in=st.booleans(),
     udid=st.sampled_from([None, "UDID-1"]),
     serial_number=st.sampled_from([None, "C01", "C03"]),
     product=st.sampled_from(["", "iPhone15,2", "Mac14,2"]),
@@ -63,4 +64,4 @@ applicants = st.builds(
     can_request_platform_sso=st.booleans(),
     has_pairing_token=st.booleans(),
 )
-known = st.builds(Known, assigned=st.booleans(), standing=st.sampled_from(sorted(Standing)))
+known = st.builds(Known, assigned=st.booleans(), must_sign_in=st.booleans(), standing=st.sampled_from(sorted(Standing)))

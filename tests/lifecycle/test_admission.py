@@ -206,6 +206,37 @@ def test_no_policy_admits_who_is_not_entitled(applicant: Applicant, policy: Admi
         assert applicant.udid
         said_so = any(isinstance(rule.then, Admit) and rule.when.assigned is not True for rule in policy.rules)
         assert known.assigned or said_so
+        assert applicant.account or applicant.signing_in or not known.must_sign_in
+
+
+@given(applicant=applicants, policy=policies, known=known)
+def test_nobody_is_sent_away_before_he_signs_in_who_could_enroll_after_it(
+    applicant: Applicant, policy: AdmissionPolicy, known: Known
+) -> None:
+    after = replace(applicant, kind=EnrollmentKind.AUTOMATED, signing_in=False, account="me@example.org")
+    before = replace(after, signing_in=True, account=None)
+    if isinstance(decide_admission(after, policy, known, TOKEN), Permit):
+        assert isinstance(decide_admission(before, policy, known, TOKEN), Permit)
+
+
+def test_before_the_sign_in_rules_about_accounts_are_left_until_then() -> None:
+    asking = replace(PHONE, signing_in=True)
+    ann = Rule(name="ann", when=Conditions(account=("ann@example.org",)), then=Admit())
+    nobody_else = Rule(name="others", then=Decline())
+    policy = AdmissionPolicy(rules=(ann, nobody_else))
+    assert decide_admission(asking, policy, OURS, TOKEN) == Permit("", None)
+    signed_in = replace(PHONE, account="ann@example.org")
+    assert decide_admission(signed_in, policy, OURS, TOKEN) == Permit("ann", None)
+    assert isinstance(decide_admission(replace(PHONE, account="bob@example.org"), policy, OURS, TOKEN), Refusal)
+    assert isinstance(decide_admission(asking, policy, STRANGE, TOKEN), Refusal), "no account makes a device ours"
+
+
+def test_a_device_whose_profile_has_its_person_sign_in_does_not_get_round_it() -> None:
+    web = Known(assigned=True, must_sign_in=True)
+    assert "signed in" in refusal(judge(PHONE, known=web)).why
+    assert "signed in" in refusal(judge(PHONE, Admit(), known=web, when=Conditions(assigned=None))).why
+    assert judge(replace(PHONE, signing_in=True), known=web) == Permit("", None)
+    assert judge(replace(PHONE, account="me@example.org"), known=web) == Permit("", None)
 
 
 @given(applicant=applicants, policy=policies, known=known)

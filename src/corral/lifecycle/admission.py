@@ -38,11 +38,13 @@ class Applicant:
     """Who asks, as far as it is proven: `serial_number` and `udid` by a device's signature, `account` by a sign-in.
 
     `discovery` tells that an account's address is only being looked up yet; its `account` is what was typed in then,
-    and proven by nothing. `os_version` has its supplement, as `16.1 (a)`.
+    and proven by nothing. `signing_in` tells that the person is about to sign in, and will be judged again by the
+    account. `os_version` has its supplement, as `16.1 (a)`.
     """
 
     kind: EnrollmentKind
     discovery: bool = False
+    signing_in: bool = False
     udid: str | None = None
     serial_number: str | None = None
     product: str = ""
@@ -57,9 +59,13 @@ class Applicant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What this service knows: whether the organization has the device assigned to it, and its former lives."""
+    """What this service knows: whether the organization has the device assigned to it, and its former lives.
+
+    `must_sign_in`: its profile at Apple has its person sign in first.
+    """
 
     assigned: bool = False
+    must_sign_in: bool = False
     standing: Standing = Standing.UNKNOWN
 
 
@@ -151,7 +157,7 @@ class AdmissionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to enroll; `rule` is empty where none decided."""
+    """Leave to enroll, or to sign in for it; `rule` is empty where none decided."""
 
     rule: str
     identity: IdentityKind | None
@@ -188,6 +194,9 @@ def decide_admission(applicant: Applicant, policy: AdmissionPolicy, known: Known
     if known.standing is Standing.BLOCKED:
         return _refuse("", "the device is blocked", _BLOCKED, applicant)
     for rule in policy.rules:
+        if applicant.signing_in and rule.when.account and _holds(replace(rule.when, account=()), applicant, known):
+            # Who signs in decides: until then no later rule sends anybody away.
+            return _entitle("", rule.when, None, applicant, known)
         if _holds(rule.when, applicant, known):
             judgement = _apply(rule, applicant, known, security_token)
             if judgement is not None:
@@ -202,9 +211,7 @@ def _apply(rule: Rule, applicant: Applicant, known: Known, security_token: str) 
     """What a rule comes to whose conditions hold; None if its outcome does not fit this device."""
     match rule.then:
         case Admit(identity=identity):
-            # Who leaves assignment out of a rule's conditions has decided that it does not matter.
-            lacking = _lacking(applicant, known if rule.when.assigned is True else replace(known, assigned=True))
-            return Permit(rule.name, identity) if lacking is None else _refuse(rule.name, *lacking, applicant)
+            return _entitle(rule.name, rule.when, identity, applicant, known)
         case RequireUpdate() as update if _must_update(update, applicant):
             message = update.message or f"This device needs version {update.minimum} or later to be enrolled."
             document = SoftwareUpdateRequired(
@@ -240,6 +247,14 @@ def _apply(rule: Rule, applicant: Applicant, known: Known, security_token: str) 
             return None
 
 
+def _entitle(
+    rule: str, when: Conditions, identity: IdentityKind | None, applicant: Applicant, known: Known
+) -> Judgement:
+    # Who leaves assignment out of a rule's conditions has decided that it does not matter.
+    lacking = _lacking(applicant, known if when.assigned is True else replace(known, assigned=True))
+    return Permit(rule, identity) if lacking is None else _refuse(rule, *lacking, applicant)
+
+
 def _lacking(applicant: Applicant, known: Known) -> tuple[str, str] | None:
     """Why who asks is not entitled, whatever the rules say: for the operator, and for the person."""
     if applicant.kind is EnrollmentKind.AUTOMATED:
@@ -247,6 +262,8 @@ def _lacking(applicant: Applicant, known: Known) -> tuple[str, str] | None:
             return "it does not tell its serial number and UDID", _NOT_ASSIGNED
         if not known.assigned:
             return "no assignment is known for its serial number", _NOT_ASSIGNED
+        if known.must_sign_in and not applicant.account and not applicant.signing_in:
+            return "nobody has signed in, as its profile demands", _NO_ACCOUNT
     if applicant.kind in _BY_ACCOUNT and not applicant.account and not applicant.discovery:
         return "nobody is signed in", _NO_ACCOUNT
     return None

@@ -56,7 +56,11 @@ class Admitting:
         """What would be answered, without doing it."""
         serial = applicant.serial_number
         assignment = await self._assignments.find(serial) if serial is not None else None
-        known = Known(assigned=assignment is not None, standing=await self._standing(applicant))
+        known = Known(
+            assigned=assignment is not None,
+            must_sign_in=assignment is not None and assignment.must_sign_in,
+            standing=await self._standing(applicant),
+        )
         judgement = decide_admission(applicant, await self._policies.rules(), known, str(uuid.uuid4()))
         return Judged(judgement, known, assignment)
 

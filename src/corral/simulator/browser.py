@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from corral.simulator.transport import Response
 from corral.simulator.trust import Trust, tls_context
 
 _MOST_STEPS: Final = 20
@@ -39,16 +40,12 @@ class Browser:
             raise SignInFailed(f"the way back to the device is HTTP {response.status_code}, not 308")
         return location
 
-    async def fetch(self, url: str, headers: Mapping[str, str], media_type: str) -> tuple[str, bytes]:
-        """From this URL, asked for with `headers`, to a document of this type: its host and itself.
-
-        Raises SignInFailed.
-        """
+    async def open(self, url: str, headers: Mapping[str, str]) -> tuple[str, Response]:
+        """From this URL, asked for with `headers` once, to where nothing leads any further: the host there, and what
+        it answers. Raises SignInFailed."""
         async with self._client() as client:
             response = await self._walk(client, url, "", headers)
-        if response.headers.get("content-type", "").partition(";")[0].strip() != media_type:
-            raise SignInFailed(f"it ends at {response.url.copy_with(query=None)} with HTTP {response.status_code}")
-        return response.url.host, response.content
+        return response.url.host, Response(response.status_code, dict(response.headers), response.content)
 
     def _client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(verify=tls_context(self.trust, None), trust_env=False, timeout=30)

@@ -1,14 +1,32 @@
 """Setup Assistant: a new device asks the service that it is assigned to for its profile, does what it is told to do
 first, and installs it (Apple: "Automated Device Enrollment")."""
 
+import base64
+import re
 from dataclasses import replace
+from urllib.parse import urlsplit
 
-from corral.apple.machine_info import MachineInfo
-from corral.simulator.asking import MustPair, MustSignIn, MustUpdate, Undiscovered, Unwanted, ask_for_profile
+from corral.apple.machine_info import HEADER, MachineInfo
+from corral.apple.profile import CONTENT_TYPE
+from corral.simulator.asking import (
+    Demand,
+    MustPair,
+    MustSignIn,
+    MustUpdate,
+    Undiscovered,
+    Unwanted,
+    ask_for_profile,
+    media_type,
+    read_demand,
+)
+from corral.simulator.browser import Browser, SignInFailed
 from corral.simulator.device import Device
-from corral.simulator.factory import Factory, machine_info
+from corral.simulator.factory import Factory, machine_info, signed_machine_info
 from corral.simulator.fetching import InstallationFailed
+from corral.simulator.transport import Response
 
+_TAGS = re.compile(r"<style.*?</style>|<[^>]*>", re.DOTALL)
+_NEVER_DONE = "the service always wants something more"
 _MOST_DEMANDS = 5
 """A service that always wants something more would keep a person before a new device for ever."""
 
@@ -25,21 +43,56 @@ async def set_up(device: Device, factory: Factory, url: str, *, platform_sso: bo
             case bytes() as profile:
                 await device.enroll(profile)
                 return
-            case MustUpdate(os_version, build_version):
-                if os_version == device.facts.os_version:
-                    raise InstallationFailed(f"the service asks for {os_version}, which the device runs already")
-                update_system(device, os_version, build_version)
-            case MustSignIn():
-                if not platform_sso or token is not None:
-                    raise InstallationFailed("the service asks for Platform SSO, which the device did not offer")
+            case MustSignIn() if platform_sso and token is None:
                 token = "signed-in"  # noqa: S105 - of an identity provider that nobody asks here
-            case MustPair():
-                raise InstallationFailed("the service asks for a pairing token, which only a watch can get")
-            case Unwanted():
-                raise InstallationFailed("the service does not know this device")
-            case Undiscovered():
-                raise InstallationFailed("the service answers as if an account had been looked up")
-    raise InstallationFailed("the service always wants something more")
+            case demand:
+                _obey(device, demand)
+    raise InstallationFailed(_NEVER_DONE)
+
+
+async def set_up_by_web(device: Device, factory: Factory, url: str, browser: Browser) -> None:
+    """The same in a web view (`configuration_web_url`), where a person signs in; raises InstallationFailed.
+
+    The device takes the profile from no other organization's host: the last two labels must be the same.
+    """
+    for _ in range(_MOST_DEMANDS):
+        message = base64.b64encode(signed_machine_info(factory, machine_info(device.facts))).decode()
+        try:
+            host, response = await browser.open(url, {HEADER: message})
+        except SignInFailed as error:
+            raise InstallationFailed(f"the sign-in failed: {error}") from None
+        if response.status == 200 and media_type(response) == CONTENT_TYPE:
+            if host.split(".")[-2:] != (urlsplit(url).hostname or "").split(".")[-2:]:
+                raise InstallationFailed(f"the profile comes from {host}, which is another organization's")
+            await device.enroll(response.body)
+            return
+        demand = read_demand(response) if response.status == 403 else None
+        if demand is None:
+            raise InstallationFailed(f"the web view ends with HTTP {response.status}: {_sentence(response)}")
+        _obey(device, demand)
+    raise InstallationFailed(_NEVER_DONE)
+
+
+def _obey(device: Device, demand: Demand) -> None:
+    """What a person before the device can do nothing about raises InstallationFailed."""
+    match demand:
+        case MustUpdate(os_version, build_version):
+            if os_version == device.facts.os_version:
+                raise InstallationFailed(f"the service asks for {os_version}, which the device runs already")
+            update_system(device, os_version, build_version)
+        case MustSignIn():
+            raise InstallationFailed("the service asks for Platform SSO, which the device did not offer")
+        case MustPair():
+            raise InstallationFailed("the service asks for a pairing token, which only a watch can get")
+        case Unwanted():
+            raise InstallationFailed("the service does not know this device")
+        case Undiscovered():
+            raise InstallationFailed("the service answers as if an account had been looked up")
+
+
+def _sentence(response: Response) -> str:
+    """What a page says to the person before it, in one line."""
+    return " ".join(_TAGS.sub(" ", response.body.decode("utf-8", "replace")).split())[:300]
 
 
 def update_system(device: Device, os_version: str, build_version: str | None = None) -> None:

@@ -46,7 +46,7 @@ def account_routes(ground: Ground, sessions: Sessions, applicants: Applicants) -
     setup = AccountSetup(client=client, rules=rules, secret=ground.secret)
     accounts = make_accounts(setup, sessions, ground.store.accounts, ground.admitting, outgoing, ground.clock)
     sso = settings.account_sso.read_bytes() if settings.account_sso is not None else None
-    return routes.account_routes(accounts, applicants, _challenge(settings), settings.public_url, sso)
+    return routes.account_routes(accounts, ground.admitting, applicants, _challenge(settings), settings.public_url, sso)
 
 
 def account_gate(ground: Ground, sessions: Sessions) -> Gate | None:

@@ -9,7 +9,7 @@ from corral.lifecycle.policy import Policy
 from corral.pki.authority import Authority, read_authority
 from corral.pki.identity import Trust
 from corral.service.admitting import Admitting
-from corral.service.assignments import ListedAssignments
+from corral.service.assignments import WEB_PATH, ListedAssignments
 from corral.service.challenges import Challenges
 from corral.service.clock import Clock
 from corral.service.contacts import ContactBook
@@ -81,7 +81,7 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
     admitting = Admitting(
         enrolling,
         policies,
-        ListedAssignments(store.ade),
+        ListedAssignments(store.ade, settings.public_url + WEB_PATH),
         store.directory,
         store.events,
         clock,

@@ -17,10 +17,13 @@ from corral.http.device.accounts.signing_in import (
     TOKEN_PATH,
     SignInPages,
 )
+from corral.http.device.setup_web import SetupWeb
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.accounts import Accounts
 from corral.service.accounts.signing_in import REDIRECT_URL
+from corral.service.admitting import Admitting
 from corral.service.applicants import Applicants
+from corral.service.assignments import WEB_PATH
 
 
 def make_challenge(method: Literal["as-web", "oauth2"], public_url: str, *, sso: bool) -> Challenge:
@@ -34,13 +37,20 @@ def make_challenge(method: Literal["as-web", "oauth2"], public_url: str, *, sso:
 
 
 def account_routes(
-    accounts: Accounts, applicants: Applicants, challenge: Challenge, public_url: str, sso: bytes | None
+    accounts: Accounts,
+    admitting: Admitting,
+    applicants: Applicants,
+    challenge: Challenge,
+    public_url: str,
+    sso: bytes | None,
 ) -> list[BaseRoute]:
     """`sso` is the Enrollment SSO document, if there is one."""
     discovery = Discovery(accounts.enrolling, public_url, sso)
     enroll = AccountPages(accounts.enrolling, applicants, challenge)
     people = SignInPages(accounts.signing_in, accounts.sessions, accounts.enrolling)
+    setup = SetupWeb(applicants, admitting, people)
     return [
+        Route(WEB_PATH, setup.begin),
         Route(PATH, discovery.servers),
         Route(SSO_PATH, discovery.sso),
         Route(BASE_PATHS[EnrollmentKind.ACCOUNT_USER], enroll.user, methods=["POST"]),
