@@ -2,6 +2,7 @@
 and what strangers try on the way."""
 
 import base64
+import hmac
 import json
 import plistlib
 import secrets
@@ -13,7 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import pytest_asyncio
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey
 
 from corral.apple.machine_info import write_machine_info
 from corral.simulator.account_driven import (
@@ -385,10 +386,7 @@ Forgery = Callable[[IdentityProvider, dict[str, Any]], str]
 
 def _unsigned(provider: IdentityProvider, claims: dict[str, Any]) -> str:
     del provider
-    head, body = (
-        base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=").decode() for each in ({"alg": "none"}, claims)
-    )
-    return f"{head}.{body}."
+    return f"{_base64url(json.dumps({'alg': 'none'}).encode())}.{_base64url(json.dumps(claims).encode())}."
 
 
 def _by_stranger(provider: IdentityProvider, claims: dict[str, Any]) -> str:
@@ -397,8 +395,15 @@ def _by_stranger(provider: IdentityProvider, claims: dict[str, Any]) -> str:
 
 
 def _by_public_key(provider: IdentityProvider, claims: dict[str, Any]) -> str:
-    key = OctKey.import_key(provider.key.as_pem(private=False))
-    return jwt.encode({"alg": "HS256"}, claims, key)
+    """By hand: the library makes no such token."""
+    head = {"alg": "HS256", "kid": provider.key.kid}
+    signed = ".".join(_base64url(json.dumps(each).encode()) for each in (head, claims))
+    mac = hmac.digest(provider.key.as_pem(private=False), signed.encode(), "sha256")
+    return f"{signed}.{_base64url(mac)}"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _with(**changes: Any) -> Forgery:
@@ -431,11 +436,50 @@ async def test_a_forged_id_token_signs_nobody_in(web: Place, name: str) -> None:
     web.provider.forge = lambda claims: FORGERIES[name](web.provider, claims)
     before = await web.corral.get("/account-sessions", limit=1)
     try:
-        with pytest.raises(InstallationFailed, match="the sign-in failed"):
+        with pytest.raises(InstallationFailed, match=r"the sign-in failed: .*account/callback with HTTP 403"):
             await sign_in(device.voice, method, ANN, web.browser(), web.trust)
     finally:
         web.provider.forge = None
     assert await web.corral.get("/account-sessions", limit=1) == before
+
+
+async def test_of_a_forged_id_token_the_person_reads_a_sentence_and_the_operator_why(web: Place) -> None:
+    before = await web.corral.cursor()
+    web.provider.forge = lambda claims: FORGERIES["another-audience"](web.provider, claims | {"sub": "forged"})
+    try:
+        _, page = await web.browser().open(f"{web.corral.url}/account/sign-in?user-identifier={ANN}", {})
+    finally:
+        web.provider.forge = None
+    assert (page.status, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert b"Begin again on the device" in page.body
+    assert b"audience" not in page.body
+    said = await told(web.corral, 0, "account.sign-in-refused")
+    assert {"why": "The ID token is for another client."} in said
+    assert not await told(web.corral, before, "account.signed-in")
+
+
+async def test_a_code_that_the_provider_did_not_give_out_signs_nobody_in(web: Place) -> None:
+    async with web.client() as client:
+        sent = await client.get("/account/sign-in", params={"user-identifier": ANN})
+        state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
+        answer = await client.get("/account/callback", params={"state": state, "code": "guessed"})
+    assert answer.status_code == 403
+
+
+async def test_a_provider_that_does_not_answer_is_nobodys_fault_before_the_device(web: Place) -> None:
+    """Who has signed in is asked to come again later, and is not told that he may not."""
+    device = web.corral.device()
+    method = await web.challenge(device)
+    web.provider.forge = _failing
+    try:
+        with pytest.raises(InstallationFailed, match="with HTTP 503"):
+            await sign_in(device.voice, method, ANN, web.browser(), web.trust)
+    finally:
+        web.provider.forge = None
+
+
+def _failing(claims: dict[str, Any]) -> str:
+    raise RuntimeError("the provider fails")
 
 
 async def test_secrets_of_the_sign_in_are_not_in_the_log(web: Place) -> None:
@@ -478,6 +522,45 @@ async def test_a_person_signs_in_again_and_the_device_stays_enrolled(checking: P
     assert isinstance(await device.poll(), Accepted)
     assert isinstance(await device.poll(), Accepted)
     assert len(challenges) == 1
+
+
+async def test_a_device_refreshes_its_token_when_it_has_ended_and_nobody_notices(
+    template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """`apple-oauth2`: by its refresh token while the sign-in lasts, after that by its person; enrolled all the time."""
+    checks = {
+        "CORRAL_ACCOUNT_METHOD": "oauth2",
+        "CORRAL_ACCOUNT_REAUTHENTICATION": "true",
+        "CORRAL_ACCOUNT_ACCESS_TIME": "1m",
+    }
+    async with place(template, tmp_path_factory.mktemp("refreshing"), **checks) as made_place:
+        device = made_place.corral.device(Model.IPHONE)
+        profile, bearer = await made_place.profile(device)
+        device.voice.bearer = bearer.access
+        await device.enroll(profile)
+        tokens, signed_in = [bearer], made_place.browser()
+
+        async def again(challenge: str) -> str:
+            try:
+                tokens.append(await refresh(device.voice, tokens[-1], made_place.trust))
+            except InstallationFailed:
+                method = parse_challenge(challenge)
+                tokens.append(await sign_in(device.voice, method, ANN, signed_in, made_place.trust))
+            return tokens[-1].access
+
+        device.voice.sign_in_again = again
+        assert isinstance(await device.poll(), Accepted)
+        assert len(tokens) == 1
+        await made_place.corral.restart(days_ahead=90 / 86_400)
+        assert isinstance(await device.poll(), Accepted)
+        assert (len(tokens), signed_in.visited) == (2, [])
+        session = (await made_place.corral.get("/account-sessions", limit=1))["sessions"][0]
+        await made_place.corral.delete(f"/account-sessions/{session['id']}")
+        assert isinstance(await device.poll(), Accepted)
+        assert len(tokens) == 3
+        assert signed_in.visited
+        assert device.state is State.ENROLLED
+        assert "connection.unenroll-answered" not in [each["type"] for each in await made_place.corral.events(0)]
 
 
 async def test_the_token_of_another_account_is_no_proof_of_this_one(checking: Place) -> None:

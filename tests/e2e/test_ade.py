@@ -1,6 +1,10 @@
 """From Apple's portal to a managed device: Apple "Device Assignment" and "Automated Device Enrollment" together."""
 
 import base64
+import json
+import plistlib
+import time
+import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +13,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from corral.simulator.ade.activating import activate
 from corral.simulator.ade.portal import PortalServer
@@ -21,6 +29,7 @@ from corral.simulator.world import State
 from e2e.conftest import Start
 from e2e.factory import made
 from e2e.installation import Installation, until
+from e2e.messages import check_in
 
 STANDARD: dict[str, Any] = {"profile_name": "standard", "is_supervised": True, "await_device_configured": True}
 
@@ -114,3 +123,29 @@ async def test_rules_give_macs_and_phones_what_each_shall_have(stage: Stage) -> 
     await stage.switch_on(phone)
     assert (mac.is_awaiting, phone.behaviour.awaiting_configuration) == (False, True)
     assert {(await stage.corral.life(each))["phase"] for each in (mac, phone)} == {"connected"}
+
+
+async def test_apple_can_check_the_token_for_a_managed_account_by_the_key_in_the_portal(stage: Stage) -> None:
+    """Apple: "Get Token", com.apple.maid: RS256 by the key whose certificate the portal has, once and just now."""
+    device = await stage.corral.enrolled()
+    certificate = (await stage.corral.get("/ade/servers/main"))["certificate"]
+    key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    seen: set[str] = set()
+    for _ in range(2):
+        answer = await check_in(device, "GetToken", TokenServiceType="com.apple.maid")
+        assert answer.status == 200
+        token = plistlib.loads(answer.body)["TokenData"]
+        assert isinstance(token, bytes)
+        signed, _, signature = token.rpartition(b".")
+        key.verify(_decoded(signature), signed, PKCS1v15(), SHA256())
+        header, claims = (json.loads(_decoded(part)) for part in signed.split(b"."))
+        assert header["alg"] == "RS256"
+        assert (claims["iss"], claims["service_type"]) == (stage.portal.uuid, "com.apple.maid")
+        assert abs(time.time() - claims["iat"]) < 60
+        seen.add(str(uuid.UUID(claims["jti"])))
+    assert len(seen) == 2
+
+
+def _decoded(part: bytes) -> bytes:
+    return base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))

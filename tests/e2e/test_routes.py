@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 
+from e2e.account_place import place
 from e2e.installation import Installation, Template, installation
 from e2e.messages import enrollment_of
 from e2e.wire import Reply, connect, raw, state
@@ -17,6 +18,19 @@ PATHS = (
     "/enroll/unknown-unknown-unknown", "/livez", "/readyz", "/nowhere",
     "/enroll/automated", "/MDMServiceConfig", "/MDMServiceConfig/anchors",
     "/scep?operation=GetCACert", "/scep?operation=GetCACaps", "/scep?operation=PKIOperation",
+)  # fmt: skip
+ACCOUNT_PATHS = (
+    "/.well-known/com.apple.remotemanagement",
+    "/.well-known/com.apple.remotemanagement?user-identifier=eve@evil.example&model-family=iPhone",
+    "/.well-known/com.apple.remotemanagement?user-identifier=" + "a" * 4000 + "@example.org",
+    "/.well-known/com.apple.remotemanagement?user-identifier=%ff%00&model-family=%0d%0aX:y",
+    "/.well-known/com.apple.remotemanagement/", "/.well-known/other", "/enroll/account", "/enroll/account/",
+    "/enroll/account/user", "/enroll/account/device", "/enroll/account/other", "/enroll/automated/web",
+    "/account", "/account/", "/account/sign-in", "/account/sign-in?user-identifier=eve@evil.example",
+    "/account/sign-in?user-identifier=%00%0d%0a", "/account/authorize", "/account/token", "/account/sso",
+    "/account/authorize?response_type=code&client_id=corral&redirect_uri=https://evil.example/&state=s",
+    "/account/callback", "/account/callback?state=&code=", "/account/callback?state=%ff&code=%00",
+    "/account/callback?state=" + "x" * 9000 + "&code=c", "/account/callback?error=access_denied&state=s",
 )  # fmt: skip
 ODD_PATHS = (
     "//", "//mdm", "/mdm/", "/MDM", "/mdm/../mdm", "/./mdm", "/mdm%00", "/%00", "/mdm%2f", "/%2e%2e/mdm", "/mdm?a=b",
@@ -59,6 +73,13 @@ async def at(template: Template, tmp_path_factory: pytest.TempPathFactory) -> As
         yield made
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def accounts(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
+    """The same with people who sign in."""
+    async with place(template, tmp_path_factory.mktemp("accounts")) as made:
+        yield made.corral
+
+
 async def assail(at: Installation, requests: list[bytes]) -> dict[int, int]:
     """Send them all, look at every answer, and at what is left behind; how many answers of each status came."""
     device = await at.enrolled()
@@ -97,6 +118,21 @@ async def test_every_route_with_every_method_and_no_credentials(at: Installation
     counts = await assail(at, [request(method, path) for path in paths for method in METHODS])
     assert set(counts) <= {200, 400, 404, 405, 410, 307}
     assert 0 not in counts
+
+
+async def test_every_route_of_accounts_with_every_method(accounts: Installation) -> None:
+    """The challenge to sign in is for devices that sign what they ask: strangers meet no 401 here either."""
+    counts = await assail(accounts, [request(method, path) for path in ACCOUNT_PATHS for method in METHODS])
+    assert set(counts) <= {200, 302, 307, 400, 403, 404, 405}
+    assert {200, 302, 400, 403, 404, 405} <= set(counts)
+
+
+async def test_every_route_of_accounts_with_garbage_and_bad_credentials(accounts: Installation) -> None:
+    doors = ("/enroll/account/user", "/enroll/account/device", "/account/token", "/enroll/automated/web")
+    header = b"x-apple-aspen-deviceinfo: " + base64.b64encode(b"\x30\x80" * 2000) + b"\r\n"
+    asked = itertools.product(doors, ("GET", "POST"), CREDENTIALS, (b"", header), BODIES)
+    counts = await assail(accounts, [request(m, path, a + b, body) for path, m, a, b, body in asked])
+    assert set(counts) <= {400, 405}
 
 
 async def test_every_route_with_garbage_and_bad_credentials(at: Installation) -> None:

@@ -44,7 +44,9 @@ def account_routes(ground: Ground, sessions: Sessions, applicants: Applicants) -
         trust_pem=settings.oidc_ca.read_bytes() if settings.oidc_ca is not None else None,
     )
     setup = AccountSetup(client=client, rules=rules, secret=ground.secret)
-    accounts = make_accounts(setup, sessions, ground.store.accounts, ground.admitting, outgoing, ground.clock)
+    accounts = make_accounts(
+        setup, sessions, ground.store.accounts, ground.store.events, ground.admitting, outgoing, ground.clock
+    )
     sso = settings.account_sso.read_bytes() if settings.account_sso is not None else None
     return routes.account_routes(accounts, ground.admitting, applicants, _challenge(settings), settings.public_url, sso)
 

@@ -90,6 +90,13 @@ async def a_sign_in_that_is_refused(stage: Stage) -> None:
         answer = await _get(stage.accounts, path)
         assert answer.status_code == 403
         assert "location" not in answer.headers
+    place = stage.accounts
+    place.provider.forge = lambda claims: place.provider.sign(claims | {"exp": 1})
+    try:
+        _, page = await place.browser().open(f"{place.corral.url}/account/sign-in?user-identifier={ANN}", {})
+    finally:
+        place.provider.forge = None
+    assert (page.status, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
 
 
 @row(88)

@@ -14,6 +14,7 @@ from corral.service.accounts.signing_in import SigningIn
 from corral.service.admitting import Admitting
 from corral.service.clock import Clock
 from corral.store.accounts import AccountStore
+from corral.store.events import EventStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def make_accounts(
     setup: AccountSetup,
     sessions: Sessions,
     store: AccountStore,
+    events: EventStore,
     admitting: Admitting,
     outgoing: Outgoing,
     clock: Clock,
@@ -48,6 +50,6 @@ def make_accounts(
     source = f"account:{urlsplit(setup.client.issuer).hostname}"
     return Accounts(
         sessions,
-        SigningIn(key, provider, setup.rules, sessions, store, clock),
+        SigningIn(key, provider, setup.rules, sessions, store, events, clock),
         AccountEnrolling(sessions, setup.rules, admitting, source),
     )

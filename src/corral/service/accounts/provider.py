@@ -35,6 +35,10 @@ class ProviderError(Exception):
     """The provider cannot be used, or says what cannot be believed; one line for the operator."""
 
 
+class NotBelieved(Exception):
+    """What comes back of this sign-in does not hold: forged, expired, or about another; one line for the operator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """How the provider knows us. Without `secret` we are a public client."""
@@ -95,7 +99,7 @@ class Provider:
     async def redeem(self, code: str, proof: Proof) -> _Claims:
         """The verified claims of who signed in: of the ID token, and of the userinfo endpoint where there is one.
 
-        Raises ProviderError.
+        Raises NotBelieved, and ProviderError.
         """
         description = await self._describe()
         form = {
@@ -113,6 +117,8 @@ class Provider:
             if self._client.secret is not None:
                 form["client_secret"] = self._client.secret
         reply = await self._call("POST", description.token_endpoint, headers, urlencode(form).encode())
+        if reply.status == 400 and _error(reply) == "invalid_grant":
+            raise NotBelieved("The identity provider does not know the code of this sign-in.")
         tokens = _object(reply, "its token endpoint")
         id_token = tokens.get("id_token")
         if not isinstance(id_token, str):
@@ -125,14 +131,14 @@ class Provider:
         more = _object(await self._call("GET", description.userinfo_endpoint, bearer), "its userinfo endpoint")
         if more.get("sub") != claims["sub"]:
             # OpenID Connect Core 5.3.2: otherwise it may be about somebody else.
-            raise ProviderError("The identity provider's userinfo is about another person than its ID token.")
+            raise NotBelieved("The identity provider's userinfo is about another person than its ID token.")
         return {**more, **claims}
 
     # -- ID tokens (OpenID Connect Core 3.1.3.7)
 
     async def _verify(self, id_token: str, nonce: str, description: _Description) -> _Claims:
         if len(id_token) > _MOST_TOKEN:
-            raise ProviderError("The identity provider's ID token is too long.")
+            raise NotBelieved("The identity provider's ID token is too long.")
         try:
             claims = cast(dict[str, object], jwt.decode(id_token, await self._key_set(description), ALGORITHMS).claims)
         except (JoseError, ValueError, TypeError):
@@ -146,7 +152,7 @@ class Provider:
             keys = await self._key_set(description, older_than=KEYS_AGAIN)
             return cast(dict[str, object], jwt.decode(id_token, keys, ALGORITHMS).claims)
         except (JoseError, ValueError, TypeError) as error:
-            raise ProviderError(f"The identity provider's ID token does not hold: {type(error).__name__}.") from None
+            raise NotBelieved(f"The identity provider's ID token does not hold: {type(error).__name__}.") from None
 
     def _check(self, claims: _Claims, nonce: str) -> None:
         now = self._clock() / 1000
@@ -154,19 +160,19 @@ class Provider:
         audiences: list[object] = audience if isinstance(audience, list) else [audience]  # pyright: ignore[reportUnknownVariableType] - of JSON
         expires, issued, said = claims.get("exp"), claims.get("iat"), claims.get("nonce")
         if claims.get("iss") != self._client.issuer:
-            raise ProviderError("The ID token is of another issuer.")
+            raise NotBelieved("The ID token is of another issuer.")
         if self._client.client_id not in audiences:
-            raise ProviderError("The ID token is for another client.")
+            raise NotBelieved("The ID token is for another client.")
         if (len(audiences) > 1 or "azp" in claims) and claims.get("azp") != self._client.client_id:
-            raise ProviderError("The ID token was given to another client.")
+            raise NotBelieved("The ID token was given to another client.")
         if not _is_number(expires) or expires + LEEWAY <= now:
-            raise ProviderError("The ID token has expired.")
+            raise NotBelieved("The ID token has expired.")
         if not _is_number(issued) or issued - LEEWAY > now:
-            raise ProviderError("The ID token is of the future: compare the clocks.")
+            raise NotBelieved("The ID token is of the future: compare the clocks.")
         if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
-            raise ProviderError("The ID token is of another sign-in.")
+            raise NotBelieved("The ID token is of another sign-in.")
         if not isinstance(claims.get("sub"), str):
-            raise ProviderError("The ID token does not say who signed in.")
+            raise NotBelieved("The ID token does not say who signed in.")
 
     # -- what the provider says of itself
 
@@ -214,6 +220,15 @@ def make_proof(key: bytes, nonce: str) -> Proof:
         return _base64url(hmac.new(key, f"{purpose}:{nonce}".encode(), hashlib.sha256).digest())
 
     return Proof(derive("verifier"), derive("nonce"))
+
+
+def _error(reply: Reply) -> object:
+    """The error code of a token endpoint (RFC 6749 5.2)."""
+    try:
+        found = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+    return cast(dict[str, object], found).get("error") if isinstance(found, dict) else None
 
 
 def _object(reply: Reply, what: str) -> dict[str, object]:

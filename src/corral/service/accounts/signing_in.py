@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlencode
 
+from corral.lifecycle.change import Event
 from corral.service.accounts.person import AccountRules, Person, SignInRefused
-from corral.service.accounts.provider import Provider, make_proof
+from corral.service.accounts.provider import NotBelieved, Provider, make_proof
 from corral.service.accounts.sessions import Sessions
-from corral.service.accounts.sign_in import ForCode, ForSetup, ForToken, Purpose, SignIns
+from corral.service.accounts.sign_in import ForCode, ForSetup, ForToken, Purpose, SignIn, SignIns
 from corral.service.clock import Clock
+from corral.service.remarks import Remarks
 from corral.store.accounts import AccountStore, AccountToken, TokenKind
+from corral.store.events import EventStore
 
 SCHEME = "apple-remotemanagement-user-login"
 RESULT_URL = f"{SCHEME}://authentication-results"
@@ -47,6 +50,7 @@ class SigningIn:
         rules: AccountRules,
         sessions: Sessions,
         store: AccountStore,
+        events: EventStore,
         clock: Clock,
     ) -> None:
         self._key = key
@@ -55,6 +59,8 @@ class SigningIn:
         self._rules = rules
         self._sessions = sessions
         self._store = store
+        self._events = events
+        self._remarks = Remarks()
         self._clock = clock
 
     async def begin(self, purpose: Purpose) -> str:
@@ -73,26 +79,40 @@ class SigningIn:
     async def finish(self, state: str, code: str) -> Outcome:
         """What a sign-in comes to when the provider has sent the person back.
 
-        Raises SignInRefused, ProviderError and StoreUnavailable.
+        Raises SignInRefused, NotBelieved, ProviderError and StoreUnavailable.
         """
         sign_in = self._sign_ins.read(state, self._clock())
         if sign_in is None:
             raise SignInRefused("This sign-in was not begun here, or took too long. Begin again on the device.")
         if not await self._spend(state, sign_in.expires_at):
             raise SignInRefused("This sign-in is over already. Begin again on the device.")
-        claims = await self._provider.redeem(code, make_proof(self._key, sign_in.nonce))
-        person = self._rules.person(claims)
+        person = await self._person(sign_in, code)
         match sign_in.purpose:
-            case ForToken(user):
-                _insist(person, user)
+            case ForToken():
                 token = await self._sessions.begin_with_token(person)
                 return ToDevice(f"{RESULT_URL}?{urlencode({'access-token': token})}")
-            case ForCode(user, redirect_uri, device_state):
-                _insist(person, user)
+            case ForCode(_, redirect_uri, device_state):
                 own_code = await self._sessions.begin_with_code(person, redirect_uri)
                 return ToDevice(f"{redirect_uri}?{urlencode({'code': own_code, 'state': device_state})}")
             case ForSetup() as asked:
                 return InSetup(person, asked)
+
+    async def _person(self, sign_in: SignIn, code: str) -> Person:
+        """Who has signed in, and may enroll what asked for it; else it is told as an event, once in a while."""
+        try:
+            person = self._rules.person(await self._provider.redeem(code, make_proof(self._key, sign_in.nonce)))
+            match sign_in.purpose:
+                case ForToken(user) | ForCode(user):
+                    _insist(person, user)
+                case ForSetup():
+                    pass
+        except (SignInRefused, NotBelieved) as error:
+            now, why = self._clock(), str(error)
+            if self._remarks.is_due(why, now):
+                await self._events.append((Event(type="account.sign-in-refused", at=now, data={"why": why}),))
+                self._remarks.told(why, now)
+            raise
+        return person
 
     async def _spend(self, state: str, expires_at: int) -> bool:
         spent = AccountToken(

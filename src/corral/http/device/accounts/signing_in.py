@@ -14,7 +14,7 @@ from corral.http.device.pages import HEADERS, page, unavailable
 from corral.lifecycle.admission import Refusal
 from corral.service.accounts.enrolling import AccountEnrolling
 from corral.service.accounts.person import SignInRefused
-from corral.service.accounts.provider import ProviderError
+from corral.service.accounts.provider import NotBelieved, ProviderError
 from corral.service.accounts.sessions import Sessions, Tokens
 from corral.service.accounts.sign_in import ForCode, ForToken, Purpose
 from corral.service.accounts.signing_in import REDIRECT_URL, InSetup, SigningIn, ToDevice
@@ -94,6 +94,8 @@ class SignInPages:
                     return refused_page(request, answer) if isinstance(answer, Refusal) else profile_response(answer)
         except SignInRefused as error:
             return _refused(str(error))
+        except NotBelieved as error:
+            return _not_believed(error)
         except ProviderError as error:
             return _not_reached(error)
         except RequestRefused as error:
@@ -153,6 +155,15 @@ def _json(answer: Mapping[str, object], status: int) -> Response:
 def _refused(why: str) -> Response:
     _log.info("account.sign-in-refused", why=why)
     return page(403, "closed.html", title="This device is not enrolled", reason=why)
+
+
+def _not_believed(error: NotBelieved) -> Response:
+    """The person cannot help it, but may try again; the operator is told what does not hold."""
+    _log.warning("account.sign-in-not-believed", why=str(error))
+    reason = (
+        "What came back of your sign-in does not hold. Begin again on the device, and tell the people who manage it"
+    )
+    return page(403, "closed.html", title="This device is not enrolled", reason=f"{reason} if it happens again.")
 
 
 def _not_reached(error: ProviderError) -> Response:
