@@ -110,7 +110,14 @@ async def test_a_mac_signs_in_by_platform_sso_first(corral: Installation) -> Non
     await rule(corral, device, do="require-platform-sso", **sso)
     offering = replace(machine_info(device.facts), can_request_platform_sso=True)
     assert read_demand(await ask(corral, device, offering)) == MustSignIn(*sso.values())
-    await set_up(device, made(corral, device), automated(corral), platform_sso=True)
+    asked: list[str] = []
+
+    async def sign_in(url: str) -> str:
+        asked.append(url)
+        return "a token of an identity provider that is not ours"
+
+    await set_up(device, made(corral, device), automated(corral), platform_sso=sign_in)
+    assert asked == [sso["auth_url"]]
     assert device.state is State.ENROLLED
 
 

@@ -7,6 +7,7 @@ from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
     Applicant,
+    Attested,
     Conditions,
     Decline,
     Known,
@@ -19,6 +20,7 @@ from corral.lifecycle.admission import (
 )
 from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.state import EnrollmentKind
+from corral.pki.attestation import HardwareProperties, SecureBoot
 
 SSO = RequirePlatformSSO(profile_url="https://a", auth_url="https://b", manifest_url="https://c")
 texts = st.sampled_from(["*", "C01", "C02", "iPhone*", "iPhone", "Mac", "me@example.org", "?"])
@@ -36,6 +38,16 @@ conditions = st.builds(
     account=some,
     standing=st.lists(st.sampled_from(sorted(Standing)), max_size=2).map(tuple),
     assigned=st.sampled_from([True, False, None]),
+    attested=st.sampled_from(
+        [
+            None,
+            Attested(),
+            Attested(present=False),
+            Attested(secure_boot=(SecureBoot.FULL,)),
+            Attested(sip=True, os_from="17.6.1"),
+            Attested(os_below="18"),
+        ]
+    ),
 )
 outcomes: st.SearchStrategy[Outcome] = st.one_of(
     st.builds(Admit, identity=st.sampled_from([None, *sorted(IdentityKind)])),
@@ -63,5 +75,14 @@ applicants = st.builds(
     can_request_software_update=st.booleans(),
     can_request_platform_sso=st.booleans(),
     has_pairing_token=st.booleans(),
+    has_certificate=st.booleans(),
+    attested=st.sampled_from(
+        [
+            None,
+            HardwareProperties(),
+            HardwareProperties(os_version="17.6.1", secure_boot=SecureBoot.FULL, sip_enabled=True),
+            HardwareProperties(os_version="18.2", secure_boot=SecureBoot.REDUCED, sip_enabled=False),
+        ]
+    ),
 )
 known = st.builds(Known, assigned=st.booleans(), must_sign_in=st.booleans(), standing=st.sampled_from(sorted(Standing)))

@@ -17,6 +17,7 @@ from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
     Applicant,
+    Attested,
     Conditions,
     Decline,
     Judgement,
@@ -33,6 +34,7 @@ from corral.lifecycle.admission import (
 )
 from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.state import EnrollmentKind
+from corral.pki.attestation import HardwareProperties, SecureBoot
 from lifecycle.admission_cases import SSO, applicants, known, policies
 
 TOKEN = "6F1B0000-0000-4000-8000-00000000000A"
@@ -210,13 +212,65 @@ def test_no_policy_admits_who_is_not_entitled(applicant: Applicant, policy: Admi
 
 
 @given(applicant=applicants, policy=policies, known=known)
-def test_nobody_is_sent_away_before_he_signs_in_who_could_enroll_after_it(
+def test_nobody_is_sent_away_early_who_could_enroll_at_last(
     applicant: Applicant, policy: AdmissionPolicy, known: Known
 ) -> None:
-    after = replace(applicant, kind=EnrollmentKind.AUTOMATED, signing_in=False, account="me@example.org")
-    before = replace(after, signing_in=True, account=None)
-    if isinstance(decide_admission(after, policy, known, TOKEN), Permit):
-        assert isinstance(decide_admission(before, policy, known, TOKEN), Permit)
+    """Before the sign-in, and before the certificate, rules about what nobody knows yet send nobody away."""
+    last = replace(applicant, signing_in=False, discovery=False, account="me@example.org", has_certificate=True)
+    if isinstance(decide_admission(last, policy, known, TOKEN), Permit):
+        without = replace(last, has_certificate=False, attested=None)
+        assert isinstance(decide_admission(without, policy, known, TOKEN), Permit)
+        if applicant.kind is EnrollmentKind.AUTOMATED:
+            first = replace(without, signing_in=True, account=None)
+            assert isinstance(decide_admission(first, policy, known, TOKEN), Permit)
+
+
+MAC_SAYS = HardwareProperties(os_version="18.1", secure_boot=SecureBoot.REDUCED, sip_enabled=False)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said", "holds"),
+    [
+        (Attested(), MAC_SAYS, True),
+        (Attested(), None, False),
+        (Attested(present=False), None, True),
+        (Attested(present=False), HardwareProperties(), False),
+        (Attested(secure_boot=(SecureBoot.REDUCED, SecureBoot.PERMISSIVE)), MAC_SAYS, True),
+        (Attested(secure_boot=(SecureBoot.FULL,)), MAC_SAYS, False),
+        (Attested(secure_boot=(SecureBoot.FULL,)), HardwareProperties(), False),
+        (Attested(sip=False), MAC_SAYS, True),
+        (Attested(sip=True), MAC_SAYS, False),
+        (Attested(os_below="18.2"), MAC_SAYS, True),
+        (Attested(os_below="18.2"), HardwareProperties(), False),
+        (Attested(os_from="18.1"), MAC_SAYS, True),
+        (Attested(os_from="18.1 (a)"), MAC_SAYS, False),
+    ],
+)
+def test_rules_look_at_what_apple_attested(condition: Attested, said: HardwareProperties | None, holds: bool) -> None:
+    when = Conditions(attested=condition)
+    has_it = replace(PHONE, has_certificate=True, attested=said)
+    assert isinstance(judge(has_it, Decline(), when=when), Refusal) == holds
+    assert judge(PHONE, Decline(), when=when) == Permit("", None), "nobody knows yet"
+
+
+def test_a_rule_about_what_will_be_attested_gives_the_profile_that_has_it_attested() -> None:
+    rules = (
+        Rule(name="attested", when=Conditions(attested=Attested()), then=Admit(identity=IdentityKind.ACME)),
+        Rule(name="others", then=Decline()),
+    )
+    policy = AdmissionPolicy(rules=rules)
+    assert decide_admission(PHONE, policy, OURS, TOKEN) == Permit("", IdentityKind.ACME)
+    nothing = replace(PHONE, has_certificate=True)
+    assert isinstance(decide_admission(nothing, policy, OURS, TOKEN), Refusal)
+    vouched = replace(nothing, attested=HardwareProperties())
+    assert decide_admission(vouched, policy, OURS, TOKEN) == Permit("attested", IdentityKind.ACME)
+
+
+def test_what_is_not_attested_has_no_properties() -> None:
+    with pytest.raises(ValueError, match="present"):
+        Attested(present=False, sip=True)
+    with pytest.raises(ValueError, match="version"):
+        Attested(os_from="newest")
 
 
 def test_before_the_sign_in_rules_about_accounts_are_left_until_then() -> None:

@@ -13,10 +13,34 @@ from corral.apple.checkin import Authenticate
 from corral.apple.identifiers import Kind, Speaker
 from corral.apple.machine_info import MachineInfo, write_machine_info
 from corral.apple.platform import Platform
-from corral.lifecycle.admission import AdmissionPolicy, Conditions, Decline, Known, Permit, Refusal, Rule, Standing
+from corral.lifecycle.admission import (
+    AdmissionPolicy,
+    Admit,
+    Attested,
+    Conditions,
+    Decline,
+    Known,
+    Permit,
+    Refusal,
+    RequirePairing,
+    RequireUpdate,
+    Rule,
+    Standing,
+)
 from corral.lifecycle.admission import decide_admission as judge
 from corral.lifecycle.admitted import Admitted, IdentityKind
-from corral.lifecycle.state import DAY, Device, EnrollmentKind, Grant, Link, Purpose, Snapshot
+from corral.lifecycle.state import (
+    DAY,
+    Certificate,
+    CertificateStatus,
+    Device,
+    EnrollmentKind,
+    Grant,
+    Link,
+    Purpose,
+    Snapshot,
+)
+from corral.pki.attestation import HardwareProperties
 from corral.pki.device_signature import DeviceTrust
 from corral.service.accounts.enrolling import AccountEnrolling
 from corral.service.accounts.person import AccountRules, Person
@@ -78,7 +102,7 @@ class Stage:
     async def profile_for(self, grant: Grant) -> bytes:
         return b"profile"
 
-    async def profile(self, link: Link) -> bytes:
+    async def profile(self, link: Link, *, identity: IdentityKind | None) -> bytes:
         self.admissions.append((link, link.expires_at))
         return b"profile"
 
@@ -247,9 +271,36 @@ async def test_rules_about_others_and_lives_that_go_on_meet_no_objection() -> No
     everybody = declining()
     assert await everybody.admitting.objection(link, TELEVISION)
     assert await everybody.admitting.objection(authenticating(EnrollmentKind.LINK, Purpose.RENEW), TELEVISION) == ""
-    assert await everybody.admitting.objection(authenticating(EnrollmentKind.AUTOMATED), TELEVISION) == "", (
-        "it was judged before it got its profile, by what is proven"
+    unruled = Stage(AdmissionPolicy(), blocked=True)
+    assert await unruled.admitting.objection(link, TELEVISION) == "", "without rules the life cycle decides"
+
+
+async def test_what_a_device_had_to_do_before_its_profile_is_not_asked_for_again() -> None:
+    rules = (
+        Rule(name="pair", then=RequirePairing()),
+        Rule(name="update", then=RequireUpdate(minimum="99")),
     )
+    watch = replace(TELEVISION, product_name="Watch7,1")
+    stage = Stage(AdmissionPolicy(rules=rules), assigned=True)
+    assert await stage.admitting.objection(authenticating(EnrollmentKind.AUTOMATED), watch) == ""
+
+
+async def test_who_was_to_attest_and_did_not_is_refused_with_his_certificate_in_hand() -> None:
+    attested = Rule(name="attested", when=Conditions(attested=Attested()), then=Admit(identity=IdentityKind.ACME))
+    stage = Stage(AdmissionPolicy(rules=(attested, Rule(name="others", then=Decline()))))
+    snapshot = authenticating(EnrollmentKind.LINK)
+    assert await stage.admitting.objection(snapshot, TELEVISION) == "the policy declines it (rule others)"
+    certificate = Certificate(
+        fingerprint=b"f",
+        authority="",
+        purpose=Purpose.ENROLL,
+        status=CertificateStatus.ISSUED,
+        connection_id="c",
+        issued_at=NOW,
+        not_after=NOW + DAY,
+        attested=HardwareProperties(serial_number="C01"),
+    )
+    assert await stage.admitting.objection(replace(snapshot, certificate=certificate), TELEVISION) == ""
 
 
 async def test_a_persons_device_is_judged_by_its_account_and_never_by_what_it_is_called() -> None:

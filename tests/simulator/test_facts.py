@@ -14,6 +14,7 @@ UDIDS = {
     Model.MAC: r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}",
     Model.APPLE_TV: r"0000[0-9A-F]{4}-[0-9A-F]{16}",
     Model.VISION: r"0000[0-9A-F]{4}-[0-9A-F]{16}",
+    Model.WATCH: r"0000[0-9A-F]{4}-[0-9A-F]{16}",
 }
 
 

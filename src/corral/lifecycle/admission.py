@@ -22,6 +22,7 @@ from corral.apple.platform import Platform, version
 from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.state import EnrollmentKind
 from corral.lifecycle.unenroll import unrecognized_document
+from corral.pki.attestation import HardwareProperties, SecureBoot
 
 
 class Standing(StrEnum):
@@ -39,7 +40,8 @@ class Applicant:
 
     `discovery` tells that an account's address is only being looked up yet; its `account` is what was typed in then,
     and proven by nothing. `signing_in` tells that the person is about to sign in, and will be judged again by the
-    account. `os_version` has its supplement, as `16.1 (a)`.
+    account. `has_certificate` tells that the device has its identity: what Apple `attested` with it is known now, even
+    that it is nothing. `os_version` has its supplement, as `16.1 (a)`.
     """
 
     kind: EnrollmentKind
@@ -55,6 +57,8 @@ class Applicant:
     can_request_software_update: bool = False
     can_request_platform_sso: bool = False
     has_pairing_token: bool = False
+    has_certificate: bool = False
+    attested: HardwareProperties | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +74,32 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """What Apple says of the device with its certificate (ACME); all that are given must hold. What Apple does not say
+    holds for nothing. `present` False is about devices that attested nothing."""
+
+    present: bool = True
+    secure_boot: tuple[SecureBoot, ...] = ()
+    sip: bool | None = None
+    """System Integrity Protection of a Mac."""
+    os_below: str | None = None
+    os_from: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a bound that is no version, and for properties of what is not there."""
+        if not self.present and (self.secure_boot or self.sip is not None or self.os_below or self.os_from):
+            raise ValueError("what is not attested has neither a system nor secure boot: leave `present` out")
+        for bound in filter(None, (self.os_below, self.os_from)):
+            _release(bound)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
     """All that are given must hold; of each, one of its values. Texts may have `*` and `?`, and case counts.
 
     `assigned` None asks for neither; it is True unless a rule says otherwise, so that no rule lets a device in by
-    Automated Device Enrollment that the organization does not have assigned without saying so.
+    Automated Device Enrollment that the organization does not have assigned without saying so. `attested` is looked at
+    when the device has its certificate, at its Authenticate.
     """
 
     kind: tuple[EnrollmentKind, ...] = ()
@@ -87,6 +112,7 @@ class Conditions:
     account: tuple[str, ...] = ()
     standing: tuple[Standing, ...] = ()
     assigned: bool | None = True
+    attested: Attested | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a bound that is no version."""
@@ -194,10 +220,12 @@ def decide_admission(applicant: Applicant, policy: AdmissionPolicy, known: Known
     if known.standing is Standing.BLOCKED:
         return _refuse("", "the device is blocked", _BLOCKED, applicant)
     for rule in policy.rules:
-        if applicant.signing_in and rule.when.account and _holds(replace(rule.when, account=()), applicant, known):
-            # Who signs in decides: until then no later rule sends anybody away.
-            return _entitle("", rule.when, None, applicant, known)
-        if _holds(rule.when, applicant, known):
+        if _is_early(rule.when, applicant) and _holds(_without_what_is_early(rule.when, applicant), applicant, known):
+            # Who signs in decides, or what is attested. Whom a rule may admit then no later rule sends away now; one
+            # that may refuse does so when its time comes.
+            if isinstance(rule.then, Admit):
+                return _entitle("", rule.when, rule.then.identity, applicant, known)
+        elif _holds(rule.when, applicant, known):
             judgement = _apply(rule, applicant, known, security_token)
             if judgement is not None:
                 return judgement
@@ -281,6 +309,20 @@ def _must_update(update: RequireUpdate, applicant: Applicant) -> bool:
     return able and applicant.os_version is not None and precedes(applicant.os_version, update.minimum)
 
 
+def _is_early(when: Conditions, applicant: Applicant) -> bool:
+    """Whether these conditions ask for something that nobody can know yet."""
+    by_account = applicant.signing_in and bool(when.account)
+    return by_account or (when.attested is not None and not applicant.has_certificate)
+
+
+def _without_what_is_early(when: Conditions, applicant: Applicant) -> Conditions:
+    return replace(
+        when,
+        account=() if applicant.signing_in else when.account,
+        attested=when.attested if applicant.has_certificate else None,
+    )
+
+
 def _holds(when: Conditions, applicant: Applicant, known: Known) -> bool:
     by_assignment = applicant.kind is EnrollmentKind.AUTOMATED
     return (
@@ -289,10 +331,21 @@ def _holds(when: Conditions, applicant: Applicant, known: Known) -> bool:
         and _fits(when.product, applicant.product)
         and _fits(when.family, applicant.family)
         and (not when.platform or applicant.platform in when.platform)
-        and _is_within(when, applicant.os_version)
+        and _is_within(when.os_below, when.os_from, applicant.os_version)
         and _fits(when.account, applicant.account)
         and (not when.standing or known.standing in when.standing)
         and (not by_assignment or when.assigned is None or when.assigned is known.assigned)
+        and (when.attested is None or (applicant.has_certificate and _is_attested(when.attested, applicant.attested)))
+    )
+
+
+def _is_attested(wanted: Attested, said: HardwareProperties | None) -> bool:
+    if said is None or not wanted.present:
+        return said is None and not wanted.present
+    return (
+        (not wanted.secure_boot or said.secure_boot in wanted.secure_boot)
+        and (wanted.sip is None or said.sip_enabled is wanted.sip)
+        and _is_within(wanted.os_below, wanted.os_from, said.os_version)
     )
 
 
@@ -300,8 +353,8 @@ def _fits(patterns: tuple[str, ...], value: str | None) -> bool:
     return not patterns or (value is not None and any(fnmatchcase(value, pattern) for pattern in patterns))
 
 
-def _is_within(when: Conditions, os_version: str | None) -> bool:
-    if when.os_below is None and when.os_from is None:
+def _is_within(below: str | None, at_least: str | None, os_version: str | None) -> bool:
+    if below is None and at_least is None:
         return True
     if os_version is None:
         return False
@@ -309,8 +362,8 @@ def _is_within(when: Conditions, os_version: str | None) -> bool:
         release = _release(os_version)
     except ValueError:
         return False
-    below = when.os_below is None or release < _release(when.os_below)
-    return below and (when.os_from is None or release >= _release(when.os_from))
+    older = below is None or release < _release(below)
+    return older and (at_least is None or release >= _release(at_least))
 
 
 def precedes(os_version: str, than: str) -> bool:

@@ -103,27 +103,32 @@ class Admitting:
         """The profile for whoever holds a link, as far as rules do not need to know what device he brings: what it says
         of itself at its Authenticate is judged then, see `objection`. Raises what `enroll` raises."""
         applicant = Applicant(kind=EnrollmentKind.LINK, udid=link.device_id, serial_number=link.serial_number)
-        judged = await self.decide(applicant)
-        if isinstance(judged.judgement, Refusal):
-            return judged.judgement
-        return await self._enrolling.profile(link)
+        match (await self.decide(applicant)).judgement:
+            case Refusal() as refusal:
+                return refusal
+            case Permit(_, identity):
+                return await self._enrolling.profile(link, identity=identity)
 
     async def objection(self, snapshot: Snapshot, message: Authenticate) -> str:
-        """Why rules refuse a device that begins a life under a grant for which nobody has proven what it is."""
-        grant = snapshot.grant
-        if grant is None or grant.purpose is not Purpose.ENROLL or grant.kind not in _UNPROVEN:
+        """Why rules are against a device that begins a life, by what it says at last and what was attested of it; empty
+        if they are not. What it had to do before its profile was given out is not asked for again."""
+        grant, certificate = snapshot.grant, snapshot.certificate
+        if grant is None or grant.purpose is not Purpose.ENROLL or not (await self._policies.rules()).rules:
             return ""
         by_person = grant.kind is EnrollmentKind.ACCOUNT_USER
         product = message.product_name or message.model_name or ""
         applicant = Applicant(
             kind=grant.kind,
             udid=None if by_person else message.speaker.device_id,
-            serial_number=None if by_person else message.serial_number,
+            serial_number=None if by_person else message.serial_number or grant.serial_number,
             product=product,
             family=family_of(product),
             platform=platform_of(product),
             os_version=message.os_version,
             account=grant.account,
+            has_pairing_token=True,
+            has_certificate=True,
+            attested=certificate.attested if certificate is not None else None,
         )
         judgement = (await self.judge(applicant)).judgement
         if not isinstance(judgement, Refusal):
@@ -164,7 +169,6 @@ class Admitting:
         self._remarks.told(remark, now)
 
 
-_UNPROVEN = (EnrollmentKind.LINK, EnrollmentKind.ACCOUNT_USER, EnrollmentKind.ACCOUNT_DEVICE)
 _WEIGHT = (Standing.UNKNOWN, Standing.ENDED, Standing.CONNECTED, Standing.BLOCKED)
 
 

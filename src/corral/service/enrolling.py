@@ -126,12 +126,13 @@ class Enrolling:
         event = Event(type="link.revoked", at=self._clock(), data={"link": link_id, "by": by})
         await self._events.append((event,))
 
-    async def profile(self, link: Link, *, signed: bool = True) -> bytes:
-        """The enrollment profile for one device under this link, with a challenge of its own.
+    async def profile(self, link: Link, *, signed: bool = True, identity: IdentityKind | None = None) -> bytes:
+        """The enrollment profile for one device under this link, with a challenge of its own; `identity` None is what
+        the installation has as its own.
 
         Raises RequestRefused without a push certificate, since the profile must name its topic, and OverCapacity.
         """
-        kept = KeptProfile(await self._facts(), self._source(self._identity), signed)
+        kept = KeptProfile(await self._facts(), self._source(identity or self._identity), signed)
         return await self._give_out(kept, self._challenges.for_link(link.id, await self._remember(kept)))
 
     async def first_profile(self, token: str) -> bytes:

@@ -12,6 +12,7 @@ from corral.apple.platform import Platform
 from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
+    Attested,
     Conditions,
     Decline,
     RequirePairing,
@@ -22,11 +23,22 @@ from corral.lifecycle.admission import (
 )
 from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.state import EnrollmentKind
+from corral.pki.attestation import SecureBoot
 
 MOST_RULES = 1000
 Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Texts: TypeAlias = Annotated[tuple[Text, ...], Meta(max_length=10_000)]
 Url: TypeAlias = Annotated[str, Meta(pattern="^https://", max_length=2000)]
+
+
+class WhenAttested(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """See `lifecycle.admission.Attested`."""
+
+    present: bool = True
+    secure_boot: tuple[SecureBoot, ...] = ()
+    sip: bool | None = None
+    os_below: Text | None = None
+    os_from: Text | None = None
 
 
 class When(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -42,6 +54,7 @@ class When(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
     account: Texts = ()
     standing: tuple[Standing, ...] = ()
     assigned: bool | None = True
+    attested: WhenAttested | None = None
 
 
 class _Outcome(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="do"):
@@ -107,11 +120,18 @@ def compile_policy(document: PolicyDocument) -> AdmissionPolicy:
         if any(each.name == rule.name for rule in rules):
             raise ValueError(f"Two rules are called {each.name!r}; give each a name of its own.")
         try:
-            when = Conditions(**msgspec.structs.asdict(each.when))
+            when = _conditions(each.when)
             rules.append(Rule(name=each.name, when=when, then=_OUTCOMES[type(each.then)](**_fields(each.then))))
         except ValueError as error:
             raise ValueError(f"Rule {each.name!r}: {error}.") from None
     return AdmissionPolicy(rules=tuple(rules))
+
+
+def _conditions(when: When) -> Conditions:
+    given = msgspec.structs.asdict(when)
+    if when.attested is not None:
+        given["attested"] = Attested(**msgspec.structs.asdict(when.attested))
+    return Conditions(**given)
 
 
 def _fields(outcome: _Outcome) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class Model(StrEnum):
     MAC = "Mac"
     APPLE_TV = "AppleTV"
     VISION = "RealityDevice"
+    WATCH = "Watch"
 
 
 class _Product(NamedTuple):
@@ -55,6 +56,7 @@ _PRODUCTS: Final = (
         "00008112",
         (("2.2", "22N840"),),
     ),
+    _Product(Model.WATCH, Platform.WATCHOS, "Watch7,1", "Apple Watch", "MR933", "00008310", (("11.2", "22S101"),)),
 )
 
 _PEOPLE: Final = (
@@ -88,11 +90,13 @@ class Facts:
 
 
 def make_facts(random: Random, model: Model | None = None, *, number: int = 0, os_version: str | None = None) -> Facts:
-    """A device of this model (any, if None). `number` makes it another than all others of the same seed.
+    """A device of this model (None: any but a watch, which goes with a phone).
 
-    `os_version` picks the one of the models that run it, or puts it in the place of the one that was drawn.
+    `number` makes it another than all others of the same seed. `os_version` picks the one of the models that run it, or
+    puts it in the place of the one that was drawn.
     """
-    products = [each for each in _PRODUCTS if model is None or each.model is model]
+    wanted = {model} if model is not None else set(Model) - {Model.WATCH}
+    products = [each for each in _PRODUCTS if each.model in wanted]
     if os_version is not None:
         able = [each for each in products if any(os_version == version for version, _ in each.systems)]
         products = able or products

@@ -45,7 +45,7 @@ def device_routes(ground: Ground, services: Services) -> DeviceRoutes:
     mdm = _mdm(ground, services, pairing)
     scep = ScepRequests(ground.authority, ground.granting, ground.issuing, ground.turns)
     applicants = Applicants(DeviceTrust(named_files.device_roots(settings)), pairing)
-    automated = Automated(ground.admitting, applicants, ground.anchors, settings.public_url)
+    automated = Automated(ground.admitting, applicants, services.account_sessions, ground.anchors, settings.public_url)
     pages = EnrollPages(ground.enrolling, ground.admitting, settings.organization, ground.clock)
     over_the_air = OverTheAir(pages, automated, ground.enrolling)
     return DeviceRoutes(

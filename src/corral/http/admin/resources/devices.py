@@ -212,12 +212,14 @@ async def show_device(call: Call, device: str) -> DetailView:
 
 
 async def show_timeline(call: Call, device: str, query: TimelineQuery) -> Timeline:
-    detail = await find(call, device)
+    """Also of a device (by its UDID) that was never let in, and of which only refusals are known."""
     before = due("before", query.before, None, call.now)
-    entries = await call.services.events.timeline(detail.device.id, FOREVER if before is None else before, query.limit)
+    device_id = await call.services.directory.resolve(device) or device
+    entries = await call.services.events.timeline(device_id, FOREVER if before is None else before, query.limit)
+    detail = await find(call, device) if not entries else await call.services.directory.device(device_id)
     return Timeline(
-        device_id=detail.device.id,
-        waiting=await _waiting(call, detail),
+        device_id=device_id,
+        waiting=await _waiting(call, detail) if detail is not None else (),
         entries=tuple(
             EntryView(at=shown(each.at), kind=each.kind, connection_id=each.connection_id, data=each.data)
             for each in entries
