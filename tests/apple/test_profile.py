@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from corral.apple.catalog import payload_spec
-from corral.apple.profile import AcmeIdentity, EnrollmentFacts, EnrollmentMode, ScepIdentity, enrollment_profile
+from corral.apple.profile import (
+    AcmeIdentity,
+    EnrollmentFacts,
+    EnrollmentMode,
+    ScepIdentity,
+    enclosed,
+    enrollment_profile,
+    identity_profile,
+    profile_service,
+)
 
 FIRST = "9A1F2C3D-0000-4000-8000-00000000000A"
 SECOND = "9A1F2C3D-0000-4000-8000-00000000000B"
@@ -138,3 +147,49 @@ def test_every_key_is_one_that_apple_documents(source: ScepIdentity | AcmeIdenti
         assert spec is not None
         assert payload.keys() <= {key.name for key in (*spec.keys, *common.keys)}
         assert {key.name for key in spec.keys if key.required} <= payload.keys()
+
+
+def test_an_enclosed_profile_shows_whose_it_is_and_nothing_of_what_is_in_it() -> None:
+    plain = enrollment_profile(FACTS, SCEP, "a secret", identity_uuid=FIRST)
+    content: list[bytes] = []
+
+    def enclose(data: bytes) -> bytes:
+        content.append(data)
+        return b"sealed"
+
+    whole, outside = plistlib.loads(plain), plistlib.loads(enclosed(plain, enclose))
+    assert plistlib.loads(content[0]) == whole.pop("PayloadContent")
+    assert outside == {**whole, "IsEncrypted": True, "EncryptedPayloadContent": b"sealed"}
+
+
+def test_an_identity_alone_replaces_nothing_that_the_enrollment_profile_brings() -> None:
+    alone = identity_profile(FACTS, SCEP, "challenge", identity_uuid=SECOND)
+    assert list(payloads(alone)) == ["com.apple.security.root", "com.apple.security.scep"]
+    whole = enrollment_profile(FACTS, SCEP, "challenge", identity_uuid=FIRST)
+    names = [
+        {each[key] for each in _all(data)} for data in (alone, whole) for key in ("PayloadUUID", "PayloadIdentifier")
+    ]
+    assert not names[0] & names[2]
+    assert not names[1] & names[3]
+
+
+def _all(data: bytes) -> list[dict[str, Any]]:
+    whole = plistlib.loads(data)
+    return [whole, *whole["PayloadContent"]]
+
+
+def test_the_first_profile_of_an_enrollment_over_the_air_asks_who_the_device_is() -> None:
+    asked = plistlib.loads(
+        profile_service(
+            url="https://mdm.example/x",
+            challenge="c",
+            identifier="example.ota",
+            payload_uuid=FIRST,
+            display_name="D",
+            organization="O",
+        )
+    )
+    assert (asked["PayloadType"], asked["PayloadVersion"]) == ("Profile Service", 1)
+    content = asked["PayloadContent"]
+    assert (content["URL"], content["Challenge"]) == ("https://mdm.example/x", "c")
+    assert {"UDID", "SERIAL", "PRODUCT", "VERSION"} <= set(content["DeviceAttributes"])

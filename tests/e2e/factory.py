@@ -9,6 +9,8 @@ from corral.apple.machine_info import MachineInfo
 from corral.simulator.asking import SIGNED_TYPE
 from corral.simulator.device import Device
 from corral.simulator.factory import Factory, machine_info, signed_machine_info
+from corral.simulator.fetching import fetch_profile, open_profile
+from corral.simulator.over_the_air import First, read_first
 from corral.simulator.push_certificates import StandInApple
 from corral.simulator.transport import Response
 from e2e.installation import Installation
@@ -56,6 +58,12 @@ def automated(at: Installation) -> str:
 async def ask(at: Installation, device: Device, info: MachineInfo | None = None, path: str = "") -> Response:
     """What the service answers to its MachineInfo."""
     return await post(at, signed_machine_info(made(at, device), info or machine_info(device.facts)), path)
+
+
+async def begin(at: Installation, device: Device, **wanted: object) -> First:
+    """The first profile of an over-the-air enrollment, by a link of its own."""
+    profile = await fetch_profile(device.voice, f"{await at.link(**wanted)}/over-the-air", at.trust)
+    return read_first(open_profile(profile).content)
 
 
 async def post(at: Installation, body: bytes, path: str = "", headers: Mapping[str, str] | None = None) -> Response:

@@ -19,6 +19,7 @@ from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed
 from corral.simulator.push_certificates import StandInApple
 from corral.simulator.setup_assistant import set_up
+from corral.simulator.trust import Trust
 from corral.simulator.world import State
 from corral.store.ade import AdeDevice, AdeServer, SyncState
 from e2e.conftest import Start
@@ -220,7 +221,13 @@ async def test_apple_configurator_is_told_where_to_send_devices(corral: Installa
     told = json.loads(config.body)
     assert told["dep_enrollment_url"] == automated(corral)
     anchors = await corral.transport.request("GET", told["dep_anchor_certs_url"], trust=corral.trust)
-    assert [base64.b64decode(each) for each in json.loads(anchors.body)] == list(corral.trust.roots)
+    roots = tuple(base64.b64decode(each) for each in json.loads(anchors.body))
+    assert roots == corral.trust.roots
+    device = corral.device()
+    await rule(corral, device, do="admit")
+    device.world = replace(device.world, trust=Trust(roots, system=False))
+    await set_up(device, made(corral, device), told["dep_enrollment_url"])
+    assert device.state is State.ENROLLED
 
 
 async def test_the_policy_is_tried_out_without_doing_it(corral: Installation) -> None:

@@ -31,7 +31,7 @@ from corral.simulator.setup_assistant import set_up
 from corral.simulator.transport import Response
 from corral.simulator.world import State
 from e2e.account_place import ANN, BOB, Place, place
-from e2e.factory import automated, made, post, rule, ruled, told
+from e2e.factory import automated, begin, made, post, rule, ruled, told
 from e2e.installation import Template
 
 PLIST, JSON = "application/xml", "application/json"
@@ -60,8 +60,9 @@ async def by_web_view(at: Place, device: Device, info: MachineInfo, accept: str)
 
 
 async def over_the_air(at: Place, device: Device, info: MachineInfo, accept: str) -> Response:
-    path = (await at.corral.link()).removeprefix(at.corral.url) + "/over-the-air"
-    return await post(at.corral, signed_machine_info(made(at.corral, device), info), path, {"Accept": accept})
+    first = await begin(at.corral, device)
+    body = signed_machine_info(made(at.corral, device), replace(info, challenge=first.challenge))
+    return await post(at.corral, body, first.url.removeprefix(at.corral.url), {"Accept": accept})
 
 
 async def with_an_account(at: Place, device: Device, info: MachineInfo, accept: str) -> Response:

@@ -3,7 +3,7 @@ in an update (Apple: "MDM" payload and "Renewing the identity"; observed by othe
 silent)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -93,6 +93,22 @@ def read_enrollment_profile(data: bytes, limits: Limits = LIMITS) -> InstalledPr
         raise ProfileError(f"enrollment profile: {error}") from None
 
 
+def read_identity_profile(data: bytes, limits: Limits = LIMITS) -> tuple[ScepIdentity, tuple[bytes, ...]] | None:
+    """The SCEP payload and the roots of a profile that brings an identity and no management (phase 2 of an over-the-air
+    enrollment); None for any other profile. Raises ProfileError for what is none."""
+    try:
+        envelope = parse_dict(data, limits)
+        if _common(envelope) != "Configuration" or "PayloadContent" not in envelope:
+            return None
+        payloads = [each for each in _list(envelope, "PayloadContent") if isinstance(each, Mapping)]
+        kinds = [_common(each) for each in payloads]
+        if kinds.count(_SCEP) != 1 or "com.apple.mdm" in kinds:
+            return None
+        return _scep(payloads[kinds.index(_SCEP)]), _roots(payloads)
+    except (PlistError, FieldError) as error:
+        raise ProfileError(f"identity profile: {error}") from None
+
+
 def check_update(old: InstalledProfile, new: InstalledProfile) -> list[str]:
     """Why a device that has `old` refuses `new` and keeps the old one; empty if it installs it."""
     reasons = [
@@ -178,11 +194,15 @@ def _installed(envelope: _Keys, mdm: _Keys, payloads: Mapping[str, _Keys]) -> In
         enrollment_mode=mode,
         assigned_managed_apple_id=account,
         required_app_id=_integer(mdm, "RequiredAppIDForMDM", None),
-        trust_roots=tuple(
-            fields.data(keys, "PayloadContent", _CERTIFICATE_BYTES)
-            for keys in payloads.values()
-            if keys["PayloadType"] in _ROOT_TYPES
-        ),
+        trust_roots=_roots(payloads.values()),
+    )
+
+
+def _roots(payloads: Iterable[_Keys]) -> tuple[bytes, ...]:
+    return tuple(
+        fields.data(keys, "PayloadContent", _CERTIFICATE_BYTES)
+        for keys in payloads
+        if keys["PayloadType"] in _ROOT_TYPES
     )
 
 

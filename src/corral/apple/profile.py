@@ -5,12 +5,12 @@ What a device insists on when such a profile is installed or updated is in `inst
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
-from corral.apple.plist import PlistValue, dump
+from corral.apple.plist import PlistValue, dump, parse_dict
 
 CONTENT_TYPE = "application/x-apple-aspen-config"
 ALL_ACCESS_RIGHTS = 8191
@@ -86,6 +86,19 @@ def enrollment_profile(facts: EnrollmentFacts, source: IdentitySource, secret: s
     """The profile as unsigned XML. `secret` pays for one certificate: it is the challenge of SCEP, or the
     ClientIdentifier of ACME. `identity_uuid` is the PayloadUUID of the identity's payload and must be a fresh one
     each time, so that a device makes a new key when it renews."""
+    return _with_identity(facts, source, secret, identity_uuid, [mdm_payload(facts, identity_uuid=identity_uuid)])
+
+
+def identity_profile(facts: EnrollmentFacts, source: IdentitySource, secret: str, *, identity_uuid: str) -> bytes:
+    """What an over-the-air enrollment has in the middle, unsigned: an identity, and no management yet (Apple:
+    "Over-the-Air Profile Delivery Concepts", phase 2). `facts` are those of the profile that it leads to."""
+    name, own_uuid = f"{facts.identifier}.over-the-air", str(uuid.uuid5(uuid.NAMESPACE_URL, facts.uuid)).upper()
+    return _with_identity(replace(facts, identifier=name, uuid=own_uuid), source, secret, identity_uuid, [])
+
+
+def _with_identity(
+    facts: EnrollmentFacts, source: IdentitySource, secret: str, identity_uuid: str, more: Sequence[Payload]
+) -> bytes:
     roots = [
         root_payload(
             certificate,
@@ -103,7 +116,7 @@ def enrollment_profile(facts: EnrollmentFacts, source: IdentitySource, secret: s
         subject=(("O", facts.organization), ("CN", identity_uuid)),
     )
     return envelope(
-        [*roots, identity, mdm_payload(facts, identity_uuid=identity_uuid)],
+        [*roots, identity, *more],
         identifier=facts.identifier,
         payload_uuid=facts.uuid,
         display_name=facts.display_name,
@@ -111,13 +124,23 @@ def enrollment_profile(facts: EnrollmentFacts, source: IdentitySource, secret: s
     )
 
 
+def enclosed(profile: bytes, enclose: Callable[[bytes], bytes]) -> bytes:
+    """The same profile (unsigned) with its payloads enclosed for one device: `enclose` makes a CMS envelope of their
+    property list (Apple: "Configuration Profile Reference", EncryptedPayloadContent)."""
+    keys = parse_dict(profile)
+    content = dump(keys.pop("PayloadContent"))
+    return dump({**keys, "IsEncrypted": True, "EncryptedPayloadContent": enclose(content)})
+
+
 DEVICE_ATTRIBUTES = ("UDID", "SERIAL", "PRODUCT", "VERSION", "IMEI", "MEID")
 
 
-def profile_service(*, url: str, identifier: str, payload_uuid: str, display_name: str, organization: str) -> bytes:
-    """The first profile of an over-the-air enrollment, unsigned: it has the device post to `url` what it is, signed
-    (Apple: "Over-the-Air Profile Delivery Concepts")."""
-    content: Payload = {"URL": url, "DeviceAttributes": list(DEVICE_ATTRIBUTES)}
+def profile_service(
+    *, url: str, challenge: str, identifier: str, payload_uuid: str, display_name: str, organization: str
+) -> bytes:
+    """The first profile of an over-the-air enrollment, unsigned: it has the device post to `url` what it is, signed,
+    with this challenge among it (Apple: "Over-the-Air Profile Delivery Concepts")."""
+    content: Payload = {"URL": url, "DeviceAttributes": list(DEVICE_ATTRIBUTES), "Challenge": challenge}
     keys: Payload = {
         "PayloadDisplayName": display_name,
         "PayloadOrganization": organization,

@@ -28,10 +28,7 @@ class Applicants:
         signed = await self._open(message)
         if signed.doubt:
             raise AskingError(signed.doubt)
-        info = _read(signed)
-        if info.udid is None or info.serial_number is None:
-            raise AskingError("UDID and SERIAL are missing in what the device signed")
-        return self._applicant(info, kind)
+        return self.applicant(_read(signed), kind)
 
     async def claimed(self, message: bytes, kind: EnrollmentKind) -> Applicant:
         """A device that something else lets in, the account of its person: what it is called counts only where it is
@@ -40,6 +37,17 @@ class Applicants:
         info = _read(signed)
         if signed.doubt or kind is EnrollmentKind.ACCOUNT_USER:
             info = replace(info, udid=None, serial_number=None)
+        return self._applicant(info, kind)
+
+    async def open(self, message: bytes) -> tuple[MachineInfo, DeviceSigned]:
+        """What a device says of itself, and who signed it: nobody may be believed yet. Raises AskingError."""
+        signed = await self._open(message)
+        return _read(signed), signed
+
+    def applicant(self, info: MachineInfo, kind: EnrollmentKind) -> Applicant:
+        """Of a device whose word is believed. Raises AskingError where it does not say who it is."""
+        if info.udid is None or info.serial_number is None:
+            raise AskingError("UDID and SERIAL are missing in what the device signed")
         return self._applicant(info, kind)
 
     def _applicant(self, info: MachineInfo, kind: EnrollmentKind) -> Applicant:

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from corral.apple.profile import (
@@ -13,7 +15,9 @@ from corral.apple.profile import (
     EnrollmentMode,
     IdentitySource,
     ScepIdentity,
+    enclosed,
     enrollment_profile,
+    identity_profile,
     profile_service,
 )
 from corral.lifecycle.admitted import Admitted, IdentityKind, admission, grant_of, serves_again
@@ -133,12 +137,14 @@ class Enrolling:
         Raises RequestRefused without a push certificate, since the profile must name its topic, and OverCapacity.
         """
         kept = KeptProfile(await self._facts(), self._source(identity or self._identity), signed)
-        return await self._give_out(kept, self._challenges.for_link(link.id, await self._remember(kept)))
+        secret = self._challenges.for_link(link.id, await self._remember(kept))
+        return await self._give_out(lambda: _build(kept, secret), signed=kept.signed)
 
-    async def first_profile(self, token: str) -> bytes:
+    async def first_profile(self, token: str, challenge: str) -> bytes:
         """The profile that begins an over-the-air enrollment by this link, signed. It lets nobody in by itself."""
         profile = profile_service(
             url=f"{self.link_url(token)}/over-the-air",
+            challenge=challenge,
             identifier=f"{self._identifier}.over-the-air",
             payload_uuid=self._uuid("over-the-air"),
             display_name=f"{self._organization}: enrollment",
@@ -176,15 +182,27 @@ class Enrolling:
             raise OverCapacity("This enrollment is being asked for by several requests at once; try again.")
         return replace(wanted, version=1)
 
-    async def profile_for(self, grant: Grant) -> bytes:
+    async def profile_for(self, grant: Grant, *, enclosed_for: bytes | None = None) -> bytes:
         """The enrollment profile of an admission; however often it is given out, it stands for this one grant.
+
+        With `enclosed_for`, a certificate (DER), only its holder can read it. Raises OverCapacity.
+        """
+        kept, secret = _kept(grant), self._challenges.for_grant(grant.id)
+        if enclosed_for is None:
+            return await self._give_out(lambda: _build(kept, secret), signed=kept.signed)
+        return await self._give_out(lambda: enclosed(_build(kept, secret), partial(_enclose, enclosed_for)))
+
+    async def identity_profile(self, grant: Grant) -> bytes | None:
+        """A profile with an identity under this grant and nothing else, signed; None where identities come by ACME.
 
         Raises OverCapacity.
         """
-        kept = read_kept(grant.profile)
-        if kept is None:
-            raise RequestRefused("This grant has no enrollment profile.")
-        return await self._give_out(kept, self._challenges.for_grant(grant.id))
+        kept, secret = _kept(grant), self._challenges.for_grant(grant.id)
+        if isinstance(kept.source, AcmeIdentity):
+            return None
+        return await self._give_out(
+            lambda: identity_profile(kept.facts, kept.source, secret, identity_uuid=_fresh_uuid())
+        )
 
     def renewal_profile(self, life: Connection, grant: Grant) -> bytes:
         """The profile that the life was enrolled by, with a new identity: everything else is repeated exactly."""
@@ -228,13 +246,13 @@ class Enrolling:
     async def _add(self, grant: Grant, admitted: Admitted) -> bool:
         return isinstance(await self._devices.commit(admission(grant, admitted)), Committed)
 
-    async def _give_out(self, kept: KeptProfile, secret: str) -> bytes:
+    async def _give_out(self, build: Callable[[], bytes], *, signed: bool = True) -> bytes:
         if self._under_way >= AT_ONCE:
             raise OverCapacity("Too many enrollment profiles are asked for at once; try again in a few seconds.")
         self._under_way += 1
         try:
-            profile = _build(kept, secret)
-            return await asyncio.to_thread(self._sign, profile) if kept.signed else profile
+            profile = build()
+            return await asyncio.to_thread(self._sign, profile) if signed else profile
         finally:
             self._under_way -= 1
 
@@ -285,7 +303,22 @@ class Enrolling:
 
 
 def _build(kept: KeptProfile, secret: str) -> bytes:
-    return enrollment_profile(kept.facts, kept.source, secret, identity_uuid=str(uuid.uuid4()).upper())
+    return enrollment_profile(kept.facts, kept.source, secret, identity_uuid=_fresh_uuid())
+
+
+def _enclose(certificate: bytes, content: bytes) -> bytes:
+    return cms.encrypt(content, certificate)
+
+
+def _fresh_uuid() -> str:
+    return str(uuid.uuid4()).upper()
+
+
+def _kept(grant: Grant) -> KeptProfile:
+    kept = read_kept(grant.profile)
+    if kept is None:
+        raise RequestRefused("This grant has no enrollment profile.")
+    return kept
 
 
 def _numbered(admitted: Admitted, hour: int, number: int) -> str:

@@ -17,6 +17,7 @@ from corral.simulator.declaring import SyncFailed, synchronize
 from corral.simulator.enrollment import Channel, Enrollment, new_user_channel
 from corral.simulator.facts import Facts, Model, make_facts
 from corral.simulator.fetching import InstallationFailed, fetch_profile, open_profile
+from corral.simulator.identity import Identity
 from corral.simulator.installing import insist, install, say, update_token
 from corral.simulator.not_now import can_wait
 from corral.simulator.session import NOT_NOW, CommandReceived, converse
@@ -29,8 +30,9 @@ class Device:
     holds it; `complaints` are what the service did that no service may."""
 
     __slots__ = (
-        "_drafts", "_installing", "_tasks", "_woken", "behaviour", "busy", "cached_profile", "complaints", "contents",
-        "enrollment", "facts", "former", "ignored", "is_awaiting", "is_offline", "state", "voice", "why", "world",
+        "_drafts", "_holder", "_installing", "_tasks", "_woken", "behaviour", "busy", "cached_profile", "complaints",
+        "contents", "enrollment", "facts", "former", "ignored", "is_awaiting", "is_offline", "state", "voice", "why",
+        "world",
     )  # fmt: skip
 
     def __init__(self, facts: Facts, world: World, behaviour: Behaviour | None = None, *, seed: int = 0) -> None:
@@ -49,6 +51,7 @@ class Device:
         self.busy: Busy | None = None
         self.ignored = 0  # answers that should have unenrolled it
         self.complaints: list[str] = []
+        self._holder: Identity | None = None
         self._installing = False
         self._drafts: list[Channel] = []
         self._woken: set[str] = set()
@@ -63,13 +66,16 @@ class Device:
 
     # -- enrolling
 
-    async def enroll(self, source: str | bytes) -> None:
-        """Install the profile of an enrollment link (URL) or file, and check in; raises InstallationFailed."""
+    async def enroll(self, source: str | bytes, holder: Identity | None = None) -> None:
+        """Install the profile of an enrollment link (URL) or file, and check in; raises InstallationFailed.
+
+        `holder` is the identity that it may be enclosed for, of an enrollment over the air.
+        """
         if self.is_offline:
             raise InstallationFailed("the device is offline")
         if isinstance(source, str):
             source = await fetch_profile(self.voice, source, self.world.trust)
-        self.cached_profile = source
+        self.cached_profile, self._holder = source, holder
         await self._install(source)
 
     async def retry_installation(self) -> None:
@@ -84,7 +90,7 @@ class Device:
             raise InstallationFailed("the device is installing a profile already")
         self._installing = True
         try:
-            download = open_profile(raw)
+            download = open_profile(raw, self._holder)
             world = self.world
             new = await install(
                 self.voice, world.keys, download, world.trust, world.attester, old, self.listen, self.note

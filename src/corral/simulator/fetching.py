@@ -1,12 +1,16 @@
 """How a device gets a profile: from a link or a file, and out of the signature around it."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urljoin
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from corral.apple.plist import PlistError, dump, parse, parse_dict
 from corral.apple.profile import CONTENT_TYPE
 from corral.pki import cms
+from corral.simulator.identity import Identity
 from corral.simulator.speaking import Voice
 from corral.simulator.transport import Response, Unreachable
 from corral.simulator.trust import Trust
@@ -54,8 +58,29 @@ def _media_type(response: Response) -> str:
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def open_profile(raw: bytes) -> Download:
-    """Take a profile out of its signature, which must hold; one without a signature is taken as it is."""
+def open_profile(raw: bytes, holder: Identity | None = None) -> Download:
+    """Take a profile out of its signature, which must hold; one without a signature is taken as it is.
+
+    `holder` is whom it may be enclosed for (EncryptedPayloadContent). Raises InstallationFailed.
+    """
+    download = _unsigned(raw)
+    return download if holder is None else replace(download, content=_disclosed(download.content, holder))
+
+
+def _disclosed(content: bytes, holder: Identity) -> bytes:
+    try:
+        keys = parse_dict(content)
+        enclosed_content = keys.pop("EncryptedPayloadContent", None)
+        if not isinstance(enclosed_content, bytes) or not isinstance(holder.key, rsa.RSAPrivateKey):
+            return content
+        opened = cms.decrypt(enclosed_content, holder.parsed, holder.key).content
+        del keys["IsEncrypted"]
+        return dump({**keys, "PayloadContent": parse(opened)})
+    except (PlistError, cms.CmsError, KeyError) as error:
+        raise InstallationFailed(f"the profile is enclosed, and not for this device: {error}") from None
+
+
+def _unsigned(raw: bytes) -> Download:
     if raw.lstrip()[:5] == b"<?xml" or raw.startswith(b"bplist"):
         return Download(raw, None)
     try:

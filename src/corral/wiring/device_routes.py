@@ -12,7 +12,7 @@ from corral.http.device.automated import Automated
 from corral.http.device.enroll import EnrollPages
 from corral.http.device.identity_source import FromHeader, FromSignature, FromTls, IdentitySource
 from corral.http.device.mdm import MdmRoute
-from corral.http.device.over_the_air import OverTheAir
+from corral.http.device.over_the_air import OverTheAirRoute
 from corral.http.device.scep import ScepRoute
 from corral.pki.device_signature import DeviceTrust
 from corral.service.acme.callers import Callers
@@ -21,6 +21,7 @@ from corral.service.acme.ordering import Ordering
 from corral.service.applicants import Applicants
 from corral.service.channel import Channel
 from corral.service.checkin import CheckIn
+from corral.service.over_the_air import OverTheAir
 from corral.service.pairing_tokens import PAIRING, PairingTokens
 from corral.service.scep_requests import ScepRequests
 from corral.service.services import Services
@@ -47,7 +48,18 @@ def device_routes(ground: Ground, services: Services) -> DeviceRoutes:
     applicants = Applicants(DeviceTrust(named_files.device_roots(settings)), pairing)
     automated = Automated(ground.admitting, applicants, services.account_sessions, ground.anchors, settings.public_url)
     pages = EnrollPages(ground.enrolling, ground.admitting, settings.organization, ground.clock)
-    over_the_air = OverTheAir(pages, automated, ground.enrolling)
+    over_the_air = OverTheAirRoute(
+        pages,
+        OverTheAir(
+            ground.admitting,
+            applicants,
+            ground.enrolling,
+            ground.identifying,
+            ground.store.grants,
+            ground.secret,
+            ground.clock,
+        ),
+    )
     return DeviceRoutes(
         {"/mdm": mdm.app(), "/checkin": mdm.app(checkin_only=True), "/scep": ScepRoute(scep)},
         [

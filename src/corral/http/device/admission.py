@@ -4,12 +4,19 @@ Apple takes an enrollment error as JSON or as a property list, by its content ty
 JSON, unless the device says with `Accept` that it would rather have a property list.
 """
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from corral.apple.enrollment_error import JSON_TYPE, PLIST_TYPE, STATUS, EnrollmentError
+from corral.apple.machine_info import MAX_MESSAGE
 from corral.apple.profile import CONTENT_TYPE
+from corral.http.asgi import BodyTooLarge, ClientGone, read_body
 from corral.lifecycle.admission import Refusal
+from corral.service.applicants import AskingError
+from corral.service.errors import OverCapacity, RequestRefused
+from corral.store.errors import StoreUnavailable
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _PLISTS = frozenset((PLIST_TYPE, "text/xml", "application/x-plist", "application/x-apple-plist"))
@@ -26,6 +33,21 @@ def refused(request: Request, refusal: Refusal) -> Response:
     if refusal.document is None:
         return text(STATUS, refusal.message)
     return document_response(request, refusal.document)
+
+
+async def answered(request: Request, admit: Callable[[bytes], Awaitable[bytes | Refusal]]) -> Response:
+    """The answer to a device that posts what it signed about itself."""
+    try:
+        answer = await admit(await read_body(request.scope, request.receive, MAX_MESSAGE))
+    except BodyTooLarge:
+        return text(413, f"A device sends {MAX_MESSAGE} bytes here at most.")
+    except ClientGone:
+        return Response(status_code=400)
+    except AskingError as error:
+        return text(400, f"Not enrolled: {error}.")
+    except (RequestRefused, OverCapacity, StoreUnavailable) as error:
+        return text(503, str(error), {"retry-after": "30"})
+    return refused(request, answer) if isinstance(answer, Refusal) else profile_response(answer)
 
 
 def document_response(request: Request, document: EnrollmentError) -> Response:
