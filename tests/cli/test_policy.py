@@ -7,6 +7,7 @@ import pytest
 
 from cli.conftest import Cli, Running
 from corral.apple.machine_info import MachineInfo, write_machine_info
+from corral.service.trying import Way
 
 RULES = """
 [[rules]]
@@ -48,19 +49,34 @@ def test_rules_come_from_a_file_and_are_shown(cli: Cli, rules: Path) -> None:
 
 def test_it_is_told_what_would_happen_and_why(cli: Cli, rules: Path, home: Path) -> None:
     path = machine(home, can_request_software_update=True)
-    outcome = cli("policy", "test", path)
+    outcome = cli("policy", "test", path, "--way", "automated")
     assert outcome.code == 0
     assert "Refused: it runs 17.5, not 18.2." in outcome.out
-    assert "com.apple.softwareupdate.required" in outcome.out
+    assert "com.apple.softwareupdate.required, asking for the profile" in outcome.out
     assert "Update, please." in outcome.out
-    tried = json.loads(cli("policy", "test", machine(home, product="AppleTV14,1", os_version="18.0"), "--json").out)
+    television = machine(home, product="AppleTV14,1", os_version="18.0")
+    (tried,) = json.loads(cli("policy", "test", television, "--way", "automated", "--json").out)["ways"]
     assert (tried["rule"], tried["document"]["code"]) == ("no televisions", "com.apple.unrecognized.device")
-    assert "Refused: no assignment" in cli("policy", "test", machine(home, os_version="18.2")).out
+    assert "Refused: no assignment" in cli("policy", "test", machine(home, os_version="18.2"), "--way", "automated").out
+
+
+def test_every_way_in_is_named(cli: Cli, rules: Path, home: Path) -> None:
+    television = machine(home, product="AppleTV14,1", os_version="18.0")
+    shown = cli("policy", "test", television, "--account", "me@example.org").out
+    assert "not assigned, and unknown here" in shown
+    ways = {line.split()[0]: line for line in shown.splitlines() if line.split()[0] in set(Way)}
+    assert set(ways) == set(Way)
+    assert all("no televisions" in line for line in ways.values())
+    assert "first message" in ways["link"], "whoever holds a link says nothing of his device before"
+    assert "com.apple.well-known.failed" in ways["account-user"]
+    tried = json.loads(cli("policy", "test", machine(home, os_version="18.2"), "--json").out)
+    admitted = {each["way"] for each in tried["ways"] if each["admitted"]}
+    assert admitted == {"link", "over-the-air", "return-to-service"}, "nobody is signed in, and it is not assigned"
 
 
 def test_a_device_that_is_known_is_tried_by_its_name(cli: Cli, rules: Path) -> None:
-    assert "Refused: no assignment" in cli("policy", "test", "SERIAL2").out
-    assert "Admitted: it is entitled" in cli("policy", "test", "D2", "--kind", "account-user", "--account", "me").out
+    assert "Refused: no assignment" in cli("policy", "test", "SERIAL2", "--way", "automated").out
+    assert "Admitted: it is entitled" in cli("policy", "test", "D2", "--way", "account-user", "--account", "me").out
     assert cli("policy", "test", "nobody").code == 3
 
 

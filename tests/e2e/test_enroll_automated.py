@@ -236,12 +236,15 @@ async def test_the_policy_is_tried_out_without_doing_it(corral: Installation) ->
     info = base64.b64encode(write_machine_info(machine_info(device.facts))).decode()
     before = await corral.cursor()
     tried = await corral.post("/policy/test", machine_info=info)
-    assert (tried["admitted"], tried["rule"], tried["assigned"]) == (False, name, False)
-    assert tried["document"]["details"]["OSVersion"] == "18.2"
+    ways = {each["way"]: each for each in tried["ways"]}
+    assert (ways["automated"]["admitted"], ways["automated"]["rule"], tried["assigned"]) == (False, name, False)
+    assert ways["automated"]["document"]["details"]["OSVersion"] == "18.2"
+    assert ways["automated-web"]["step"] == "before the sign-in"
+    assert (ways["link"]["admitted"], ways["account-user"]["why"]) == (True, "nobody is signed in")
     assert await corral.cursor() == before
     enrolled = await corral.enrolled()
-    tried = await corral.post("/policy/test", device=enrolled.facts.serial_number, kind="link")
-    assert (tried["admitted"], tried["standing"]) == (True, "connected")
+    tried = await corral.post("/policy/test", device=enrolled.facts.serial_number, way="link")
+    assert ([each["admitted"] for each in tried["ways"]], tried["standing"]) == ([True], "connected")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ from corral.service.assignments import Assignment, Assignments
 from corral.service.enrolling import Enrolling
 from corral.service.pairing_tokens import PairingTokens
 from corral.service.policies import Policies
+from corral.service.trying import Somebody, Step, Way, try_ways
 from corral.simulator.factory import Factory
 from corral.simulator.push_certificates import StandInApple
 from corral.store.accounts import AccountSession
@@ -125,10 +126,11 @@ class Stage:
         return self.session if token else None
 
 
+ANNS = AccountSession(id="s", account=ANN, subject="ann", created_at=NOW, expires_at=NOW + DAY)
 sessions = st.sampled_from(
     [
         None,
-        AccountSession(id="s", account=ANN, subject="ann", created_at=NOW, expires_at=NOW + DAY),
+        ANNS,
         AccountSession(id="s", account="eve@evil.example", subject="eve", created_at=NOW, expires_at=NOW + DAY),
     ]
 )
@@ -228,6 +230,30 @@ def test_who_signs_in_before_a_device_is_no_way_round_the_policy(stage: Stage, i
     applicant = replace(applicant_of(info, EnrollmentKind.AUTOMATED), account=person, has_pairing_token=False)
     permitted = isinstance(judge(applicant, stage.rules_of_policy, known, "t"), Permit)
     assert (came_to == b"profile") == permitted == (len(stage.admissions) == 1)
+
+
+TRIED = sorted(set(Way) - {Way.AUTOMATED_WEB})
+
+
+@settings(max_examples=150, deadline=None)
+@given(stage=stages, way=st.sampled_from(TRIED), info=infos)
+def test_what_is_tried_is_what_happens(stage: Stage, way: Way, info: MachineInfo) -> None:
+    kind = EnrollmentKind(way.value)
+    info = replace(info, udid="UDID-1", serial_number="C01", pairing_token=None)
+    if kind in ACCOUNT_KINDS:
+        stage.session = ANNS
+        info = replace(info, can_request_software_update=False, must_update=False, can_request_platform_sso=False)
+    _, (verdict,) = asyncio.run(try_ways(stage.admitting, Somebody(info=info, account=ANN), [way]))
+    assert not stage.admissions
+    assert not stage.events.told
+    if verdict.step is Step.LOOKUP or (kind in ACCOUNT_KINDS and RULES.kind(ANN, info.family) is not kind):
+        return
+    came_to = asyncio.run(come(stage, kind, info, "apple"))
+    if verdict.step is Step.PROFILE:
+        assert isinstance(came_to, Refusal)
+        assert (came_to.rule, came_to.why, came_to.message) == (verdict.rule, verdict.why, verdict.message)
+    else:
+        assert came_to == b"profile"
 
 
 def declining(**when: Any) -> Stage:

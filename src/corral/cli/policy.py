@@ -35,15 +35,15 @@ def set_policy(
 def try_policy(
     session: Session,
     who: Annotated[str, typer.Argument(help="A device (id or serial number), or a file of a MachineInfo.")],
-    kind: Annotated[str, typer.Option("--kind", help="How it would come in: automated, link, account-user, ...")] = (
-        "automated"
-    ),
+    way: Annotated[
+        str | None, typer.Option("--way", help="One way in: automated, automated-web, link, account-user, ...")
+    ] = None,
     account: Annotated[str | None, typer.Option("--account", help="Who would be signed in.")] = None,
 ) -> None:
-    """Say what would be answered to a device, and why."""
+    """Say what would be answered to a device by each way in, and why."""
     import base64
 
-    body: dict[str, Any] = {"kind": kind, "account": account}
+    body: dict[str, Any] = {"way": way, "account": account}
     path = Path(who)
     if path.is_file():
         body["machine_info"] = base64.b64encode(path.read_bytes()).decode()
@@ -80,19 +80,29 @@ def _write_policy(data: dict[str, Any]) -> None:
 
 
 def _write_trial(data: dict[str, Any]) -> None:
-    from corral.cli.pages.writing import say
+    from corral.cli.pages.writing import print_table, say
 
-    say(f"{'Admitted' if data['admitted'] else 'Refused'}: {data['why']}.")
-    if data["rule"]:
-        say(f"  rule      {data['rule']}")
-    say(f"  assigned  {'yes' if data['assigned'] else 'no'}")
-    say(f"  standing  {data['standing']}")
-    if data["document"] is not None:
-        say(f"  answer    403 {data['document']['code']}")
-    elif not data["admitted"]:
-        say("  answer    403")
-    if data["message"]:
-        say(f"  the person reads: {data['message']}")
+    assigned = "assigned" if data["assigned"] else "not assigned"
+    say(f"The device is {assigned}, and {data['standing']} here.")
+    if data["must_sign_in"]:
+        say("Its profile has a person sign in.")
+    ways: list[dict[str, Any]] = data["ways"]
+    if len(ways) > 1:
+        rows = [(each["way"], _answer(each), each["step"], each["rule"], each["why"]) for each in ways]
+        print_table(("way in", "answer", "when", "rule", "why"), rows, "")
+    for each in ways:
+        if len(ways) == 1:
+            say(f"{'Admitted' if each['admitted'] else 'Refused'}: {each['why']}.")
+            say(f"  answer    {_answer(each)}, {each['step']}")
+            say(f"  rule      {each['rule'] or 'none'}")
+        if each["message"] and each["message"] not in [earlier["message"] for earlier in ways[: ways.index(each)]]:
+            say(f"  the person reads: {each['message']}")
+
+
+def _answer(verdict: dict[str, Any]) -> str:
+    if verdict["admitted"]:
+        return f"profile ({verdict['identity']})" if verdict["identity"] else "profile"
+    return f"403 {verdict['document']['code']}" if verdict["document"] is not None else "403"
 
 
 def _said(values: dict[str, Any]) -> str:

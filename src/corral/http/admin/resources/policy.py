@@ -1,6 +1,5 @@
 """The admission policy: shown, put, and tried out without anybody being admitted or refused."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -8,12 +7,10 @@ from msgspec import Meta
 
 from corral.apple.machine_info import MAX_MESSAGE, MachineInfo, MachineInfoError, read_machine_info
 from corral.http.admin.endpoint import Body, Call, View
-from corral.lifecycle.admission import Applicant, Permit, Refusal
-from corral.lifecycle.state import EnrollmentKind
 from corral.pki import cms
-from corral.service.applicants import applicant_of
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.policy_document import PolicyDocument, RuleDocument
+from corral.service.trying import Somebody, Verdict, Way, try_ways
 
 
 class PolicyView(View):
@@ -30,26 +27,36 @@ class NewPolicy(Body):
 
 class Trial(Body):
     """Who would ask: a device that is known (id or serial number), or a MachineInfo, as a property list or signed, in
-    base64; `account` if somebody would be signed in. Signatures are not checked: nothing comes of this."""
+    base64; `account` if somebody would be signed in. Without a `way` all are tried. Signatures are not checked: nothing
+    comes of this."""
 
     device: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     machine_info: Annotated[bytes, Meta(max_length=MAX_MESSAGE)] | None = None
-    kind: EnrollmentKind = EnrollmentKind.AUTOMATED
+    way: Way | None = None
     account: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
-    discovery: bool = False
 
 
-class TrialView(View):
-    """`rule` is empty where none decided; `document` is what the device would be sent with the 403."""
+class VerdictView(View):
+    """`step` is the one that refuses, or the last; `rule` is empty where none decided; `document` is what the device
+    would be sent with the 403."""
 
+    way: str
     admitted: bool
+    step: str
     rule: str
     why: str
     message: str
     identity: str | None
     document: dict[str, Any] | None
+
+
+class TrialView(View):
+    """What is known of the device, and what it would be answered by each way."""
+
     assigned: bool
+    must_sign_in: bool
     standing: str
+    ways: tuple[VerdictView, ...]
 
 
 async def show_policy(call: Call) -> PolicyView:
@@ -62,48 +69,56 @@ async def put_policy(call: Call, body: NewPolicy) -> PolicyView:
 
 
 async def try_policy(call: Call, body: Trial) -> TrialView:
-    judged = await call.services.admitting.judge(await _applicant(call, body))
-    match judged.judgement:
-        case Permit(rule, identity):
-            why = f"rule {rule} admits it" if rule else "it is entitled, and no rule is against it"
-            message, document = "", None
-        case Refusal(rule, why, message, sent):
-            identity, document = None, sent and msgspec.json.decode(sent.json(), type=dict[str, Any])
+    ways = tuple(Way) if body.way is None else (body.way,)
+    known, verdicts = await try_ways(call.services.admitting, await _somebody(call, body), ways)
     return TrialView(
-        admitted=isinstance(judged.judgement, Permit),
-        rule=rule,
-        why=why,
-        message=message,
-        identity=identity and identity.value,
-        document=document,
-        assigned=judged.known.assigned,
-        standing=judged.known.standing.value,
+        assigned=known.assigned,
+        must_sign_in=known.must_sign_in,
+        standing=known.standing.value,
+        ways=tuple(_shown(each) for each in verdicts),
     )
 
 
-async def _applicant(call: Call, body: Trial) -> Applicant:
-    if (body.device is None) == (body.machine_info is None):
-        raise RequestRefused("Name a device, or send a MachineInfo, and not both.")
-    info = await _known(call, body.device) if body.device is not None else _read(body.machine_info or b"")
-    found = applicant_of(info, body.kind)
-    return replace(found, account=body.account, discovery=body.discovery)
+def _shown(verdict: Verdict) -> VerdictView:
+    document = verdict.document
+    return VerdictView(
+        way=verdict.way.value,
+        admitted=verdict.admitted,
+        step=verdict.step.value,
+        rule=verdict.rule,
+        why=verdict.why,
+        message=verdict.message,
+        identity=verdict.identity and verdict.identity.value,
+        document=document and msgspec.json.decode(document.json(), type=dict[str, Any]),
+    )
 
 
-async def _known(call: Call, name: str) -> MachineInfo:
-    """As the device described itself last; what its Setup Assistant could do nobody knows, so all of it is assumed."""
+async def _somebody(call: Call, body: Trial) -> Somebody:
+    if body.machine_info is not None and body.device is None:
+        return Somebody(info=_read(body.machine_info), account=body.account)
+    if body.device is not None and body.machine_info is None:
+        return await _known(call, body.device, body.account)
+    raise RequestRefused("Name a device, or send a MachineInfo, and not both.")
+
+
+async def _known(call: Call, name: str, account: str | None) -> Somebody:
+    """As the device described itself and was attested last; what its Setup Assistant could do nobody knows, so all of
+    it is assumed."""
     device_id = await call.services.directory.resolve(name)
     detail = await call.services.directory.device(device_id) if device_id is not None else None
     if detail is None:
         raise NotFound(f"There is no device {name}.")
     device = detail.device
-    return MachineInfo(
-        product=device.product_name or device.model or "",
+    info = MachineInfo(
+        product=device.product_name or device.model_name or "",
         build_version=device.build_version or "",
         udid=None if device.user_enrollment else device.id,
         serial_number=device.serial_number,
         os_version=device.os_version,
         can_request_software_update=True,
     )
+    attested = next((each.attested for each in detail.certificates if each.attested is not None), None)
+    return Somebody(info=info, account=account, attested=attested)
 
 
 def _read(data: bytes) -> MachineInfo:
