@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.cli.api_operator import ApiOperator
+from corral.cli.demo.account import sign_in, with_ada
 from corral.cli.demo.automated import unbox
 from corral.cli.process import ServiceFailed, ServiceProcess, free_port
 from corral.simulator.ade.service import AdeService
@@ -21,6 +22,7 @@ from corral.simulator.behaviour import Behaviour, User
 from corral.simulator.device import Device, make_device
 from corral.simulator.facts import Model
 from corral.simulator.fleet import Feed, Fleet
+from corral.simulator.identity_provider import IdentityProvider
 from corral.simulator.keys import KeyPool
 from corral.simulator.operator import OperatorFailed
 from corral.simulator.push_certificates import StandInApple
@@ -81,6 +83,9 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._ade = AdeService(self._apple)
         await self._ade.start()
         self._stack.push_async_callback(self._ade.stop)
+        self._people = IdentityProvider(self._apple)
+        await self._people.start()
+        self._stack.push_async_callback(self._people.stop)
         self._port = free_port()
         self._url = f"https://localhost:{self._port}"
         await self._initialize(push_port)
@@ -150,6 +155,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
             f'apns_url = "https://127.0.0.1:{push_port}"\napns_ca = "{self._folder / "apns.pem"}"\n'
             f'ade_url = "{self._ade.url}"\nade_ca = "{self._folder / "apns.pem"}"\n'
             f'device_roots = "{self._folder / "apns.pem"}"\n'
+            f'oidc_ca = "{self._folder / "apns.pem"}"\n{with_ada(self._people, self._url)}'
         )
         settings = read_settings({"data": self._folder})
         await app.initialize(settings)
@@ -163,6 +169,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         await self._step("enroll", SCENARIOS["enroll"].title, self._enroll)
         await self._step("poll", SCENARIOS["poll"].title, self._ask_all)
         await self._step("ade", "devices that were bought enroll by themselves", self._unbox)
+        await self._step("account", "a person signs in on a phone of her own", self._sign_in)
         for name, _ in ROLES:
             await self._scenario(name)
         await self._step("policy", "the same restore under on_restore = refuse", self._refuse_restores)
@@ -226,6 +233,10 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._bought = [self._make(2000 + number, model) for number, model in enumerate((Model.IPHONE, Model.IPAD))]
         return await unbox(self._operator, self._apple, self._ade, self._bought)
 
+    async def _sign_in(self) -> str:
+        self._hers = self._make(3000, Model.IPHONE)
+        return await sign_in(self._operator, self._apple, self._hers, self._url)
+
     async def _ask_all(self) -> str:
         scenario = SCENARIOS["poll"]
 
@@ -264,7 +275,9 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         counts: dict[str, int] = status["connections"]
         # A clone believes that it is enrolled; the service knows better.
         others = [other for name, (_, others) in self._actors.items() if name != "clone" for other in others]
-        enrolled = sum(device.state is State.ENROLLED for device in (*self._fleet.devices, *self._bought, *others))
+        enrolled = sum(
+            device.state is State.ENROLLED for device in (*self._fleet.devices, *self._bought, self._hers, *others)
+        )
         if counts.get("connected") != enrolled:
             raise ScenarioFailed(f"{enrolled} devices are enrolled, the service counts {counts}")
         complaints = [text for device in self._fleet.devices for text in device.complaints]
