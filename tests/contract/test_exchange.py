@@ -149,6 +149,17 @@ async def test_a_deferred_command_comes_again_only_to_idle(fleet: Store) -> None
     assert (await record(fleet)).delivery.state is DeliveryState.ACKNOWLEDGED
 
 
+async def test_one_session_does_all_that_was_deferred_before_and_nothing_twice(fleet: Store) -> None:
+    for uuid in ("U1", "U2", "U3"):
+        await fleet.queue.enqueue(v.command(uuid), ["C1"])
+        await fleet.devices.exchange(v.report(uuid, Status.NOT_NOW))
+    offered = [await fleet.devices.exchange(v.idle())]
+    for status in (Status.NOT_NOW, Status.ACKNOWLEDGED, Status.ACKNOWLEDGED):
+        offered.append(await fleet.devices.exchange(v.report(offered[-1].command_uuid, status)))
+    assert [each.command_uuid for each in offered if isinstance(each, Next)] == ["U1", "U2", "U3", ""]
+    assert await fleet.devices.exchange(v.idle()) == Next("C1", "U1", b"<plist>U1</plist>")
+
+
 async def test_not_now_to_what_is_no_longer_open_does_nothing(fleet: Store) -> None:
     await fleet.queue.enqueue(v.command(), ["C1"])
     await fleet.devices.exchange(v.report())

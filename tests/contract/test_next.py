@@ -82,6 +82,7 @@ async def test_next_is_what_the_pure_rule_says(
                 everything = wanted(now, after_idle=after_idle)
                 assert await store.devices.next("C1", v.NOW, after_idle=after_idle) == everything
             assert await store.devices.exchange(v.idle()) == wanted(now, after_idle=True)
+            now = await deliveries(store)
             unknown = v.report("never queued")
             assert await store.devices.exchange(unknown) == wanted(now, after_idle=False)
 

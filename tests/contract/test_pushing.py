@@ -178,11 +178,27 @@ async def test_lives_that_wait_in_setup_assistant_without_their_command_are_foun
     await await_configuration(1, awaiting_since=v.NOW - 9)
     await await_configuration(2, awaiting_since=v.NOW - 10)
     await await_configuration(3, awaiting_since=v.NOW - 10, phase=Phase.ENDING)
-    assert await fleet.work.unconfigured(v.NOW - 9, 10) == ("C2",)
-    assert await fleet.work.unconfigured(v.NOW, 10) == ("C2", "C1")
-    assert await fleet.work.unconfigured(v.NOW, 1) == ("C2",)
+    assert await fleet.work.unconfigured(v.NOW - 9, 10) == (("C2", ""),)
+    assert await fleet.work.unconfigured(v.NOW, 10) == (("C2", ""), ("C1", ""))
+    assert await fleet.work.unconfigured(v.NOW, 1) == (("C2", ""),)
     await fleet.queue.enqueue(v.command("something else"), ["C2"])
     await fleet.queue.enqueue(configured, ["C1"])
-    assert await fleet.work.unconfigured(v.NOW, 10) == ("C2",)
+    assert await fleet.work.unconfigured(v.NOW, 10) == (("C2", ""),)
     await fleet.queue.cancel("configured", "C1", v.event(), v.NOW)
-    assert await fleet.work.unconfigured(v.NOW, 10) == ("C2", "C1")
+    assert await fleet.work.unconfigured(v.NOW, 10) == (("C2", ""), ("C1", ""))
+
+
+async def test_users_who_wait_without_their_command_are_found_while_they_are_there(fleet: Store) -> None:
+    async def user(number: int, **fields: Any) -> None:
+        awaiting = {"kind": "shared_ipad_user", "awaiting_since": v.NOW - number}
+        await fleet.devices.commit(Change(channels=(v.channel(f"C{number}", user_id="ann", **awaiting | fields),)))
+
+    for number, fields in ((1, {}), (2, {}), (3, {"ended_at": v.NOW})):
+        await user(number, **fields)
+    assert await fleet.work.unconfigured(v.NOW, 10) == (("C2", "ann"), ("C1", "ann"))
+    assert await fleet.work.unconfigured(v.NOW - 1, 10) == (("C2", "ann"),)
+    await fleet.queue.enqueue(v.command("configured", consequence=Consequence.USER_CONFIGURED), ["C2/ann"])
+    assert await fleet.work.unconfigured(v.NOW, 10) == (("C1", "ann"),)
+    ended = v.connection("C1", "D1", phase=Phase.ENDING)
+    await fleet.devices.commit(Change(connections=(ended,)))
+    assert await fleet.work.unconfigured(v.NOW, 10) == ()

@@ -25,12 +25,19 @@ async def stage(
         "CORRAL_USER_AUTHENTICATION": "empty-challenge",
         "CORRAL_BREAKER_LIMIT": "4",
     }
+    users = tmp_path_factory.mktemp("users") / "users"
+    users.write_text(f"ada:school:{'0' * 32}\n")
+    asking = {
+        "CORRAL_ACCOUNT_REAUTHENTICATION": "true",
+        "CORRAL_USER_AUTHENTICATION": "digest",
+        "CORRAL_USER_FILE": str(users),
+    }
     narrow = {"CORRAL_MANAGE_USERS": "false", "CORRAL_MAX_BODY": "65536", "CORRAL_MAX_REQUESTS": "1"}
     async with (
         installation(template, tmp_path_factory.mktemp("refusing"), refusing) as one,
         installation(template, tmp_path_factory.mktemp("narrow"), narrow, push_certificate=False) as two,
         installation(template, tmp_path_factory.mktemp("later"), plain=True) as three,
-        place(template, tmp_path_factory.mktemp("accounts"), CORRAL_ACCOUNT_REAUTHENTICATION="true") as four,
+        place(template, tmp_path_factory.mktemp("accounts"), **asking) as four,
     ):
         async with httpx.AsyncClient(verify=two.tls) as browser:
             early = await browser.get(f"{await two.link()}/profile")

@@ -1,6 +1,7 @@
 """Network users prove their password, and nothing else lets them in."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from corral.apple import plist
 from corral.apple.checkin import UserAuthenticate
-from corral.lifecycle.change import Answer, Decision
+from corral.lifecycle.change import ACCEPTED, Answer, Decision
 from corral.lifecycle.decide import decide
 from corral.lifecycle.digest import NONCE_VALID, UserFileError, read_users
 from corral.lifecycle.policy import Policy, UserAuthentication
@@ -48,7 +49,7 @@ def token(response: str, *, device: str = a.UDID, user: str = "ANN", name: str |
 @pytest.mark.parametrize("qop", ["", "auth"])
 def test_the_right_password_is_proven(method: str, qop: str) -> None:
     proven = token(respond(challenge(), "ann", "secret", method=method, qop=qop))
-    assert len(proven) == 32
+    assert VERIFIER.gave(proven, a.UDID, "ANN")
     assert proven == token(respond(challenge(), "ann", "secret", method=method, qop=qop)), "a repeated message"
     assert token(respond(challenge(), "ann", "secret"), name=None)
 
@@ -70,6 +71,17 @@ def test_nothing_else_is() -> None:
         token(good + " " * 4096),
     ]
     assert refused == [""] * len(refused)
+
+
+def test_a_token_is_good_for_whom_it_was_given_and_nobody_else() -> None:
+    given = token(respond(challenge(), "ann", "secret"))
+    assert VERIFIER.gave(given, a.UDID, "ANN")
+    other = read_users(f"ann:school:{md5('ann:school:secret')}", b"x" * 32)
+    assert not other.gave(given, a.UDID, "ANN")
+    for wrong, device, user in ((given, a.UDID, "BOB"), (given, "UDID-2", "ANN"), (given[:-1], a.UDID, "ANN")):
+        assert not VERIFIER.gave(wrong, device, user)
+    assert not VERIFIER.gave("", a.UDID, "ANN")
+    assert not VERIFIER.gave("\N{SNOWMAN}.x", a.UDID, "ANN")
 
 
 @given(st.text(max_size=300))
@@ -102,6 +114,22 @@ def test_row_13_a_wrong_password_gets_an_empty_token_and_leaves_a_trace() -> Non
     decision = ask(respond(challenge(), "ann", "wrong"))
     assert said(decision) == {"AuthToken": ""}
     assert a.event(decision.change, "user.refused").data == {"user_id": "ANN", "user_short_name": "ann"}
+
+
+def test_row_13_a_token_that_is_shown_must_be_the_users_own() -> None:
+    def update(token: str | None, policy: Policy = POLICY) -> Decision:
+        message = replace(a.token_update(a.ANN), auth_token=token)
+        return decide(a.seen(channel=None), message, a.identity(), policy, a.moment())
+
+    good = token(respond(challenge(), "ann", "secret"))
+    assert update(good).answer == ACCEPTED
+    assert update(None).answer == ACCEPTED, "a local user has none"
+    assert update("forged", Policy()).answer == ACCEPTED, "nobody was asked for a password"
+    refused = update("forged")
+    assert isinstance(refused.answer, Answer)
+    assert refused.answer.status == 410
+    assert a.kinds(refused.change) == ["user.refused"]
+    assert refused.change.channels == ()
 
 
 def test_row_13_without_a_file_of_users_nobody_is_managed() -> None:

@@ -195,13 +195,16 @@ def test_device_configured_that_failed_after_the_await_period_begins_none() -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(Status.ACKNOWLEDGED, "configuration.done"), (Status.ERROR, "configuration.failed")]
+    ("status", "kind", "since"),
+    [(Status.ACKNOWLEDGED, "configuration.done", None), (Status.ERROR, "configuration.failed", a.NOW)],
 )
-def test_user_configured_is_over_for_the_channel_so_that_it_can_be_awaited_anew(status: Status, kind: str) -> None:
+def test_user_configured_ends_the_wait_of_the_user_and_a_failed_one_comes_again(
+    status: Status, kind: str, since: int | None
+) -> None:
     channel = a.channel(user_id="ANN", awaiting_since=a.NOW - HOUR)
     snapshot = a.seen(channel=channel, delivery=a.delivery(Consequence.USER_CONFIGURED, channel_id="life/ANN"))
     decision = answer(snapshot, a.reported(status, a.ANN))
-    assert decision.change.channels == (replace(channel, awaiting_since=None),)
+    assert decision.change.channels == (replace(channel, awaiting_since=since),)
     assert a.event(decision.change, kind).data == {"user_id": "ANN"}
     assert (decision.change.device_id, decision.change.expects) == (a.UDID, 7), "a token may change meanwhile"
 

@@ -117,7 +117,9 @@ def test_a_user_of_a_shared_ipad_is_released_from_setup_once() -> None:
     (release,) = change.enqueue
     assert (release.channel_id, release.request_type) == ("life/ann", "UserConfigured")
     assert release.consequence is Consequence.USER_CONFIGURED
-    assert (release.not_before, release.priority < 0) == (a.NOW, True)
+    assert (release.not_before, release.priority < 0) == (a.NOW + Policy().setup_time, True)
+    assert Work(kind="push-later", key="life/ann", due_at=release.not_before) in change.work
+    assert "configuration.awaited" in a.kinds(change)
     again = say(update, channel=replace(channel, awaiting_since=a.NOW - 1)).change
     assert again.enqueue == ()
     assert again.channels[0].awaiting_since == a.NOW - 1

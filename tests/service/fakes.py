@@ -106,7 +106,7 @@ class FakeWork:
     unreachable: dict[str, str] = field(default_factory=dict[str, str])
     events: list[Event] = field(default_factory=list[Event])
     silent: tuple[str, ...] = ()
-    waiting: tuple[str, ...] = ()
+    waiting: tuple[tuple[str, str], ...] = ()
     asked: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     leases: int = 0
     failing: list[Exception] = field(default_factory=list[Exception])
@@ -158,7 +158,7 @@ class FakeWork:
         self.asked.append(("silent", silent_since, pushed_before, now, limit))
         return self.silent
 
-    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
+    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[tuple[str, str], ...]:
         self.asked.append(("unconfigured", awaiting_before, limit))
         return self.waiting
 

@@ -52,7 +52,7 @@ async def test_silent_channels_with_commands_are_pushed_again() -> None:
 
 async def test_a_device_that_waits_in_setup_assistant_is_released_again_and_pushed() -> None:
     sweep = Sweep(awaiting_since=a.NOW - HOUR)
-    sweep.work.waiting = ("life",)
+    sweep.work.waiting = (("life", ""),)
     await sweep.run()
     assert ("unconfigured", a.NOW - 5 * MINUTE, BATCH) in sweep.work.asked
     assert sweep.releases == [Consequence.DEVICE_CONFIGURED]
@@ -61,9 +61,19 @@ async def test_a_device_that_waits_in_setup_assistant_is_released_again_and_push
     assert sweep.devices.devices[a.UDID].version == 8
 
 
+async def test_a_user_who_waits_is_released_again_on_his_own_channel() -> None:
+    sweep = Sweep()
+    sweep.work.waiting = (("life", "ANN"),)
+    await sweep.run()
+    assert sweep.releases == [Consequence.USER_CONFIGURED]
+    assert [delivery.channel_id for delivery in sweep.devices.deliveries.values()] == ["life/ANN"]
+    assert sweep.devices.events[0].data == {"user_id": "ANN"}
+    assert sweep.work.due == {("push", "life/ANN"): a.NOW}
+
+
 async def test_whoever_stopped_waiting_meanwhile_is_left_alone() -> None:
     for changed in (Sweep(), Sweep(phase=Phase.ENDED, awaiting_since=a.NOW - HOUR)):
-        changed.work.waiting = ("life", "nobody")
+        changed.work.waiting = (("life", ""), ("nobody", ""))
         await changed.run()
         assert changed.releases == []
         assert changed.devices.events == []

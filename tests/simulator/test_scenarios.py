@@ -27,7 +27,10 @@ class FakeOperator:
         del uses
         return f"{ORIGIN}/enroll/link"
 
-    async def send_command(self, device: str, request_type: str, keys: Mapping[str, PlistValue] | None = None) -> str:
+    async def send_command(
+        self, device: str, request_type: str, keys: Mapping[str, PlistValue] | None = None, *, user: str = ""
+    ) -> str:
+        del user
         uuid = self.stage.service.queue(request_type, **(keys or {}))
         self._push(device)
         return uuid

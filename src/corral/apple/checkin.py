@@ -13,6 +13,7 @@ from corral.apple.plist import LIMITS, Limits, PlistError, PlistValue, parse_dic
 _TOKEN_BYTES = 256
 _ESCROW_BYTES = 64 * 1024
 _ENDPOINT_CHARACTERS = 1024
+_AUTH_TOKEN_CHARACTERS = 1024
 
 _Keys: TypeAlias = Mapping[str, PlistValue]
 
@@ -40,7 +41,10 @@ class Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class TokenUpdate:
-    """Where a channel can be pushed to. An `unlock_token` of None says nothing about the one already kept."""
+    """Where a channel can be pushed to. An `unlock_token` of None says nothing about the one already kept.
+
+    `auth_token` is what a network user of a Mac was given for a password (see UserAuthenticate).
+    """
 
     speaker: Speaker
     topic: str
@@ -49,6 +53,7 @@ class TokenUpdate:
     unlock_token: bytes | None = field(default=None, repr=False)
     awaiting_configuration: bool = False
     not_on_console: bool = False
+    auth_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,7 @@ def _token_update(speaker: Speaker, keys: _Keys) -> TokenUpdate:
         unlock_token=fields.optional_data(keys, "UnlockToken", _ESCROW_BYTES),
         awaiting_configuration=fields.flag(keys, "AwaitingConfiguration"),
         not_on_console=fields.flag(keys, "NotOnConsole"),
+        auth_token=fields.optional_text(keys, "AuthToken", _AUTH_TOKEN_CHARACTERS) or None,
     )
 
 

@@ -35,8 +35,10 @@ class ApiOperator:
         created = await self.call("POST", "/links", {"uses": uses})
         return str(created["url"])
 
-    async def send_command(self, device: str, request_type: str, keys: Mapping[str, PlistValue] | None = None) -> str:
-        body = {"devices": [device], "request_type": request_type, "keys": dict(keys or {})}
+    async def send_command(
+        self, device: str, request_type: str, keys: Mapping[str, PlistValue] | None = None, *, user: str = ""
+    ) -> str:
+        body = {"devices": [device], "request_type": request_type, "keys": dict(keys or {}), "user": user}
         sent = await self.call("POST", "/commands", body)
         verdict = sent["devices"][0]
         if not verdict["queued"]:

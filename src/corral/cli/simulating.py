@@ -83,7 +83,9 @@ async def _play(
     name: str, plan: Plan, fleet: Fleet, devices: list[Device], world: World, operator: ApiOperator | None
 ) -> Tally:
     if operator is not None:
-        return await fleet.each(name, _asking(name, plan, world, operator), devices)
+        model = SCENARIOS[name].model
+        fitting = [device for device in devices if model in (None, device.facts.model)]
+        return await fleet.each(name, _asking(name, plan, world, operator), fitting)
     if name == "poll":
         return await fleet.poll(devices, seconds=plan.seconds or None)
     return await fleet.each(name, _alone(name), devices)

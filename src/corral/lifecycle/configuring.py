@@ -1,4 +1,5 @@
-"""Setup Assistant waits for DeviceConfigured: it is queued in the commit that tells of the waiting.
+"""Setup Assistant waits for DeviceConfigured, and a user of a Shared iPad for UserConfigured: it is queued in the
+commit that tells of the waiting.
 
 A device that never gets it cannot be set up (Apple: Device Configured command), so it does not depend on any
 other command, event or worker. It has the lowest priority: setup commands queued meanwhile go first.
@@ -39,16 +40,30 @@ def await_configuration(
 
 
 def await_user_configuration(
-    channel: Channel, *, awaiting: bool, moment: Moment
-) -> tuple[Channel, tuple[Enqueue, ...]]:
-    """The same for a Shared iPad user, who waits for UserConfigured (iOS 17)."""
-    if not awaiting:
-        return replace(channel, awaiting_since=None), ()
-    if channel.awaiting_since is not None:
-        return channel, ()
-    due = moment.now
-    queued = configured(channel.id, Consequence.USER_CONFIGURED, due, moment)
-    return replace(channel, awaiting_since=moment.now), (queued,)
+    change: Change, channel: Channel, device_id: str, *, awaiting: bool, policy: Policy, moment: Moment
+) -> Change:
+    """The change with this channel in it, and the await period of its user begun, ended or left as it is.
+
+    A user of a Shared iPad waits for UserConfigured (iOS 17, AwaitUserConfiguration of SharedDeviceConfiguration).
+    """
+    if not awaiting or channel.awaiting_since is not None:
+        since = channel.awaiting_since if awaiting else None
+        return replace(change, channels=(replace(channel, awaiting_since=since),))
+    due = moment.now + policy.setup_time
+    event = Event(
+        type="configuration.awaited",
+        at=moment.now,
+        device_id=device_id,
+        connection_id=channel.connection_id,
+        data={"user_id": channel.user_id},
+    )
+    return replace(
+        change,
+        channels=(replace(channel, awaiting_since=moment.now),),
+        enqueue=(configured(channel.id, Consequence.USER_CONFIGURED, due, moment),),
+        events=(*change.events, event),
+        work=(*change.work, Work(kind="push-later", key=channel.id, due_at=due)),
+    )
 
 
 def configured(channel_id: str, consequence: Consequence, not_before: int, moment: Moment) -> Enqueue:

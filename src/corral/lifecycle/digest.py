@@ -58,8 +58,18 @@ class Verifier:
         for method in METHODS:
             ha2 = _md5(f"{method}:{said.get('uri', '')}")
             if hmac.compare_digest(_md5(f"{ha1}:{middle}:{ha2}").encode(), given):
-                return self._mac(f"token\0{device_id}\0{user_id}\0{nonce}")
+                return self._token(device_id, user_id, nonce)
         return ""
+
+    def gave(self, token: str, device_id: str, user_id: str) -> bool:
+        """Whether this is a token that was given to this user of this device, whenever that was: it holds until the
+        next login (Apple: "Enabling network and mobile user logins")."""
+        nonce, _, _ = token.rpartition(".")
+        return hmac.compare_digest(self._token(device_id, user_id, nonce).encode(), token.encode())
+
+    def _token(self, device_id: str, user_id: str, nonce: str) -> str:
+        mac = self._mac(f"token\0{device_id}\0{user_id}\0{nonce}")
+        return f"{nonce}.{mac}"
 
     def _nonce(self, now: Instant, device_id: str, user_id: str) -> str:
         mac = self._mac(f"nonce\0{now}\0{device_id}\0{user_id}")

@@ -102,9 +102,12 @@ def _consequence(
         case Consequence.DEVICE_CONFIGURED if life.awaiting_since is not None:
             # Counted from now, so that the next try comes after a while and not at once.
             return _put(replace(life, awaiting_since=moment.now), device, "configuration.failed", moment)
-        case Consequence.USER_CONFIGURED if snapshot.channel is not None:
-            kind = "configuration.done" if done else "configuration.failed"
-            return _put_channel(replace(snapshot.channel, awaiting_since=None), life, device, kind, moment)
+        case Consequence.USER_CONFIGURED if done and snapshot.channel is not None:
+            released = replace(snapshot.channel, awaiting_since=None)
+            return _put_channel(released, life, device, "configuration.done", moment)
+        case Consequence.USER_CONFIGURED if snapshot.channel is not None and snapshot.channel.awaiting_since:
+            again = replace(snapshot.channel, awaiting_since=moment.now)
+            return _put_channel(again, life, device, "configuration.failed", moment)
         case Consequence.RENEWAL if not done and life.renewal and life.renewal.grant_id == delivery.command_uuid:
             return _put(replace(life, renewal=None), device, "connection.renewal-failed", moment)
         case _:

@@ -77,13 +77,7 @@ def _verify(message: UserAuthenticate, life: Connection, verifier: Verifier | No
     token = verifier.auth_token(
         message.digest_response, speaker.device_id, speaker.user_id, speaker.user_short_name, moment.now
     )
-    event = Event(
-        type="user.authenticated" if token else "user.refused",
-        at=moment.now,
-        device_id=life.device_id,
-        connection_id=life.id,
-        data={"user_id": speaker.user_id, "user_short_name": speaker.user_short_name},
-    )
+    event = _told("user.authenticated" if token else "user.refused", life, message, moment)
     answer = Answer(200, plist.dump({"AuthToken": token}), PLIST)
     return Decision(answer, Change(events=(event,), at=moment.now))
 
@@ -92,6 +86,8 @@ def _connect(snapshot: Snapshot, life: Connection, message: TokenUpdate, policy:
     if not policy.manage_users:
         return Decision(NOT_MANAGED)
     speaker = message.speaker
+    if not _is_whom_it_says(message, policy):
+        return Decision(NOT_MANAGED, Change(events=(_told("user.refused", life, message, moment),), at=moment.now))
     known = snapshot.channel or Channel(connection_id=life.id, user_id=speaker.user_id, kind=speaker.kind.value)
     reachable = message.topic in snapshot.topics
     channel = replace(
@@ -105,7 +101,6 @@ def _connect(snapshot: Snapshot, life: Connection, message: TokenUpdate, policy:
         unreachable="" if reachable else "no push certificate for its topic",
         ended_at=None,
     )
-    channel, queued = await_user_configuration(channel, awaiting=message.awaiting_configuration, moment=moment)
     events: tuple[Event, ...] = ()
     if snapshot.channel is None or snapshot.channel.ended_at is not None:
         events = (_event("channel.connected", life, channel, moment),)
@@ -113,13 +108,24 @@ def _connect(snapshot: Snapshot, life: Connection, message: TokenUpdate, policy:
     change = Change(
         device_id=life.device_id,
         expects=snapshot.device.version if snapshot.device else 0,
-        channels=(channel,),
-        enqueue=queued,
         events=events,
         work=work,
         at=moment.now,
     )
-    return Decision(ACCEPTED, change)
+    awaiting = message.awaiting_configuration
+    return Decision(
+        ACCEPTED,
+        await_user_configuration(change, channel, life.device_id, awaiting=awaiting, policy=policy, moment=moment),
+    )
+
+
+def _is_whom_it_says(message: TokenUpdate, policy: Policy) -> bool:
+    """A token that is shown must be one that this user was given for a password. One that is not shown says nothing:
+    local users have none (Apple: "Managing devices and users in macOS")."""
+    if policy.user_authentication is not UserAuthentication.DIGEST or message.auth_token is None:
+        return True
+    speaker, verifier = message.speaker, policy.verifier
+    return verifier is not None and verifier.gave(message.auth_token, speaker.device_id, speaker.user_id)
 
 
 def _leave(snapshot: Snapshot, moment: Moment) -> Decision:
@@ -131,6 +137,11 @@ def _leave(snapshot: Snapshot, moment: Moment) -> Decision:
     expects = snapshot.device.version if snapshot.device else 0
     change = Change(device_id=life.device_id, expects=expects, channels=(gone,), events=(event,), at=moment.now)
     return Decision(ACCEPTED, change)
+
+
+def _told(kind: str, life: Connection, message: UserAuthenticate | TokenUpdate, moment: Moment) -> Event:
+    data = {"user_id": message.speaker.user_id, "user_short_name": message.speaker.user_short_name}
+    return Event(type=kind, at=moment.now, device_id=life.device_id, connection_id=life.id, data=data)
 
 
 def _event(kind: str, life: Connection, channel: Channel, moment: Moment) -> Event:

@@ -1,11 +1,13 @@
 """What has to be noticed without a message: silent devices, commands and orders past their time, Setup
 Assistants that wait."""
 
+from functools import partial
+
 from corral.lifecycle.change import Change, Event
 from corral.lifecycle.configuring import configured
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import DAY, HOUR, Consequence, Phase, Snapshot
+from corral.lifecycle.state import DAY, HOUR, Consequence, Phase, Snapshot, channel_id
 from corral.service.clock import Clock
 from corral.service.transitions import Transitions
 from corral.store.acme import Expiring
@@ -44,22 +46,31 @@ class Sweeping:
         await self._work.add("push", silent, now)
 
     async def _finish_configuration(self) -> None:
-        """DeviceConfigured failed or was lost: it is sent again, since a device that waits cannot be set up."""
+        """DeviceConfigured or UserConfigured failed or was lost: it is sent again, since who waits cannot go on."""
         before = self._clock() - self._policy.configured_retry
-        for connection_id in await self._work.unconfigured(before, BATCH):
-            await self._transitions.operate(connection_id, _configure_again)
-            await self._work.add("push", [connection_id], self._clock())
+        for connection_id, user_id in await self._work.unconfigured(before, BATCH):
+            await self._transitions.operate(connection_id, partial(_configure_again, user_id))
+            await self._work.add("push", [channel_id(connection_id, user_id)], self._clock())
 
 
-def _configure_again(snapshot: Snapshot, moment: Moment) -> Change:
+def _configure_again(user_id: str, snapshot: Snapshot, moment: Moment) -> Change:
     life, device = snapshot.bound, snapshot.device
-    if life is None or device is None or life.phase is not Phase.CONNECTED or life.awaiting_since is None:
+    if life is None or device is None or life.phase is not Phase.CONNECTED:
         return Change()
-    event = Event(type="configuration.sent-again", at=moment.now, device_id=device.id, connection_id=life.id)
+    if not user_id and life.awaiting_since is None:
+        return Change()
+    consequence = Consequence.USER_CONFIGURED if user_id else Consequence.DEVICE_CONFIGURED
+    event = Event(
+        type="configuration.sent-again",
+        at=moment.now,
+        device_id=device.id,
+        connection_id=life.id,
+        data={"user_id": user_id} if user_id else {},
+    )
     return Change(
         device_id=device.id,
         expects=device.version,
-        enqueue=(configured(life.id, Consequence.DEVICE_CONFIGURED, moment.now, moment),),
+        enqueue=(configured(channel_id(life.id, user_id), consequence, moment.now, moment),),
         events=(event,),
         at=moment.now,
     )

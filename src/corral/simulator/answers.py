@@ -224,9 +224,10 @@ def _remove_profile(asked: Asked) -> Reply:
     return Reply()
 
 
-def _device_configured(asked: Asked) -> Reply:
+def _configured(asked: Asked) -> Reply:
     if not asked.is_awaiting:
-        return error(_NOT_AWAITING, "The device is not awaiting configuration.", "MDMDeviceEnrollment")
+        who = "user" if asked.channel.is_user else "device"
+        return error(_NOT_AWAITING, f"The {who} is not awaiting configuration.", "MDMDeviceEnrollment")
     return Reply(then=Then.BE_CONFIGURED)
 
 
@@ -285,7 +286,7 @@ _NOTHING_THERE: Final[Mapping[str, Keys]] = {
 _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "CertificateList": _certificate_list,
     "DeclarativeManagement": lambda asked: Reply(then=Then.SYNC_DECLARATIONS),
-    "DeviceConfigured": _device_configured,
+    "DeviceConfigured": _configured,
     "DeviceInformation": _device_information,
     "DeviceLock": _device_lock,
     "EraseDevice": lambda asked: Reply(then=Then.WIPE),
@@ -296,5 +297,6 @@ _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "RestartDevice": _restart,
     "SecurityInfo": _security_info,
     "Settings": _settings,
+    "UserConfigured": _configured,
     "UserList": _user_list,
 }

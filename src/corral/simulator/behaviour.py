@@ -54,11 +54,17 @@ class Patience:
 @dataclass(frozen=True, slots=True)
 class User:
     """Who has a channel of his own: on a Mac the local user, on a Shared iPad the one who is logged in. A Mac makes
-    the `guid` if there is none; a Shared iPad tells all users' by the same."""
+    the `guid` if there is none; a Shared iPad tells all users' by the same.
+
+    With a `password` it is a network user of a Mac, who proves it at each login; `awaits_configuration` is a user whom
+    a Shared iPad holds in Setup Assistant until UserConfigured.
+    """
 
     short_name: str
     long_name: str
     guid: str = ""
+    password: str = field(default="", repr=False)
+    awaits_configuration: bool = False
 
 
 @dataclass(frozen=True, slots=True)

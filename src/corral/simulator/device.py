@@ -14,7 +14,7 @@ from corral.simulator.answers import NOT_MANAGED, Asked, Reply, Then, answer, er
 from corral.simulator.behaviour import Behaviour, Busy
 from corral.simulator.contents import Contents
 from corral.simulator.declaring import SyncFailed, synchronize
-from corral.simulator.enrollment import Channel, Enrollment, new_user_channel
+from corral.simulator.enrollment import Channel, Enrollment, Held, new_user_channel
 from corral.simulator.facts import Facts, Model, make_facts
 from corral.simulator.fetching import InstallationFailed, fetch_profile, open_profile
 from corral.simulator.identity import Identity
@@ -233,7 +233,9 @@ class Device:
         """Do what is commanded; what ends the enrollment is only announced (`Reply.then`)."""
         if self.behaviour.delay:
             await asyncio.sleep(self.behaviour.delay)
-        if self.busy is not None and can_wait(command.request_type, self.facts.platform):
+        if channel.held is Held.SETUP_ASSISTANT:
+            reply = Reply(NOT_NOW)
+        elif self.busy is not None and can_wait(command.request_type, self.facts.platform):
             channel.deferred = True
             reply = Reply(NOT_NOW)
         else:
@@ -255,7 +257,7 @@ class Device:
                 enrollment,
                 channel,
                 self.behaviour,
-                self.is_awaiting,
+                channel.is_awaiting if channel.is_user else self.is_awaiting,
             )
         )
         return await self._renew(command.keys.get("Payload")) if reply.then is Then.RENEW else reply
@@ -274,6 +276,8 @@ class Device:
                 await self.leave("RemoveProfile")
             case Then.WIPE:
                 self.wipe("EraseDevice")
+            case Then.BE_CONFIGURED if channel.is_user:
+                channel.is_awaiting = False
             case Then.BE_CONFIGURED:
                 self.is_awaiting = False
             case Then.SYNC_DECLARATIONS if self.enrollment is not None:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import uuid
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from corral.apple.installed_profile import InstalledProfile
 from corral.apple.platform import Platform
@@ -16,13 +17,24 @@ from corral.simulator.trust import Trust
 SHARED_IPAD_USER = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
 
 
+class Held(StrEnum):
+    """What a user of a Mac is held by until a poll is answered with an empty body; the value is the key that polls
+    say it by (Apple: "Managing devices and users in macOS")."""
+
+    LOGIN_WINDOW = "NeedSyncResponse"
+    SETUP_ASSISTANT = "UserConfiguration"
+    """There is no account yet: whatever is commanded gets NotNow."""
+
+
 @dataclass(slots=True, eq=False)
 class Channel:
-    """The device channel or one user's. `names` are the identifier keys of its messages (Apple: "Check-in").
+    """The device channel or one user's. `names` are the identifier keys of its messages (Apple: "Check-in"), with the
+    AuthToken of a network user.
 
     `token`, `magic` and `unlock_token` are what the service was last told, or will be next. `unsent` is a result
     that no 2xx has answered yet; `silent` that the service does not manage this user (410). `session` is the poll
-    under way, `again` that another is due after it, `deferred` that it said NotNow. Equal only to itself.
+    under way, `again` that another is due after it, `deferred` that it said NotNow; `is_awaiting` that a user of a
+    Shared iPad waits for UserConfigured. Equal only to itself.
     """
 
     names: dict[str, str]
@@ -38,8 +50,19 @@ class Channel:
     session: asyncio.Future[None] | None = field(default=None, repr=False)
     again: bool = False
     deferred: bool = False
+    is_awaiting: bool = False
+    held: Held | None = None
 
     def __post_init__(self) -> None:
+        self.idle = self.message(Status="Idle")
+
+    def poll(self) -> bytes:
+        """The message that asks for a command."""
+        return self.idle if self.held is None else self.message(Status="Idle", **{self.held.value: True})
+
+    def show(self, auth_token: str) -> None:
+        """Send this token with every message from now on."""
+        self.names = {**self.names, "AuthToken": auth_token}
         self.idle = self.message(Status="Idle")
 
     @property

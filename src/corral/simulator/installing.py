@@ -96,8 +96,10 @@ def token_update(enrollment: Enrollment, channel: Channel, facts: Facts, *, awai
     }
     if channel.unlock_token is not None:
         keys["UnlockToken"] = channel.unlock_token
-    if channel.is_user:
+    if channel.is_user and facts.is_mac:
         keys["NotOnConsole"] = False
+    elif channel.is_user:
+        keys["AwaitingConfiguration"] = channel.is_awaiting
     elif awaiting or not facts.is_mac:
         keys["AwaitingConfiguration"] = awaiting
     return channel.message(**keys)

@@ -26,8 +26,10 @@ class Operator(Protocol):
         """The URL of a new enrollment link; None: any number of uses."""
         ...
 
-    async def send_command(self, device: str, request_type: str, keys: Mapping[str, PlistValue] | None = None) -> str:
-        """Queue a command; its CommandUUID."""
+    async def send_command(
+        self, device: str, request_type: str, keys: Mapping[str, PlistValue] | None = None, *, user: str = ""
+    ) -> str:
+        """Queue a command for the device channel, or for that of a user; its CommandUUID."""
         ...
 
     async def command_status(self, device: str, command: str) -> str:

@@ -50,7 +50,7 @@ class Executor(Protocol):
 async def converse(executor: Executor, voice: Voice, channel: Channel) -> Verdict:
     """One session. The verdict is that over its last message: Accepted when it ended with an empty body."""
     refused: set[str] = set()  # CommandUUIDs that got NotNow in this session
-    message, status, then = channel.idle, "Idle", Then.GO_ON
+    message, status, then = channel.poll(), "Idle", Then.GO_ON
     if channel.unsent is not None:
         message, status = channel.unsent, ""
     while True:
@@ -70,6 +70,7 @@ async def converse(executor: Executor, voice: Voice, channel: Channel) -> Verdic
         if isinstance(response, Failed) or not isinstance(verdict, Accepted) or then in (Then.LEAVE, Then.WIPE):
             return verdict
         if not response.body:
+            channel.held = None
             return verdict
         command = _read_command(response.body)
         if isinstance(command, Failed):

@@ -69,7 +69,8 @@ class DeviceStore(Protocol):
         device that is open with `now < recheck_at`, the user channel (if one is named) exists and is not ended,
         and the named delivery is plain or unknown. Then it stores the result, closes the delivery (NotNow: defers
         it, counts it, and puts push work at `push_again_at`), and returns the next command by the rule of
-        `lifecycle.queue`, deferred ones only for Idle. A result is durable when this returns; Idle writes nothing.
+        `lifecycle.queue`, deferred ones only for Idle. A result is durable when this returns. Idle writes nothing,
+        but where commands are deferred: they are offered again like all others, so that one session does them all.
         A repeated result, or one for a command that is gone, is stored once and does no harm. Otherwise it has
         written nothing and returns the Snapshot that `load` would.
         """

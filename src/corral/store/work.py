@@ -95,8 +95,12 @@ class WorkStore(Protocol):
         """Reachable channels with an eligible open delivery that were silent, and not pushed, since those times."""
         ...
 
-    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
-        """Connected lives that have waited in Setup Assistant since before then and have no open DeviceConfigured."""
+    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[tuple[str, str], ...]:
+        """Who has waited in Setup Assistant since before then and has no open command that ends it, the longest first.
+
+        Connected lives (connection, "") without DeviceConfigured, their users (connection, user) without
+        UserConfigured.
+        """
         ...
 
     async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:

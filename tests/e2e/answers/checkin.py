@@ -177,6 +177,11 @@ async def a_user_who_is_not_managed(stage: Stage) -> None:
     mac = await _mac(stage.narrow)
     assert (await update_token(mac, channel=new_user_channel(mac.facts, ADA))).status == 410
     assert (await update_token(mac)).status == 200
+    mac = await _mac(stage.accounts.corral)
+    user = new_user_channel(mac.facts, ADA)
+    assert (await update_token(mac, channel=user)).status == 200
+    user.show("forged")
+    assert (await update_token(mac, channel=user)).status == 410
 
 
 @row(26)

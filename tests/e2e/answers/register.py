@@ -34,7 +34,7 @@ class Stage:
     narrow: Installation
     later: Installation
     accounts: Place
-    """Enrolls with accounts, and checks the tokens of their devices."""
+    """Enrolls with accounts, and checks the tokens of their devices, and the passwords of network users."""
     early: httpx.Response
     """What a link of `narrow` answered then."""
 

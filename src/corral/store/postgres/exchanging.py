@@ -86,9 +86,18 @@ def _first_open(channel: str, now: str, also: str = "") -> str:
 _COMMAND = looked_up("command", "uuid body", "uuid = following.command_uuid", "c")
 
 _POLL = (
-    f"SELECT a.n, coalesce(ch.id, co.id), c.uuid, c.body FROM {arrays(_WHO, numbered=True)} {_SPEAKER}"
+    "SELECT a.n, coalesce(ch.id, co.id), c.uuid, c.body, following.command_uuid IS NOT NULL AND EXISTS"
+    " (SELECT FROM delivery AS d WHERE d.channel_id = coalesce(ch.id, co.id) AND d.state = 'open'"
+    f" AND d.deferred_at IS NOT NULL) FROM {arrays(_WHO, numbered=True)} {_SPEAKER}"
     f" LEFT JOIN LATERAL ({_first_open('coalesce(ch.id, co.id)', 'a.now')}) AS following ON TRUE"
     f" LEFT JOIN {_COMMAND} ON TRUE WHERE {_EXISTS}"
+)
+
+_OFFER_AGAIN = (
+    "WITH deferred AS MATERIALIZED (SELECT sequence FROM delivery"
+    " WHERE channel_id = ANY ($1::text[]) AND state = 'open' AND deferred_at IS NOT NULL"
+    " ORDER BY channel_id, sequence FOR UPDATE)"
+    " UPDATE delivery AS d SET deferred_at = NULL FROM deferred WHERE d.sequence = deferred.sequence"
 )
 
 _REPORT = (
@@ -124,9 +133,15 @@ NEXT = f"SELECT uuid, body FROM command WHERE uuid = ({_first_open('$1', '$2', _
 
 
 async def poll(sql: Session, asks: Sequence[Ask]) -> list[Next | None]:
-    """The next command of each; None for those that ordinary traffic does not pass. Writes nothing."""
+    """The next command of each; None for those that ordinary traffic does not pass.
+
+    Writes nothing but where commands were deferred, which are offered again like all others from now on.
+    """
     found = await sql.all(_POLL, *transposed(_who(ask) for ask in asks))
-    return _placed(len(asks), found)
+    deferred = [row[1] for row in found if row[4]]
+    if deferred:
+        await sql.run(_OFFER_AGAIN, deferred)
+    return _placed(len(asks), [row[:4] for row in found])
 
 
 async def report(sql: Session, asks: Sequence[Ask]) -> list[Next | None]:

@@ -79,9 +79,14 @@ _WAITING = (
     + " AND coalesce(contact.last_seen, 0) < $2 AND coalesce(push_state.at, 0) < $3 LIMIT $4"
 )
 _UNCONFIGURED = (
-    "SELECT id FROM connection AS co WHERE phase = 'connected' AND awaiting_since < $1 AND NOT EXISTS"
-    " (SELECT 1 FROM delivery WHERE channel_id = co.id AND state = 'open' AND consequence = 'device-configured')"
-    " ORDER BY awaiting_since LIMIT $2"
+    "SELECT id, '', awaiting_since FROM connection AS co WHERE phase = 'connected' AND awaiting_since < $1"
+    " AND NOT EXISTS (SELECT 1 FROM delivery"
+    " WHERE channel_id = co.id AND state = 'open' AND consequence = 'device-configured')"
+    " UNION ALL SELECT co.id, ch.user_id, ch.awaiting_since FROM channel AS ch"
+    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase = 'connected'"
+    " WHERE ch.awaiting_since < $1 AND ch.user_id <> '' AND ch.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM delivery"
+    " WHERE channel_id = ch.id AND state = 'open' AND consequence = 'user-configured')"
+    " ORDER BY 3 LIMIT $2"
 )
 
 _EXPIRING = (
@@ -188,9 +193,9 @@ class PostgresWork:
         found = await self._database.all(_WAITING, now, silent_since, pushed_before, limit)
         return tuple(row[0] for row in found)
 
-    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
+    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[tuple[str, str], ...]:
         found = await self._database.all(_UNCONFIGURED, awaiting_before, limit)
-        return tuple(row[0] for row in found)
+        return tuple((row[0], row[1]) for row in found)
 
     async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
         return tuple(expiring_identity(row) for row in await self._database.all(_EXPIRING, before, limit))

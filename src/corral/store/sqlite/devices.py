@@ -28,13 +28,18 @@ _FIRST_OPEN = (
     " ORDER BY priority DESC, sequence LIMIT 1"
 )
 _NOT_DEFERRED = " AND deferred_at IS NULL"
+_DEFERRED = "SELECT 1 FROM delivery WHERE channel_id = {channel} AND state = 'open' AND deferred_at IS NOT NULL"
+_OFFER_AGAIN = (
+    "UPDATE delivery SET deferred_at = NULL WHERE channel_id = ? AND state = 'open' AND deferred_at IS NOT NULL"
+)
 
 
 def _poll(channel: str, user: str) -> str:
     """Who speaks and what is next for the channel, in one statement."""
     following = _FIRST_OPEN.format(channel=channel, also="")
     return (
-        "SELECT s.channel, d.command_uuid, c.body FROM"
+        "SELECT s.channel, d.command_uuid, c.body,"
+        f" s.following IS NOT NULL AND EXISTS ({_DEFERRED.format(channel='s.channel')}) FROM"
         f" (SELECT {channel} AS channel, (SELECT sequence {following}) AS following {_SPEAKER.format(user=user)}) AS s"
         " LEFT JOIN delivery AS d ON d.sequence = s.following LEFT JOIN command AS c ON c.uuid = d.command_uuid"
     )
@@ -71,7 +76,9 @@ class SqliteDevices:
         row = self._database.one(_USER_POLL if contact.user_id else _POLL, _speaker(contact, ask.now))
         if row is None:
             return await self.load(contact)
-        channel, uuid, body = row
+        channel, uuid, body, deferred = row
+        if deferred:
+            await self._database.write(lambda write: write.sql.execute(_OFFER_AGAIN, (channel,)))
         return Next(channel, uuid, body) if uuid is not None else Next(channel)
 
     async def load(self, contact: Contact) -> Snapshot:

@@ -68,9 +68,14 @@ _WAITING = (
     + " AND coalesce(contact.last_seen, 0) < ?2 AND coalesce(push_state.at, 0) < ?3 LIMIT ?4"
 )
 _UNCONFIGURED = (
-    "SELECT id FROM connection AS co WHERE phase = 'connected' AND awaiting_since < ? AND NOT EXISTS"
-    " (SELECT 1 FROM delivery WHERE channel_id = co.id AND state = 'open' AND consequence = 'device-configured')"
-    " ORDER BY awaiting_since LIMIT ?"
+    "SELECT id, '', awaiting_since FROM connection AS co WHERE phase = 'connected' AND awaiting_since < ?1"
+    " AND NOT EXISTS (SELECT 1 FROM delivery"
+    " WHERE channel_id = co.id AND state = 'open' AND consequence = 'device-configured')"
+    " UNION ALL SELECT co.id, ch.user_id, ch.awaiting_since FROM channel AS ch"
+    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase = 'connected'"
+    " WHERE ch.awaiting_since < ?1 AND ch.user_id <> '' AND ch.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM delivery"
+    " WHERE channel_id = ch.id AND state = 'open' AND consequence = 'user-configured')"
+    " ORDER BY 3 LIMIT ?2"
 )
 
 _EXPIRING = (
@@ -186,10 +191,10 @@ class SqliteWork:
         found = await self._database.browse(lambda sql: sql.execute(_WAITING, values).fetchall())
         return tuple(row[0] for row in found)
 
-    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[str, ...]:
+    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[tuple[str, str], ...]:
         values = (awaiting_before, limit)
         found = await self._database.browse(lambda sql: sql.execute(_UNCONFIGURED, values).fetchall())
-        return tuple(row[0] for row in found)
+        return tuple((row[0], row[1]) for row in found)
 
     async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
         found = await self._database.browse(lambda sql: sql.execute(_EXPIRING, (before, limit)).fetchall())

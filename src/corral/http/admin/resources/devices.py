@@ -76,6 +76,8 @@ class ChannelView(View):
     has_token: bool
     token_updated_at: datetime | None
     unreachable: str
+    awaiting_configuration_since: datetime | None
+    """A user of a Shared iPad waits for UserConfigured."""
     ended_at: datetime | None
 
 
@@ -339,6 +341,7 @@ def _channel(channel: Channel) -> ChannelView:
         has_token=channel.token_updated_at is not None,
         token_updated_at=shown(channel.token_updated_at),
         unreachable=channel.unreachable,
+        awaiting_configuration_since=shown(channel.awaiting_since),
         ended_at=shown(channel.ended_at),
     )
 
