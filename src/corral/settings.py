@@ -28,6 +28,7 @@ from corral.lifecycle.policy import (
     OnExpiredIdentity,
     OnLostBinding,
     OnRestore,
+    OnReturn,
     Policy,
     UserAuthentication,
 )
@@ -259,6 +260,13 @@ class Settings(BaseSettings):
     )
     user_file: Path | None = Field(None, description="Users and their digests, as htdigest writes them")
     manage_users: bool = Field(True, description="Whether user channels are managed")
+    return_to_service: OnReturn = Field(
+        OnReturn.REFUSE,
+        description="A device that asks how to return to service when it erases itself: `refuse`, or `accept`",
+    )
+    return_to_service_wifi: Path | None = Field(
+        None, description="Wi-Fi profile that devices get which return to service, where none is named"
+    )
     ending_deadline: Duration = Field(
         7 * DAY, gt=0, description="How long a device may take to remove its profile before it is told to on contact"
     )
@@ -468,6 +476,7 @@ def _read_file(data: Path) -> dict[str, Any]:
         "oidc_ca",
         "account_sso",
         "user_file",
+        "return_to_service_wifi",
     ):
         if isinstance(values.get(name), str):
             values[name] = data / values[name]

@@ -18,7 +18,7 @@ from corral.lifecycle.change import ACCEPTED, Answer, Decision, Escrow
 from corral.lifecycle.decide import decide
 from corral.lifecycle.message import Message
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.serving import MAY_HAVE_TOKEN
+from corral.lifecycle.serving import MAY_HAVE_TOKEN, MAY_RETURN, NO_RETURN
 from corral.lifecycle.state import EscrowKind, Phase
 from lifecycle import arrange as a
 
@@ -91,9 +91,10 @@ def test_declarations_are_json() -> None:
 
 
 @live
-def test_row_12_return_to_service_is_answered_as_not_wanted(life: Any) -> None:
-    answer = plist.parse(body(ask(ReturnToService(a.SPEAKER), life)))
-    assert answer == {"ReturnToService": {"Enabled": False}}
+def test_row_12_only_a_connected_device_may_return_to_service(life: Any) -> None:
+    may = life.phase is Phase.CONNECTED
+    assert ask(ReturnToService(a.SPEAKER), life) == Decision(MAY_RETURN if may else NO_RETURN)
+    assert plist.parse(NO_RETURN.body) == {"ReturnToService": {"Enabled": False}}
 
 
 def test_services_and_messages_that_are_not_offered_are_400() -> None:

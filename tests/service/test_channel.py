@@ -3,7 +3,8 @@
 import pytest
 
 from corral.apple import plist
-from corral.lifecycle.change import Change, Enqueue
+from corral.apple.checkin import ReturnToService
+from corral.lifecycle.change import Answer, Change, Enqueue
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import MINUTE, Consequence, DeliveryState, Phase
 from corral.service.channel import Channel
@@ -18,6 +19,11 @@ from lifecycle.memory import MemoryStore
 from service.fakes import Clock, FakeContacts
 
 
+class Returns:
+    async def answer(self, asked: ReturnToService) -> Answer:
+        return Answer(200, f"{asked.speaker.device_id} may".encode())
+
+
 class Service:
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -29,7 +35,7 @@ class Service:
         self.book = ContactBook(self.contacts, clock)
         transitions = Transitions(self.store, self.book, policy, clock)
         self.channel = Channel(self.store, transitions, self.book, policy, clock)
-        self.checkin = CheckIn(transitions, TokenServices({}))
+        self.checkin = CheckIn(transitions, TokenServices({}), Returns())
 
     async def queue(self, uuid: str, consequence: Consequence = Consequence.PLAIN) -> None:
         queued = Enqueue(
@@ -162,3 +168,13 @@ async def test_a_check_in_that_is_not_understood_is_400_in_one_line(body: bytes)
     assert answer.status == 400
     assert "\n" not in answer.reason
     assert service.store.events == []
+
+
+async def test_only_a_connected_device_is_told_how_to_return_to_service() -> None:
+    service = Service()
+    message = plist.dump({"MessageType": "ReturnToService", "UDID": a.UDID})
+    assert (await service.checkin.answer(message, a.identity())).body == f"{a.UDID} may".encode()
+    service.store.connections["life"] = a.life(phase=Phase.ENDING)
+    assert plist.parse_dict((await service.checkin.answer(message, a.identity())).body) == {
+        "ReturnToService": {"Enabled": False}
+    }

@@ -61,6 +61,10 @@ class FakeOperator:
         self._push(device)
         return uuid
 
+    async def return_to_service(self, device: str) -> str:
+        back = {"Enabled": True, "MDMProfileData": self.stage.service.profile()}
+        return await self.send_command(device, "EraseDevice", {"ReturnToService": back})
+
     async def block(self, device: str) -> None:
         raise OperatorFailed(f"{device} cannot be blocked here")
 
@@ -93,7 +97,10 @@ async def enrolled(stage: Stage, model: Model = Model.IPHONE) -> Device:
     return device
 
 
-@pytest.mark.parametrize("name", ["poll", "busy", "token-change", "restore-same-device", "leave", "end-obedient"])
+@pytest.mark.parametrize(
+    "name",
+    ["poll", "busy", "token-change", "restore-same-device", "return-to-service", "leave", "end-obedient"],
+)
 async def test_plays(stage: Stage, play: Play, name: str) -> None:
     device = await enrolled(stage)
     assert device.facts.device_name in await run(SCENARIOS[name], play, device)

@@ -81,6 +81,10 @@ class ApiOperator:
         renewing = await self.call("POST", f"/devices/{device}/renew")
         return str(renewing["command_uuid"])
 
+    async def return_to_service(self, device: str) -> str:
+        returning = await self.call("POST", f"/devices/{device}/return-to-service", {})
+        return str(returning["command_uuid"])
+
     async def block(self, device: str) -> None:
         await self.call("POST", f"/devices/{device}/block", {})
 

@@ -1,5 +1,6 @@
 """`corral device`: what is managed, and what people decide about it."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -74,6 +75,32 @@ def renew_device(session: Session, device: Name) -> None:
     """
     data = session.api.post(f"/devices/{_segment(device)}/renew")
     session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
+
+
+@app.command("return-to-service")
+@over_api
+def return_to_service(
+    session: Session,
+    device: Name,
+    wifi_profile: Annotated[
+        Path | None,
+        typer.Option("--wifi-profile", metavar="FILE", help="Profile of the network by which it comes back."),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Erase it, and have it come back by itself.
+
+    It enrolls again as a new connection, without anybody at the device. One without Ethernet or a mobile network needs
+    a Wi-Fi profile. Clear an Activation Lock first: it would stop the device.
+    """
+    from base64 import b64encode
+
+    from corral.cli.files import read_bytes
+
+    body = {} if wifi_profile is None else {"wifi_profile": b64encode(read_bytes(wifi_profile)).decode()}
+    confirm(f"Erase {device}, with all that is on it?", yes)
+    data = session.api.post(f"/devices/{_segment(device)}/return-to-service", body)
+    session.show(data, lambda found: print(f"EraseDevice is queued as command {found['command_uuid']}."))
 
 
 @app.command("revoke-certificate")

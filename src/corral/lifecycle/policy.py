@@ -23,6 +23,13 @@ class OnExpiredIdentity(StrEnum):
     REFUSE = "refuse"
 
 
+class OnReturn(StrEnum):
+    """What a device is told that asks how to return to service when it erases itself."""
+
+    REFUSE = "refuse"
+    ACCEPT = "accept"
+
+
 class Admission(StrEnum):
     GRANT = "grant"
     TRUSTED_IDENTITY = "trusted-identity"

@@ -22,6 +22,11 @@ JSON = "application/json"
 MAY_HAVE_TOKEN = Answer(200)
 """To GetToken: what the token is, or that there is none, is for the token services to say."""
 
+MAY_RETURN = Answer(200)
+"""To ReturnToService: how, or that it may not, is for service/returning.py to say."""
+
+NO_RETURN = Answer(200, plist.dump({"ReturnToService": {"Enabled": False}}), PLIST)
+
 EMPTY_SET = "none"
 """The token of a set of declarations without any; it never changes, so a device asks once."""
 
@@ -42,8 +47,10 @@ def decide_service(snapshot: Snapshot, message: Message, moment: Moment) -> Deci
             return Decision(MAY_HAVE_TOKEN)
         case DeclarativeManagement():
             return serve_declarations(message)
+        case ReturnToService() if life.phase is Phase.CONNECTED:
+            return Decision(MAY_RETURN)
         case ReturnToService():
-            return Decision(Answer(200, plist.dump({"ReturnToService": {"Enabled": False}}), PLIST))
+            return Decision(NO_RETURN)
         case _:
             return Decision(Answer(400, reason="This message is not expected on the device channel."))
 

@@ -8,7 +8,7 @@ from corral.apple.platform import family_of, platform_of
 from corral.lifecycle.admission import Applicant, Judgement, Known, Permit, Refusal, Standing, decide_admission
 from corral.lifecycle.admitted import Admitted, IdentityKind
 from corral.lifecycle.change import Event
-from corral.lifecycle.state import DAY, EnrollmentKind, Grant, Link, Phase, Purpose, Snapshot
+from corral.lifecycle.state import DAY, EnrollmentKind, Grant, Instant, Link, Phase, Purpose, Snapshot
 from corral.service.assignments import Assignment, Assignments
 from corral.service.clock import Clock
 from corral.service.enrolling import Enrolling
@@ -72,18 +72,31 @@ class Admitting:
         return judged
 
     async def enroll(
-        self, applicant: Applicant, *, source: str = "", evidence: str = "", link: Link | None = None
+        self,
+        applicant: Applicant,
+        *,
+        source: str = "",
+        evidence: str = "",
+        link: Link | None = None,
+        valid: Instant | None = None,
     ) -> bytes | Refusal:
         """The profile for who may enroll; else the refusal, which was told as an event. Raises what `admit` raises."""
-        admitted = await self.admit(applicant, source=source, evidence=evidence, link=link)
+        admitted = await self.admit(applicant, source=source, evidence=evidence, link=link, valid=valid)
         return admitted if isinstance(admitted, Refusal) else await self._enrolling.profile_for(admitted)
 
     async def admit(
-        self, applicant: Applicant, *, source: str = "", evidence: str = "", link: Link | None = None
+        self,
+        applicant: Applicant,
+        *,
+        source: str = "",
+        evidence: str = "",
+        link: Link | None = None,
+        valid: Instant | None = None,
     ) -> Grant | Refusal:
         """The grant for who may enroll; else the refusal, which was told as an event.
 
-        `source` and `evidence` go into the grant; `link` is one that is open, and is used up by it.
+        `source` and `evidence` go into the grant; `link` is one that is open, and is used up by it; `valid` is how
+        long the profile is good for.
         Raises RequestRefused without a push certificate, OverCapacity and StoreUnavailable.
         """
         judged = await self.decide(applicant)
@@ -102,7 +115,7 @@ class Admitting:
                     evidence=evidence,
                     identity=identity or self._identity,
                 )
-                expires = self._clock() + (VALID if admitted.is_bound else VALID_UNBOUND)
+                expires = self._clock() + (valid or (VALID if admitted.is_bound else VALID_UNBOUND))
                 expires = expires if link is None else min(expires, link.expires_at)
                 return await self._enrolling.admit(admitted, expires)
 

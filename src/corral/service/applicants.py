@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from corral.apple.machine_info import MachineInfo, MachineInfoError, read_machine_info
 from corral.lifecycle.admission import Applicant
-from corral.lifecycle.state import EnrollmentKind
+from corral.lifecycle.state import Device, EnrollmentKind
 from corral.pki.device_signature import DeviceSignatureError, DeviceSigned, DeviceTrust
 from corral.service.pairing_tokens import PairingTokens
 
@@ -76,6 +76,18 @@ def applicant_of(info: MachineInfo, kind: EnrollmentKind) -> Applicant:
         can_request_software_update=info.can_request_software_update or info.must_update,
         can_request_platform_sso=info.can_request_platform_sso,
         has_pairing_token=info.pairing_token is not None,
+    )
+
+
+def described(device: Device) -> MachineInfo:
+    """As the device described itself last; what its Setup Assistant could do nobody knows, so all of it is assumed."""
+    return MachineInfo(
+        product=device.product_name or device.model_name or "",
+        build_version=device.build_version or "",
+        udid=None if device.user_enrollment else device.id,
+        serial_number=device.serial_number,
+        os_version=device.os_version,
+        can_request_software_update=True,
     )
 
 

@@ -1,18 +1,28 @@
 """Check-in: every message by which a device begins, describes and ends its connection."""
 
-from corral.apple.checkin import CheckinError, GetToken, read_checkin
+from typing import Protocol
+
+from corral.apple.checkin import CheckinError, GetToken, ReturnToService, read_checkin
 from corral.apple.plist import PlistError
 from corral.lifecycle.change import Answer
 from corral.lifecycle.evidence import Identity
+from corral.lifecycle.serving import MAY_RETURN
 from corral.service.token_services import TokenServices
 from corral.service.transitions import Transitions
 from corral.store.devices import Contact
 
 
+class Returns(Protocol):
+    """Of returning.py."""
+
+    async def answer(self, asked: ReturnToService) -> Answer: ...
+
+
 class CheckIn:
-    def __init__(self, transitions: Transitions, tokens: TokenServices) -> None:
+    def __init__(self, transitions: Transitions, tokens: TokenServices, returning: Returns) -> None:
         self._transitions = transitions
         self._tokens = tokens
+        self._returning = returning
 
     async def answer(self, body: bytes, identity: Identity) -> Answer:
         """The answer to one check-in message; raises StoreUnavailable."""
@@ -29,6 +39,10 @@ class CheckIn:
             breaker_since=self._transitions.contact_since(),
         )
         answer = await self._transitions.answer(contact, message, identity)
-        if isinstance(message, GetToken) and answer.status == 200:
-            return await self._tokens.answer(message)
-        return answer
+        match message:
+            case GetToken() if answer.status == 200:
+                return await self._tokens.answer(message)
+            case ReturnToService() if answer == MAY_RETURN:
+                return await self._returning.answer(message)
+            case _:
+                return answer

@@ -86,7 +86,7 @@ class Commanding:
             raise RequestRefused(f"CommandUUID {built.uuid} names another command already; give this one a new one.")
         sent: list[Sent] = []
         queueing: dict[str, Sent] = {}
-        async for verdict in self._check(devices, built, payload, user_id, force):
+        async for verdict in self._check(devices, built, payload, user_id, force=force):
             if verdict.queued:
                 queueing[verdict.channel_id] = verdict
             else:
@@ -114,6 +114,12 @@ class Commanding:
                     sent.append(Sent(device=verdict.device, command_uuid=built.uuid, queued=False, problem=gone))
         return sent
 
+    async def verdict(self, device: str, request_type: str, keys: Mapping[str, Any]) -> Sent:
+        """What would become of this command for one device, without queueing it."""
+        built, payload = _build(request_type, keys, None)
+        (verdict,) = [each async for each in self._check([device], built, payload, "", force=False)]
+        return verdict
+
     async def cancel(self, command_uuid: str, device: str | None, by: str) -> int:
         """Cancel what is still open of a command; returns how many deliveries."""
         if await self._queue.command_body(command_uuid) is None:
@@ -138,7 +144,7 @@ class Commanding:
         return await self._queue.clear(life.id, event, self._clock())
 
     async def _check(
-        self, devices: Sequence[str], built: Command, payload: Mapping[str, Any], user_id: str, force: bool
+        self, devices: Sequence[str], built: Command, payload: Mapping[str, Any], user_id: str, *, force: bool
     ) -> AsyncIterator[Sent]:
         """A verdict for each name, once. Devices that do not differ in what the catalog asks for share its findings."""
         found = dict[tuple[object, ...], tuple[Finding, ...]]()

@@ -15,6 +15,7 @@ from corral.service.expiries import Expiries
 from corral.service.operating import Operating
 from corral.service.policies import Policies
 from corral.service.push_certificates import PushCertificates
+from corral.service.returning import Returning
 from corral.store.directory import Directory
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
@@ -30,6 +31,7 @@ class Services:
     policies: Policies
     commanding: Commanding
     operating: Operating
+    returning: Returning
     push_certificates: PushCertificates
     credentials: Credentials
     account_sessions: Sessions

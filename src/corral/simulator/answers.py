@@ -19,6 +19,7 @@ from corral.simulator.contents import (
     holds_enrollment,
     information_of,
     read_other_profile,
+    read_return,
     security_of,
 )
 from corral.simulator.enrollment import Channel, Enrollment
@@ -249,6 +250,12 @@ def _device_lock(asked: Asked) -> Reply:
     return Reply(keys={} if asked.facts.is_mac else {"MessageResult": "Success"})
 
 
+def _erase(asked: Asked) -> Reply:
+    """Apple: "Erase a Device": ReturnToService brings the device back by what it is given."""
+    asked.contents.comes_back = read_return(asked.keys.get("ReturnToService"))
+    return Reply(then=Then.WIPE)
+
+
 def _restart(asked: Asked) -> Reply:
     asked.contents.restarts += 1
     return Reply()
@@ -289,7 +296,7 @@ _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "DeviceConfigured": _configured,
     "DeviceInformation": _device_information,
     "DeviceLock": _device_lock,
-    "EraseDevice": lambda asked: Reply(then=Then.WIPE),
+    "EraseDevice": _erase,
     "InstallProfile": _install_profile,
     "InstalledApplicationList": _installed_application_list,
     "ProfileList": _profile_list,

@@ -27,6 +27,14 @@ class OtherProfile:
     keys: Mapping[str, PlistValue] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Return:
+    """What brings an erased device back: the enrollment profile and that of its network, as far as they were given."""
+
+    profile: bytes | None = field(repr=False)
+    network: bytes | None = field(repr=False)
+
+
 @dataclass(slots=True)
 class Contents:
     """`seed` makes the inventory, which is made again for each question rather than kept."""
@@ -35,6 +43,7 @@ class Contents:
     device_name: str
     profiles: dict[str, OtherProfile] = field(default_factory=dict[str, OtherProfile])
     settings: dict[str, PlistValue] = field(default_factory=dict[str, PlistValue])
+    comes_back: Return | None = None
     is_locked: bool = False
     restarts: int = 0
 
@@ -58,6 +67,18 @@ def read_other_profile(raw: bytes) -> OtherProfile:
     if keys.get("PayloadType") != "Configuration" or not isinstance(identifier, str) or not identifier:
         raise ValueError("The profile has no PayloadType Configuration or no PayloadIdentifier")
     return OtherProfile(identifier, str(keys.get("PayloadUUID") or uuid.uuid4()), keys)
+
+
+def read_return(found: object) -> Return | None:
+    """Of a ReturnToService dictionary, in EraseDevice or in the answer to the check-in; None if it is not enabled."""
+    match found:
+        case {"Enabled": True, **more}:
+            profile, network = more.get("MDMProfileData"), more.get("WiFiProfileData")
+            return Return(
+                profile if isinstance(profile, bytes) else None, network if isinstance(network, bytes) else None
+            )
+        case _:
+            return None
 
 
 def holds_enrollment(profile: OtherProfile) -> bool:

@@ -5,14 +5,16 @@ What happens to it from outside (a restore, a migration, a wipe) is in `life_eve
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
 from random import Random
+from typing import Any
 
 from corral.apple.profile import PER_USER_CONNECTIONS
 from corral.simulator.answers import NOT_MANAGED, Asked, Reply, Then, answer, error, installation_failed
 from corral.simulator.behaviour import Behaviour, Busy
-from corral.simulator.contents import Contents
+from corral.simulator.contents import Contents, Return
 from corral.simulator.declaring import SyncFailed, synchronize
 from corral.simulator.enrollment import Channel, Enrollment, Held, new_user_channel
 from corral.simulator.facts import Facts, Model, make_facts
@@ -23,6 +25,9 @@ from corral.simulator.not_now import can_wait
 from corral.simulator.session import NOT_NOW, CommandReceived, converse
 from corral.simulator.speaking import Accepted, Failed, Unenrolled, Unmanaged, Verdict, Voice
 from corral.simulator.world import Happening, State, World
+
+NEED_WIFI = frozenset({Model.IPAD, Model.VISION})
+"""What has neither Ethernet nor (here) a mobile network."""
 
 
 class Device:
@@ -55,7 +60,7 @@ class Device:
         self._installing = False
         self._drafts: list[Channel] = []
         self._woken: set[str] = set()
-        self._tasks: set[asyncio.Task[Verdict]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
 
     def __repr__(self) -> str:
         return f"Device({self.facts.number}, {self.facts.product_name}, {self.facts.udid}, {self.state})"
@@ -166,7 +171,10 @@ class Device:
         if self._installing:
             self._woken.add(user_id)
             return
-        task = asyncio.get_running_loop().create_task(self.poll(user_id))
+        self._begin(self.poll(user_id))
+
+    def _begin(self, what: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(what)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -275,7 +283,7 @@ class Device:
             case Then.LEAVE:
                 await self.leave("RemoveProfile")
             case Then.WIPE:
-                self.wipe("EraseDevice")
+                self.erase(self.contents.comes_back, "EraseDevice")
             case Then.BE_CONFIGURED if channel.is_user:
                 channel.is_awaiting = False
             case Then.BE_CONFIGURED:
@@ -322,6 +330,24 @@ class Device:
         """Erase everything; the service hears nothing of it."""
         self._end(State.ERASED, why)
         self.contents = Contents(self.contents.seed, self.facts.device_name)
+
+    def erase(self, back: Return | None, why: str) -> None:
+        """Erase everything, and then enroll again by what the service gave for that, if it did."""
+        self.wipe(why)
+        if back is not None:
+            self._begin(self._come_back(back))
+
+    async def _come_back(self, back: Return) -> None:
+        """Return to Service: enroll again with what EraseDevice has brought, where there is a network for it."""
+        if back.network is None and self.facts.model in NEED_WIFI:
+            self.note("did not return", False, "no network")
+        elif back.profile is None:
+            self.note("did not return", False, "no enrollment profile")
+        else:
+            try:
+                await self.enroll(back.profile)
+            except InstallationFailed as failure:
+                self.note("did not return", False, str(failure))
 
     def _end(self, state: State, why: str) -> None:
         enrollment, self.enrollment = self.enrollment, None

@@ -3,10 +3,12 @@
 Source: Apple, "Managing connections" (restoring a device); Migration Assistant as others have observed it.
 """
 
+from corral.apple.plist import parse_dict
+from corral.simulator.contents import read_return
 from corral.simulator.device import Device
 from corral.simulator.enrollment import Enrollment
 from corral.simulator.installing import say, token_update, update_token
-from corral.simulator.speaking import Verdict
+from corral.simulator.speaking import Accepted, Verdict, judge
 
 
 class NothingToRestore(Exception):
@@ -35,6 +37,21 @@ def restore_to(device: Device, other: Device) -> None:
     other.contents.device_name = device.contents.device_name
     other.contents.settings = dict(device.contents.settings)
     other.note("restored from another device")
+
+
+async def erase_itself(device: Device) -> bool:
+    """A device that is handed on erases itself, and asks the service before how to come back (Apple: "Return To
+    Service", check-in); whether the service lets it."""
+    enrollment = _enrollment(device)
+    message = enrollment.device.message(MessageType="ReturnToService")
+    response = await device.voice.check_in(enrollment, message)
+    verdict = judge(response, device.facts)
+    device.obey(enrollment.device, verdict)
+    back = None
+    if isinstance(verdict, Accepted):
+        back = read_return(parse_dict(response.body).get("ReturnToService"))
+    device.erase(back, "erased by itself")
+    return back is not None
 
 
 async def migrate_to(device: Device, other: Device) -> Verdict:

@@ -15,8 +15,10 @@ from corral.service.expiries import Expiries
 from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
 from corral.service.push_certificates import PushCertificates
+from corral.service.returning import Returning
 from corral.service.services import Services
 from corral.service.status import Status
+from corral.wiring import named_files
 from corral.wiring.ground import Ground
 
 
@@ -34,13 +36,24 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         tls_certificate=settings.tls_certificate,
         foreign=[*chain.from_iterable(ground.foreign.values())],
     )
+    commanding = Commanding(store.queue, store.directory, clock)
     return Services(
         admitting=ground.admitting,
         policies=ground.policies,
         ade=automated_enrollment(store, dep, where, clock, settings.ade_sync_every),
         enrolling=ground.enrolling,
-        commanding=Commanding(store.queue, store.directory, clock),
+        commanding=commanding,
         operating=Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock),
+        returning=Returning(
+            ground.admitting,
+            commanding,
+            ground.transitions,
+            store.directory,
+            store.events,
+            clock,
+            settings.return_to_service,
+            named_files.wifi_profile(settings),
+        ),
         push_certificates=PushCertificates(store.vault, store.directory, store.work, store.events, push, clock),
         credentials=Credentials(store.vault, store.events, clock),
         account_sessions=Sessions(

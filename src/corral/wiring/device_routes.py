@@ -80,7 +80,7 @@ def _mdm(ground: Ground, services: Services, pairing: PairingTokens) -> MdmRoute
     settings, store, clock = ground.settings, ground.store, ground.clock
     tokens = TokenServices({MAID: MaidTokens(store.ade, settings.maid_server, clock), PAIRING: pairing})
     return MdmRoute(
-        CheckIn(ground.transitions, tokens),
+        CheckIn(ground.transitions, tokens, services.returning),
         Channel(store.devices, ground.transitions, ground.contacts, ground.policy, clock),
         ground.identifying,
         _identity_source(settings),

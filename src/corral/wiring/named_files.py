@@ -12,6 +12,8 @@ from corral.pki.attestation import attestation_trust
 from corral.pki.device_roots import APPLE_ROOT
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
+from corral.service.errors import RequestRefused
+from corral.service.returning import check_profile
 from corral.settings import Settings
 from corral.store.errors import StoreRefused
 
@@ -45,6 +47,21 @@ def verifier(settings: Settings, secret: bytes) -> Verifier | None:
         return read_users(settings.user_file.read_text(), hashlib.sha256(b"user digests" + secret).digest())
     except (OSError, UnicodeDecodeError, UserFileError) as error:
         raise StoreRefused(f"Cannot read the users of {settings.user_file}: {error}.") from None
+
+
+def wifi_profile(settings: Settings) -> bytes | None:
+    """The network that devices get which return to service, if there is one for all."""
+    path = settings.return_to_service_wifi
+    if path is None:
+        return None
+    try:
+        profile = path.read_bytes()
+        check_profile(profile)
+    except OSError as error:
+        raise StoreRefused(f"Cannot read the Wi-Fi profile {path}: {error.strerror}.") from None
+    except RequestRefused as error:
+        raise StoreRefused(f"return_to_service_wifi, {path}: {error}") from None
+    return profile
 
 
 def device_roots(settings: Settings) -> list[x509.Certificate]:

@@ -45,6 +45,9 @@ ENDPOINTS = (
     Endpoint("POST", "/devices/{device}/unblock", devices.unblock_device, "Let it enroll again"),
     Endpoint("POST", "/devices/{device}/renew", devices.renew_device, "Renew its identity certificate"),
     Endpoint(
+        "POST", "/devices/{device}/return-to-service", devices.return_to_service, "Erase it, and have it come back"
+    ),
+    Endpoint(
         "POST",
         "/devices/{device}/revoke-certificate",
         devices.revoke_certificate,

@@ -72,9 +72,28 @@ async def _wipe(play: Play, device: Device, _: tuple[Device, ...]) -> str:
     return f"{name(device)} was erased, enrolled again and is a new connection"
 
 
+async def _return_to_service(play: Play, device: Device, _: tuple[Device, ...]) -> str:
+    """Apple: "Erase a Device", ReturnToService: nobody touches the device."""
+    before = await play.view(device)
+    device.contents.is_locked = True
+    command = await play.operator.return_to_service(device.facts.udid)
+    await play.answered(device, command)
+
+    async def is_back() -> bool:
+        now = await play.view(device)
+        return now.phase == "connected" and now.connection != before.connection
+
+    await play.until(f"{name(device)} comes back", is_back)
+    if device.contents.is_locked:
+        raise ScenarioFailed(f"{name(device)} has not been erased")
+    await play.ask(device)
+    return f"{name(device)} was erased, and came back by itself as a new connection"
+
+
 SCENARIOS: Final = (
     Scenario("restore-same-device", "a backup is restored to the device that it is of", _restore_same_device),
     Scenario("restore-other-device", "a backup is restored to another device", _restore_other_device, others=1),
     Scenario("clone", "Migration Assistant copies a Mac, its identity too", _clone, others=1, model=Model.MAC),
+    Scenario("return-to-service", "a device is erased, and comes back by itself", _return_to_service),
     Scenario("wipe", "a device is erased, and enrolls again", _wipe),
 )

@@ -175,6 +175,18 @@ class Renewing(View):
     command_uuid: str
 
 
+class ReturningToService(Body):
+    """`wifi_profile`: base64 of a configuration profile, for a device that has no other network."""
+
+    wifi_profile: bytes | None = None
+
+
+class Returning(View):
+    """The EraseDevice that brings it back."""
+
+    command_uuid: str
+
+
 class Revoking(Body):
     """`fingerprint`: SHA-256 in hex of one certificate; without it all of the device are meant."""
 
@@ -248,6 +260,11 @@ async def unblock_device(call: Call, device: str) -> DetailView:
 
 async def renew_device(call: Call, device: str) -> Renewing:
     return Renewing(command_uuid=await call.services.operating.renew(device, call.by))
+
+
+async def return_to_service(call: Call, device: str, body: ReturningToService) -> Returning:
+    sent = await call.services.returning.erase(device, body.wifi_profile, call.by)
+    return Returning(command_uuid=sent.command_uuid)
 
 
 async def revoke_certificate(call: Call, device: str, body: Revoking) -> RevokedView:

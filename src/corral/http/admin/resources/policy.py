@@ -8,6 +8,7 @@ from msgspec import Meta
 from corral.apple.machine_info import MAX_MESSAGE, MachineInfo, MachineInfoError, read_machine_info
 from corral.http.admin.endpoint import Body, Call, View
 from corral.pki import cms
+from corral.service.applicants import described
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.policy_document import PolicyDocument, RuleDocument
 from corral.service.trying import Somebody, Verdict, Way, try_ways
@@ -108,17 +109,8 @@ async def _known(call: Call, name: str, account: str | None) -> Somebody:
     detail = await call.services.directory.device(device_id) if device_id is not None else None
     if detail is None:
         raise NotFound(f"There is no device {name}.")
-    device = detail.device
-    info = MachineInfo(
-        product=device.product_name or device.model_name or "",
-        build_version=device.build_version or "",
-        udid=None if device.user_enrollment else device.id,
-        serial_number=device.serial_number,
-        os_version=device.os_version,
-        can_request_software_update=True,
-    )
     attested = next((each.attested for each in detail.certificates if each.attested is not None), None)
-    return Somebody(info=info, account=account, attested=attested)
+    return Somebody(info=described(detail.device), account=account, attested=attested)
 
 
 def _read(data: bytes) -> MachineInfo:
