@@ -153,10 +153,13 @@ async def test_one_session_does_all_that_was_deferred_before_and_nothing_twice(f
     for uuid in ("U1", "U2", "U3"):
         await fleet.queue.enqueue(v.command(uuid), ["C1"])
         await fleet.devices.exchange(v.report(uuid, Status.NOT_NOW))
-    offered = [await fleet.devices.exchange(v.idle())]
+    following = await fleet.devices.exchange(v.idle())
+    offered: list[str] = []
     for status in (Status.NOT_NOW, Status.ACKNOWLEDGED, Status.ACKNOWLEDGED):
-        offered.append(await fleet.devices.exchange(v.report(offered[-1].command_uuid, status)))
-    assert [each.command_uuid for each in offered if isinstance(each, Next)] == ["U1", "U2", "U3", ""]
+        assert isinstance(following, Next)
+        offered.append(following.command_uuid)
+        following = await fleet.devices.exchange(v.report(following.command_uuid, status))
+    assert (offered, following) == (["U1", "U2", "U3"], Next("C1"))
     assert await fleet.devices.exchange(v.idle()) == Next("C1", "U1", b"<plist>U1</plist>")
 
 

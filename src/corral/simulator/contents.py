@@ -69,16 +69,12 @@ def read_other_profile(raw: bytes) -> OtherProfile:
     return OtherProfile(identifier, str(keys.get("PayloadUUID") or uuid.uuid4()), keys)
 
 
-def read_return(found: object) -> Return | None:
+def read_return(found: "PlistValue | None") -> Return | None:
     """Of a ReturnToService dictionary, in EraseDevice or in the answer to the check-in; None if it is not enabled."""
-    match found:
-        case {"Enabled": True, **more}:
-            profile, network = more.get("MDMProfileData"), more.get("WiFiProfileData")
-            return Return(
-                profile if isinstance(profile, bytes) else None, network if isinstance(network, bytes) else None
-            )
-        case _:
-            return None
+    if not isinstance(found, Mapping) or found.get("Enabled") is not True:
+        return None
+    profile, network = found.get("MDMProfileData"), found.get("WiFiProfileData")
+    return Return(profile if isinstance(profile, bytes) else None, network if isinstance(network, bytes) else None)
 
 
 def holds_enrollment(profile: OtherProfile) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from corral.lifecycle.change import Event
 from corral.sealing import Sealer
 from corral.store import rows
+from corral.store.bodies import open_result
 from corral.store.queue import CommandRecord, StoredResult
 from corral.store.rows import Row
 from corral.store.vault import Credential, StoredPushCertificate
@@ -36,13 +37,14 @@ def command_record(row: Row) -> CommandRecord:
     )
 
 
-def stored_result(row: Row) -> StoredResult:
+def stored_result(row: Row, sealer: Sealer) -> StoredResult:
+    """Raises SealError."""
     channel_id, command_uuid, status, body, received_at, unreadable = row
     return StoredResult(
         channel_id=channel_id,
         command_uuid=command_uuid,
         status=status,
-        body=rows.unpack(body),
+        body=open_result(body, command_uuid, sealer),
         received_at=received_at,
         unreadable=bool(unreadable),
     )

@@ -1,16 +1,14 @@
 """Values to rows and back.
 
 Enumerations are their words, times are integers. A channel's token and magic and every escrowed value are sealed,
-each for its own place. The body of a result is a zstd frame with its length, so exactly the bytes come back.
+each for its own place; so are the bodies of commands and results (see bodies.py).
 """
 
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
-import zstandard
 
 from corral.apple.platform import Platform
 from corral.lifecycle.change import Event
@@ -276,21 +274,6 @@ def event(row: Row) -> Event:
 
 def event_row(value: Event) -> Row:
     return value.type, value.at, value.device_id, value.connection_id, msgspec.json.encode(value.data).decode()
-
-
-_zstd = threading.local()
-
-
-def pack(body: bytes) -> bytes:
-    """A zstd frame. One compressor a thread, since none may be shared and making one costs more than its use."""
-    compressor = getattr(_zstd, "compressor", None)
-    if compressor is None:
-        compressor = _zstd.compressor = zstandard.ZstdCompressor(level=1)
-    return compressor.compress(body)
-
-
-def unpack(packed: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(packed)
 
 
 def connection_of(channel_id: str) -> str:

@@ -98,9 +98,9 @@ async def apply(write: Write, sealer: Sealer, changes: Sequence[Change], profile
         if refused:
             raise Unfit(refused)
         await putting.put_escrow(sql, sealer, members)
-        await putting.keep_results(sql, members)
+        await putting.keep_results(sql, sealer, members)
         await putting.silence(sql, members)
-        homeless = await putting.enqueue(sql, members)
+        homeless = await putting.enqueue(sql, sealer, members)
         if homeless:
             raise Unfit(homeless)
         await putting.add_events(sql, [event for member in members for event in member.change.events])

@@ -69,7 +69,7 @@ class Database:
     async def read(self, act: Callable[[Session], Awaitable[T]]) -> T:
         """Several statements that see the database at one moment."""
         how = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        with _opening():
+        with opening():
             async with self._aside.session() as sql, _transaction(sql, how):
                 return await act(sql)
 
@@ -78,7 +78,7 @@ class Database:
 
         It is done again, from the start, where another transaction was in its way, or took away what it hangs on.
         """
-        with _opening():
+        with opening():
             async with self._aside.session() as sql:
                 return await self._write(sql, act, durably)
 
@@ -163,7 +163,7 @@ async def _alone(sql: Session) -> AsyncGenerator[None]:
 
 
 @contextlib.contextmanager
-def _opening() -> Generator[None]:
+def opening() -> Generator[None]:
     """A sealed value that does not open is as good as a database that does not answer."""
     try:
         yield

@@ -8,6 +8,7 @@ from corral.apple.report import Status
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import Consequence, Instant, Snapshot
 from corral.sealing import Sealer, SealError
+from corral.store.bodies import open_command
 from corral.store.devices import Ask, CommitOutcome, Committed, Contact, Next, Stale
 from corral.store.errors import StoreUnavailable
 from corral.store.postgres import exchanging, snapshot
@@ -60,7 +61,9 @@ class PostgresDevices:
         allowed = None if only is None else sorted(only)
         async with self._database.statement() as sql:
             row = await sql.one(exchanging.NEXT, channel_id, now, after_idle, allowed)
-        return Next(channel_id, *row) if row is not None else Next(channel_id)
+            if row is None:
+                return Next(channel_id)
+            return Next(channel_id, row[0], open_command(row[1], row[0], self._sealer))
 
     async def forget(self, device_id: str) -> bool:
         return await self._database.write(lambda write: forget(write, device_id))
@@ -70,13 +73,19 @@ class PostgresDevices:
             await gatherer.close()
 
     async def _poll(self, asks: Sequence[Ask]) -> Sequence[Next | Exception | None]:
-        return await self._each_alone(asks, partial(self._in_statement, exchanging.poll))
+        return await self._each_alone(asks, partial(self._in_statement, self._polled))
 
     async def _report(self, asks: Sequence[Ask]) -> Sequence[Next | Exception | None]:
-        answers = await self._each_alone(asks, partial(self._in_statement, exchanging.report))
+        answers = await self._each_alone(asks, partial(self._in_statement, self._reported))
         if any(ask.status is Status.NOT_NOW for ask in asks):
             self._database.announce({PUSH_LATER})
         return answers
+
+    async def _polled(self, sql: Session, asks: Sequence[Ask]) -> Sequence[Next | None]:
+        return await exchanging.poll(sql, self._sealer, asks)
+
+    async def _reported(self, sql: Session, asks: Sequence[Ask]) -> Sequence[Next | None]:
+        return await exchanging.report(sql, self._sealer, asks)
 
     async def _load(self, asked: Sequence[Contact | OfConnection]) -> Sequence[Snapshot | Exception]:
         return await self._each_alone(asked, partial(self._in_statement, self._read))

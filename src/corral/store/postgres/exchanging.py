@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from corral.apple.report import Status
 from corral.lifecycle.state import DeliveryState
+from corral.sealing import Sealer
 from corral.store import rows
+from corral.store.bodies import open_command, seal_result
 from corral.store.devices import Ask, Next
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.statements import arrays, looked_up, same, transposed
@@ -132,7 +134,7 @@ NEXT = f"SELECT uuid, body FROM command WHERE uuid = ({_first_open('$1', '$2', _
 """Of a channel, at a time, after Idle or not, of these consequences or (null) of all."""
 
 
-async def poll(sql: Session, asks: Sequence[Ask]) -> list[Next | None]:
+async def poll(sql: Session, sealer: Sealer, asks: Sequence[Ask]) -> list[Next | None]:
     """The next command of each; None for those that ordinary traffic does not pass.
 
     Writes nothing but where commands were deferred, which are offered again like all others from now on.
@@ -141,15 +143,15 @@ async def poll(sql: Session, asks: Sequence[Ask]) -> list[Next | None]:
     deferred = [row[1] for row in found if row[4]]
     if deferred:
         await sql.run(_OFFER_AGAIN, deferred)
-    return _placed(len(asks), [row[:4] for row in found])
+    return _placed(len(asks), sealer, [row[:4] for row in found])
 
 
-async def report(sql: Session, asks: Sequence[Ask]) -> list[Next | None]:
+async def report(sql: Session, sealer: Sealer, asks: Sequence[Ask]) -> list[Next | None]:
     """The same, with what each reports kept. No two of the same channel."""
     order = sorted(range(len(asks)), key=lambda place: (asks[place].contact.device_id, asks[place].contact.user_id))
-    found = await sql.all(_REPORT, *transposed((*_who(asks[place]), *_said(asks[place])) for place in order))
+    found = await sql.all(_REPORT, *transposed((*_who(asks[place]), *_said(asks[place], sealer)) for place in order))
     answers: list[Next | None] = [None] * len(asks)
-    for place, answer in zip(order, _placed(len(asks), found), strict=True):
+    for place, answer in zip(order, _placed(len(asks), sealer, found), strict=True):
         answers[place] = answer
     return answers
 
@@ -159,14 +161,16 @@ def _who(ask: Ask) -> rows.Row:
     return contact.fingerprint, ask.now, contact.device_id, contact.user_id
 
 
-def _said(ask: Ask) -> rows.Row:
+def _said(ask: Ask, sealer: Sealer) -> rows.Row:
     state = CLOSED_AS.get(ask.status)
-    body = b"" if state is None or ask.contact.command_uuid is None else rows.pack(ask.body)
-    return ask.contact.command_uuid, ask.status, state, body, ask.unreadable, ask.push_again_at
+    uuid = ask.contact.command_uuid
+    body = b"" if state is None or uuid is None else seal_result(ask.body, uuid, sealer)
+    return uuid, ask.status, state, body, ask.unreadable, ask.push_again_at
 
 
-def _placed(count: int, found: Sequence[rows.Row]) -> list[Next | None]:
+def _placed(count: int, sealer: Sealer, found: Sequence[rows.Row]) -> list[Next | None]:
     placed: list[Next | None] = [None] * count
     for number, channel, uuid, body in found:
-        placed[number - 1] = Next(channel, uuid, body) if uuid is not None else Next(channel)
+        is_there = uuid is not None
+        placed[number - 1] = Next(channel, uuid, open_command(body, uuid, sealer)) if is_there else Next(channel)
     return placed

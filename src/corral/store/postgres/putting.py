@@ -11,6 +11,7 @@ from corral.lifecycle.change import Change, Event, Work
 from corral.lifecycle.state import FOREVER, CertificateStatus, Instant
 from corral.sealing import Sealer
 from corral.store import rows
+from corral.store.bodies import seal_command, seal_result
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Write
 from corral.store.postgres.exchanging import ANSWER_DELIVERY, CLOSED_AS, KEEP_RESULT, PUT_WORK_AGAIN
@@ -161,7 +162,7 @@ def _opened(sealer: Sealer, connection_id: str, kind: str, value: bytes | None) 
     return None if value is None else sealer.open(value, rows.escrow_place(connection_id, kind))
 
 
-async def keep_results(sql: Session, members: Sequence[Member]) -> None:
+async def keep_results(sql: Session, sealer: Sealer, members: Sequence[Member]) -> None:
     """The first final result of a command in a channel is kept and closes its delivery; a NotNow is counted only."""
     results = [member.change.result for member in members if member.change.result is not None]
     said = [
@@ -173,7 +174,7 @@ async def keep_results(sql: Session, members: Sequence[Member]) -> None:
             state,
             result.received_at,
             result.unreadable,
-            b"" if state is None else rows.pack(result.body),
+            b"" if state is None else seal_result(result.body, result.command_uuid, sealer),
         )
         for result in sorted(results, key=lambda result: result.channel_id)
         for state in (CLOSED_AS.get(result.status),)
@@ -195,7 +196,7 @@ async def silence(sql: Session, members: Sequence[Member]) -> None:
         await sql.run(_RETIRE, *transposed(retired))
 
 
-async def enqueue(sql: Session, members: Sequence[Member]) -> list[Member]:
+async def enqueue(sql: Session, sealer: Sealer, members: Sequence[Member]) -> list[Member]:
     """Returns those whose channel is not there."""
     queued = [(each, member.at) for member in members for each in member.change.enqueue]
     if not queued:
@@ -205,10 +206,14 @@ async def enqueue(sql: Session, members: Sequence[Member]) -> list[Member]:
     homeless = [member for member in members if any(each.channel_id not in held for each in member.change.enqueue)]
     if homeless:
         return homeless
-    commands = {
-        each.command_uuid: (each.command_uuid, each.request_type, at, "", each.body) for each, at in reversed(queued)
-    }
-    await sql.run(_NEW_COMMAND, *transposed(commands[uuid] for uuid in sorted(commands)))
+    commands = {each.command_uuid: (each, at) for each, at in reversed(queued)}
+    await sql.run(
+        _NEW_COMMAND,
+        *transposed(
+            (uuid, each.request_type, at, "", seal_command(each.body, uuid, sealer))
+            for uuid, (each, at) in sorted(commands.items())
+        ),
+    )
     await sql.run(
         _NEW_DELIVERY,
         *transposed(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Consequence, DeliveryState, Instant
+from corral.sealing import Sealer
 from corral.store import rows
-from corral.store.postgres.database import Database, Write
+from corral.store.bodies import open_command, seal_command
+from corral.store.postgres.database import Database, Write, opening
 from corral.store.postgres.exchanging import PUT_WORK_AGAIN
 from corral.store.postgres.putting import HOLD_COMMAND, PUSH, PUSH_LATER, add_events
 from corral.store.postgres.statements import looked_up, select
@@ -74,17 +76,19 @@ _RESULTS = (
 
 
 class PostgresQueue:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
+        self._sealer = sealer
 
     async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
         wanted = list(dict.fromkeys(channel_ids))
+        sealed = seal_command(command.body, command.uuid, self._sealer)
 
         async def enqueue(write: Write) -> tuple[str, ...]:
             queued: list[str] = []
             new: list[str] = []
             for start in range(0, len(wanted), AT_ONCE):
-                for channel_id, is_new in await _enqueue(write, command, wanted[start : start + AT_ONCE]):
+                for channel_id, is_new in await _enqueue(write, command, sealed, wanted[start : start + AT_ONCE]):
                     queued.append(channel_id)
                     if is_new:
                         new.append(channel_id)
@@ -141,11 +145,13 @@ class PostgresQueue:
 
     async def command_body(self, command_uuid: str) -> bytes | None:
         row = await self._database.one("SELECT body FROM command WHERE uuid = $1", command_uuid)
-        return None if row is None else row[0]
+        with opening():
+            return None if row is None else open_command(row[0], command_uuid, self._sealer)
 
     async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]:
         found = await self._database.all(_RESULTS, command_uuid, channel_id)
-        return tuple(stored_result(row) for row in found)
+        with opening():
+            return tuple(stored_result(row, self._sealer) for row in found)
 
     async def expire(self, now: Instant, limit: int) -> int:
         async def expire(write: Write) -> int:
@@ -157,7 +163,7 @@ class PostgresQueue:
         return await self._database.write(expire)
 
 
-async def _enqueue(write: Write, command: QueuedCommand, channel_ids: list[str]) -> list[Row]:
+async def _enqueue(write: Write, command: QueuedCommand, sealed: bytes, channel_ids: list[str]) -> list[Row]:
     return await write.sql.all(
         _ENQUEUE,
         channel_ids,
@@ -170,7 +176,7 @@ async def _enqueue(write: Write, command: QueuedCommand, channel_ids: list[str])
         command.created_at,
         command.replaces_like,
         command.created_by,
-        command.body,
+        sealed,
     )
 
 

@@ -40,7 +40,7 @@ class PostgresStore:
         self._database = database
         self._proven_at = float("-inf")
         self.devices = PostgresDevices(database, sealer)
-        self.queue = PostgresQueue(database)
+        self.queue = PostgresQueue(database, sealer)
         self.work = PostgresWork(database, sealer)
         self.contacts = PostgresContacts(database)
         self.events = PostgresEvents(database)

@@ -16,6 +16,7 @@ from corral.lifecycle.state import (
 )
 from corral.sealing import Sealer
 from corral.store import rows
+from corral.store.bodies import seal_command, seal_result
 from corral.store.sqlite.statements import insert, update, upsert
 from corral.store.sqlite.writer import Write
 
@@ -119,7 +120,7 @@ def apply(write: Write, sealer: Sealer, change: Change) -> None:
     for escrow in change.escrow:
         _put_escrow(write, sealer, escrow)
     if change.result is not None:
-        keep_result(write, change.result)
+        keep_result(write, sealer, change.result)
     for connection_id in change.silence:
         write.sql.execute(_DROP, (at, connection_id))
         write.sql.execute(_END_CHANNELS, (at, connection_id))
@@ -127,7 +128,7 @@ def apply(write: Write, sealer: Sealer, change: Change) -> None:
     if change.retire is not None:
         write.sql.execute(_RETIRE, change.retire)
     for queued in change.enqueue:
-        _enqueue(write, queued, at)
+        _enqueue(write, sealer, queued, at)
     if change.link_used is not None:
         write.sql.execute(_USE_LINK, (change.link_used,))
         _expect_one(write)
@@ -140,7 +141,7 @@ def apply(write: Write, sealer: Sealer, change: Change) -> None:
         put_work(write, work)
 
 
-def keep_result(write: Write, result: Result) -> bool:
+def keep_result(write: Write, sealer: Sealer, result: Result) -> bool:
     """Store the first final result of a command in a channel and close its delivery; a NotNow is counted only.
 
     Returns whether an open delivery was closed or deferred.
@@ -160,7 +161,7 @@ def keep_result(write: Write, result: Result) -> bool:
             result.status.value,
             result.received_at,
             result.unreadable,
-            rows.pack(result.body),
+            seal_result(result.body, result.command_uuid, sealer),
         ),
     )
     write.sql.execute(_CLOSE, (state.value, result.received_at, *key))
@@ -177,9 +178,12 @@ def put_work(write: Write, work: Work) -> None:
     write.woken.add(work.kind)
 
 
-def add_command(write: Write, uuid: str, request_type: str, created_at: Instant, created_by: str, body: bytes) -> None:
+def add_command(
+    write: Write, sealer: Sealer, uuid: str, request_type: str, created_at: Instant, created_by: str, body: bytes
+) -> None:
     """A command that is there already stays as it is."""
-    write.sql.execute(_NEW_COMMAND, (uuid, request_type, created_at, created_by, body))
+    sealed = seal_command(body, uuid, sealer)
+    write.sql.execute(_NEW_COMMAND, (uuid, request_type, created_at, created_by, sealed))
 
 
 def _pass_fence(write: Write, device_id: str, expects: int, device: Device | None) -> None:
@@ -246,8 +250,8 @@ def _put_escrow(write: Write, sealer: Sealer, escrow: Escrow) -> None:
     write.sql.execute(_NEW_ESCROW, (escrow.connection_id, escrow.kind, escrow.at, sealed))
 
 
-def _enqueue(write: Write, queued: Enqueue, at: Instant) -> None:
-    add_command(write, queued.command_uuid, queued.request_type, at, "", queued.body)
+def _enqueue(write: Write, sealer: Sealer, queued: Enqueue, at: Instant) -> None:
+    add_command(write, sealer, queued.command_uuid, queued.request_type, at, "", queued.body)
     expires_at = FOREVER if queued.expires_at is None else queued.expires_at
     write.sql.execute(
         _NEW_DELIVERY,

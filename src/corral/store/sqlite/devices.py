@@ -7,8 +7,10 @@ import apsw
 from corral.apple.report import Status
 from corral.lifecycle.change import Change, Result, Work
 from corral.lifecycle.state import Consequence, Instant, Snapshot
-from corral.sealing import Sealer
+from corral.sealing import Sealer, SealError
+from corral.store.bodies import open_command
 from corral.store.devices import Ask, CommitOutcome, Committed, Contact, Next, Stale
+from corral.store.errors import StoreUnavailable
 from corral.store.sqlite import applying, snapshot
 from corral.store.sqlite.applying import PUSH_LATER, Conflict
 from corral.store.sqlite.database import Database
@@ -79,7 +81,7 @@ class SqliteDevices:
         channel, uuid, body, deferred = row
         if deferred:
             await self._database.write(lambda write: write.sql.execute(_OFFER_AGAIN, (channel,)))
-        return Next(channel, uuid, body) if uuid is not None else Next(channel)
+        return Next(channel, uuid, self._open(uuid, body)) if uuid is not None else Next(channel)
 
     async def load(self, contact: Contact) -> Snapshot:
         return self._database.read(lambda sql: snapshot.load(sql, self._sealer, contact))
@@ -109,7 +111,13 @@ class SqliteDevices:
         else:
             allowed = " AND consequence IN " + any_of(len(only))
             row = self._database.one(_next(deferred + allowed), (channel_id, now, *sorted(only)))
-        return Next(channel_id, *row) if row is not None else Next(channel_id)
+        return Next(channel_id, row[0], self._open(*row)) if row is not None else Next(channel_id)
+
+    def _open(self, uuid: str, body: bytes) -> bytes:
+        try:
+            return open_command(body, uuid, self._sealer)
+        except SealError as error:
+            raise StoreUnavailable(str(error)) from None
 
     async def forget(self, device_id: str) -> bool:
         return await self._database.write(lambda write: forget(write, device_id))
@@ -130,12 +138,12 @@ def _report(write: Write, sealer: Sealer, ask: Ask) -> Next | Snapshot:
         known = sql.execute(_CONSEQUENCE, (channel, contact.command_uuid)).fetchone()
         if known is not None and known[0] != Consequence.PLAIN:
             return snapshot.load(sql, sealer, contact)
-        _keep(write, ask, channel, contact.command_uuid)
+        _keep(write, sealer, ask, channel, contact.command_uuid)
     row = sql.execute(_AFTER_REPORT, (channel, ask.now)).fetchone()
-    return Next(channel, *row) if row is not None else Next(channel)
+    return Next(channel, row[0], open_command(row[1], row[0], sealer)) if row is not None else Next(channel)
 
 
-def _keep(write: Write, ask: Ask, channel: str, command_uuid: str) -> None:
+def _keep(write: Write, sealer: Sealer, ask: Ask, channel: str, command_uuid: str) -> None:
     result = Result(
         channel_id=channel,
         command_uuid=command_uuid,
@@ -144,6 +152,6 @@ def _keep(write: Write, ask: Ask, channel: str, command_uuid: str) -> None:
         received_at=ask.now,
         unreadable=ask.unreadable,
     )
-    touched = applying.keep_result(write, result)
+    touched = applying.keep_result(write, sealer, result)
     if touched and ask.status is Status.NOT_NOW:
         applying.put_work(write, Work(kind=PUSH_LATER, key=channel, due_at=ask.push_again_at))

@@ -8,7 +8,9 @@ import msgspec
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Consequence, DeliveryState, Instant
+from corral.sealing import Sealer
 from corral.store import rows
+from corral.store.bodies import open_command
 from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
 from corral.store.records import command_record, stored_result, told
 from corral.store.sqlite.applying import PUSH, PUSH_LATER, add_command, add_events
@@ -63,12 +65,13 @@ _RESULTS = (
 
 
 class SqliteQueue:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
+        self._sealer = sealer
 
     async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
         wanted = msgspec.json.encode(list(channel_ids)).decode()
-        return await self._database.write(lambda write: _enqueue(write, command, wanted))
+        return await self._database.write(lambda write: _enqueue(write, self._sealer, command, wanted))
 
     async def cancel(self, command_uuid: str, channel_id: str | None, event: Event, now: Instant) -> int:
         which = " AND d.command_uuid = ?1 AND (?2 IS NULL OR d.channel_id = ?2) AND d.consequence NOT IN " + _KEPT
@@ -122,12 +125,15 @@ class SqliteQueue:
         return tuple(command_record(row) for row in found)
 
     async def command_body(self, command_uuid: str) -> bytes | None:
-        row = self._database.one("SELECT body FROM command WHERE uuid = ?", (command_uuid,))
-        return None if row is None else row[0]
+        def body(sql: Sql) -> bytes | None:
+            row = sql.execute("SELECT body FROM command WHERE uuid = ?", (command_uuid,)).fetchone()
+            return None if row is None else open_command(row[0], command_uuid, self._sealer)
+
+        return self._database.read(body)
 
     async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]:
         def results(sql: Sql) -> tuple[StoredResult, ...]:
-            return tuple(stored_result(row) for row in sql.execute(_RESULTS, (command_uuid, channel_id)))
+            return tuple(stored_result(row, self._sealer) for row in sql.execute(_RESULTS, (command_uuid, channel_id)))
 
         return await self._database.browse(results)
 
@@ -143,7 +149,7 @@ class SqliteQueue:
         return await self._database.write(expire)
 
 
-def _enqueue(write: Write, command: QueuedCommand, wanted: str) -> tuple[str, ...]:
+def _enqueue(write: Write, sealer: Sealer, command: QueuedCommand, wanted: str) -> tuple[str, ...]:
     sql = write.sql
     found = sql.execute(_TARGETS, (wanted,)).fetchone()
     assert found is not None
@@ -151,7 +157,7 @@ def _enqueue(write: Write, command: QueuedCommand, wanted: str) -> tuple[str, ..
     if not targets:
         return ()
     uuid, kind = command.uuid, command.request_type
-    add_command(write, uuid, kind, command.created_at, command.created_by, command.body)
+    add_command(write, sealer, uuid, kind, command.created_at, command.created_by, command.body)
     last = sql.execute(_LAST).fetchone()
     assert last is not None
     sql.execute(

@@ -45,7 +45,7 @@ class SqliteStore:
         self._database = database
         self._proven_at = float("-inf")
         self.devices = SqliteDevices(database, sealer)
-        self.queue = SqliteQueue(database)
+        self.queue = SqliteQueue(database, sealer)
         self.work = SqliteWork(database, sealer)
         self.contacts = SqliteContacts(database)
         self.events = SqliteEvents(database)
