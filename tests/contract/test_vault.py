@@ -1,5 +1,6 @@
 """What belongs to the installation itself."""
 
+import asyncio
 from dataclasses import replace
 
 from contract import values as v
@@ -19,6 +20,14 @@ async def test_secrets_are_kept_by_name(home: Home) -> None:
         await store.vault.delete_secret("a")
         await store.vault.delete_secret("never there")
         assert await store.vault.get_secret("a") is None
+
+
+async def test_of_several_that_keep_a_secret_the_first_counts_for_all(home: Home) -> None:
+    async with home.open() as store:
+        kept = await asyncio.gather(*(store.vault.keep_secret("key", value) for value in (b"one", b"two", b"three")))
+        assert len(set(kept)) == 1
+        assert await store.vault.keep_secret("key", b"late") == kept[0]
+        assert await store.vault.get_secret("key") == kept[0]
 
 
 async def test_a_push_certificate_is_replaced_by_topic(home: Home) -> None:

@@ -55,6 +55,9 @@ class FakeVault:
     async def get_secret(self, name: str) -> bytes | None:
         return self.secrets.get(name)
 
+    async def keep_secret(self, name: str, value: bytes) -> bytes:
+        return self.secrets.setdefault(name, value)
+
     async def put_secret(self, name: str, value: bytes) -> None:
         self.secrets[name] = value
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from corral.lifecycle.digest import Verifier
 from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, Instant
+from corral.pki.escrow_key import EscrowKey
 
 
 class OnRestore(StrEnum):
@@ -61,6 +62,8 @@ class Policy:
     attestation: Attestation = Attestation.WANTED
     user_authentication: UserAuthentication = UserAuthentication.REFUSE
     verifier: Verifier | None = None
+    escrow_key: EscrowKey | None = None
+    """What devices enclose their recovery keys for; without it none is kept."""
     manage_users: bool = True
     ending_deadline: Instant = 7 * DAY
     """How long a device has to obey RemoveProfile before a contact is answered by unenrolling."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from corral.apple.report import Status
 from corral.lifecycle.admitting import belongs_to_renewal
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, NextCommand, Result, Work, merge
+from corral.lifecycle.escrowing import keep_given
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.message import Reported
@@ -42,7 +43,8 @@ def decide_report(
     expired = moment.now >= identity.not_after
     if expired and policy.on_expired_identity is OnExpiredIdentity.REFUSE:
         return Decision(EXPIRED)
-    change = merge(kept, _consequence(snapshot, message, life, device, policy, moment))
+    change = merge(kept, keep_given(snapshot, message, life, policy, moment))
+    change = merge(change, _consequence(snapshot, message, life, device, policy, moment))
     change = merge(change, _resume(snapshot, message, life, device, policy, moment))
     after = next((row for row in change.connections if row.id == life.id), settle(life, device))
     if not after.open or moment.now >= after.recheck_at:

@@ -98,6 +98,8 @@ class DeliveryState(StrEnum):
 class EscrowKind(StrEnum):
     UNLOCK_TOKEN = "unlock-token"  # noqa: S105 - a name, not a secret
     BOOTSTRAP_TOKEN = "bootstrap-token"  # noqa: S105 - a name, not a secret
+    FILEVAULT_RECOVERY_KEY = "filevault-recovery-key"
+    ACTIVATION_LOCK_BYPASS_CODE = "activation-lock-bypass-code"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from corral.apple.given import may_give
 from corral.apple.plist import PlistError
 from corral.apple.report import Report, ReportError, Status, read_lenient, read_report
 from corral.lifecycle.change import Answer
@@ -68,7 +69,9 @@ class Channel:
             now=now,
             push_again_at=now + self._policy.not_now_push,
         )
-        outcome = await self._devices.exchange(ask)
+        # A result that gives secrets into keeping is more than ordinary traffic.
+        gives = report.status is Status.ACKNOWLEDGED and may_give(body)
+        outcome = await self._devices.load(contact) if gives else await self._devices.exchange(ask)
         if isinstance(outcome, Next):
             self._contacts.note(outcome.channel_id, outcome.command_uuid)
             return command_answer(outcome.body)

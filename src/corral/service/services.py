@@ -12,6 +12,7 @@ from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
 from corral.service.escrowing import Escrowing
 from corral.service.expiries import Expiries
+from corral.service.filevault import FileVault
 from corral.service.operating import Operating
 from corral.service.policies import Policies
 from corral.service.push_certificates import PushCertificates
@@ -31,6 +32,7 @@ class Services:
     policies: Policies
     commanding: Commanding
     operating: Operating
+    filevault: FileVault
     returning: Returning
     push_certificates: PushCertificates
     credentials: Credentials

@@ -16,6 +16,7 @@ from corral.simulator.behaviour import Behaviour, Removal
 from corral.simulator.contents import (
     Contents,
     apps_of,
+    bypass_code_of,
     holds_enrollment,
     information_of,
     read_other_profile,
@@ -24,6 +25,7 @@ from corral.simulator.contents import (
 )
 from corral.simulator.enrollment import Channel, Enrollment
 from corral.simulator.facts import Facts, Model
+from corral.simulator.filevault import WrongKey, check_escrow, escrowed_key, rotate
 
 Keys: TypeAlias = Mapping[str, PlistValue]
 
@@ -33,6 +35,7 @@ _NOT_INSTALLED: Final = 12075
 _NOT_REMOVED: Final = 12011
 _INSTALLATION_FAILED: Final = 4001
 _NOT_AWAITING: Final = 101
+_WRONG_KEY: Final = 12066
 NOT_MANAGED: Final = 12013
 
 
@@ -140,7 +143,23 @@ def _pad(found: dict[str, PlistValue], size: int) -> None:
 
 
 def _security_info(asked: Asked) -> Reply:
-    return Reply(keys={"SecurityInfo": security_of(asked.facts)})
+    told = security_of(asked.facts)
+    key = escrowed_key(asked.contents) if asked.facts.is_mac else None
+    if key is not None:
+        told |= {"FDE_PersonalRecoveryKeyCMS": key, "FDE_PersonalRecoveryKeyDeviceKey": asked.facts.serial_number}
+    return Reply(keys={"SecurityInfo": told})
+
+
+def _rotate_key(asked: Asked) -> Reply:
+    try:
+        key = rotate(asked.contents, asked.keys)
+    except WrongKey as problem:
+        return error(_WRONG_KEY, str(problem))
+    return Reply(keys={} if key is None else {"RotateResult": {"EncryptedNewRecoveryKey": key}})
+
+
+def _bypass_code(asked: Asked) -> Reply:
+    return Reply(keys={"ActivationLockBypassCode": bypass_code_of(asked.facts, asked.contents)})
 
 
 def _installed_application_list(asked: Asked) -> Reply:
@@ -206,6 +225,10 @@ def _install_profile(asked: Asked) -> Reply:
         return installation_failed(str(problem))
     if holds_enrollment(profile):
         return Reply(then=Then.RENEW)
+    try:
+        check_escrow(profile)
+    except ValueError as problem:
+        return installation_failed(str(problem))
     asked.contents.install(profile)
     return Reply()
 
@@ -291,6 +314,7 @@ _NOTHING_THERE: Final[Mapping[str, Keys]] = {
 """Results of commands that ask for what these devices do not have."""
 
 _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
+    "ActivationLockBypassCode": _bypass_code,
     "CertificateList": _certificate_list,
     "DeclarativeManagement": lambda asked: Reply(then=Then.SYNC_DECLARATIONS),
     "DeviceConfigured": _configured,
@@ -302,6 +326,7 @@ _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "ProfileList": _profile_list,
     "RemoveProfile": _remove_profile,
     "RestartDevice": _restart,
+    "RotateFileVaultKey": _rotate_key,
     "SecurityInfo": _security_info,
     "Settings": _settings,
     "UserConfigured": _configured,

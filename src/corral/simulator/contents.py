@@ -44,6 +44,10 @@ class Contents:
     profiles: dict[str, OtherProfile] = field(default_factory=dict[str, OtherProfile])
     settings: dict[str, PlistValue] = field(default_factory=dict[str, PlistValue])
     comes_back: Return | None = None
+    setups: int = 0
+    """How often the device has been erased."""
+    rotations: int = 0
+    """How often the FileVault recovery key was replaced."""
     is_locked: bool = False
     restarts: int = 0
 
@@ -100,6 +104,15 @@ def apps_of(contents: Contents) -> tuple[App, ...]:
         App(identifier, name, f"{random.randint(1, 9)}.{random.randint(0, 20)}", random.randint(5, 900) * 1_000_000)
         for identifier, name in chosen
     )
+
+
+_CODE_CHARACTERS: Final = "0123456789ACDEFGHJKLMNPQRTUVWXY"
+
+
+def bypass_code_of(facts: Facts, contents: Contents) -> str:
+    """Of its Activation Lock: the same until the device is erased."""
+    random = Random(f"{facts.udid} {contents.setups}")  # noqa: S311 - of a simulated lock
+    return "-".join("".join(random.choices(_CODE_CHARACTERS, k=5)) for _ in range(6))
 
 
 _GIGABYTES: Final = {Model.IPHONE: 128, Model.IPAD: 256, Model.MAC: 512, Model.APPLE_TV: 64, Model.VISION: 512}

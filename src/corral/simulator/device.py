@@ -329,7 +329,8 @@ class Device:
     def wipe(self, why: str = "wiped") -> None:
         """Erase everything; the service hears nothing of it."""
         self._end(State.ERASED, why)
-        self.contents = Contents(self.contents.seed, self.facts.device_name)
+        before = self.contents
+        self.contents = Contents(before.seed, self.facts.device_name, setups=before.setups + 1)
 
     def erase(self, back: Return | None, why: str) -> None:
         """Erase everything, and then enroll again by what the service gave for that, if it did."""

@@ -12,6 +12,7 @@ from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.escrowing import Escrowing
 from corral.service.expiries import Expiries
+from corral.service.filevault import FileVault
 from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
 from corral.service.push_certificates import PushCertificates
@@ -44,6 +45,14 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         enrolling=ground.enrolling,
         commanding=commanding,
         operating=Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock),
+        filevault=FileVault(
+            ground.escrow_key,
+            commanding,
+            store.escrow,
+            store.directory,
+            settings.public_url,
+            settings.organization,
+        ),
         returning=Returning(
             ground.admitting,
             commanding,

@@ -1,5 +1,6 @@
 """What every part of the service stands on: the store, who is believed, and the verbs of the life cycle."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -7,11 +8,12 @@ from cryptography import x509
 
 from corral.lifecycle.policy import Policy
 from corral.pki.authority import Authority, read_authority
+from corral.pki.escrow_key import EscrowKey, EscrowKeyError, create_escrow_key, read_escrow_key
 from corral.pki.identity import Trust
 from corral.service.admitting import Admitting
 from corral.service.assignments import WEB_PATH, ListedAssignments
 from corral.service.challenges import Challenges
-from corral.service.clock import Clock
+from corral.service.clock import Clock, to_datetime
 from corral.service.contacts import ContactBook
 from corral.service.enrolling import Enrolling
 from corral.service.granting import Granting
@@ -25,6 +27,8 @@ from corral.store.errors import StoreRefused
 from corral.store.store import Store
 from corral.wiring import named_files
 
+ESCROW_KEY = "escrow.key"
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -36,6 +40,8 @@ class Ground:
     """Other authorities whose certificates are believed, by name."""
     secret: bytes = field(repr=False)
     """The installation's own, for what it signs and reads again itself: challenges, nonces, states of sign-ins."""
+    escrow_key: EscrowKey
+    """What devices enclose their recovery keys for."""
     policy: Policy
     identifying: Identifying
     contacts: ContactBook
@@ -58,7 +64,8 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
     secret = await store.vault.get_secret("challenge.key")
     if secret is None:
         raise StoreRefused("The database holds no challenge key; it was not made by `corral init`.")
-    policy = replace(settings.policy(), verifier=named_files.verifier(settings, secret))
+    escrow_key = await _keep_escrow_key(settings, store, clock)
+    policy = replace(settings.policy(), verifier=named_files.verifier(settings, secret), escrow_key=escrow_key)
     authority = await _read_authority(store)
     challenges = Challenges(secret)
     foreign = named_files.foreign_authorities(settings.authorities)
@@ -95,6 +102,7 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         authority=authority,
         foreign=foreign,
         secret=secret,
+        escrow_key=escrow_key,
         policy=policy,
         identifying=identifying,
         contacts=contacts,
@@ -114,3 +122,15 @@ async def _read_authority(store: Store) -> Authority:
     if certificate is None or key is None:
         raise StoreRefused("The database holds no certificate authority; it was not made by `corral init`.")
     return read_authority(certificate, key)
+
+
+async def _keep_escrow_key(settings: Settings, store: Store, clock: Clock) -> EscrowKey:
+    """Made by the first process that needs it: installations of before have none."""
+    pem = await store.vault.get_secret(ESCROW_KEY)
+    if pem is None:
+        made = await asyncio.to_thread(create_escrow_key, settings.organization, to_datetime(clock()))
+        pem = await store.vault.keep_secret(ESCROW_KEY, made.pem())
+    try:
+        return read_escrow_key(pem)
+    except EscrowKeyError as error:
+        raise StoreRefused(f"The database's escrow key cannot be used: {error}.") from None

@@ -55,6 +55,15 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "/devices/{device}/escrow", escrow.list_escrow, "The secrets that it has given into keeping"),
     Endpoint("POST", "/devices/{device}/escrow/show", escrow.show_escrow, "One of those secrets, for a reason"),
+    Endpoint(
+        "POST",
+        "/devices/{device}/filevault/rotate",
+        escrow.rotate_filevault_key,
+        "Have a Mac make a new recovery key, and give it into keeping",
+    ),
+    Endpoint(
+        "GET", "/filevault/profile", escrow.make_filevault_profile, "The profile by which Macs give their recovery key"
+    ),
     Endpoint("DELETE", "/devices/{device}/commands", commands.clear_commands, "Cancel all its open commands"),
     Endpoint("GET", "/commands", commands.list_commands, "Commands and what became of them"),
     Endpoint("POST", "/commands", commands.send_command, "Queue a command for devices", max_body=commands.MAX_BODY),

@@ -11,6 +11,7 @@ from corral.store.vault import Credential, StoredPushCertificate
 
 _GET_SECRET = "SELECT value FROM secret WHERE name = $1"  # noqa: S105 - a statement
 _PUT_SECRET = upsert("secret", "name value", "name")
+_NEW_SECRET = insert("secret", "name value", "ON CONFLICT DO NOTHING")
 _DELETE_SECRET = "DELETE FROM secret WHERE name = $1"  # noqa: S105 - a statement
 _PUT_CERTIFICATE = upsert("push_certificate", records.PUSH_CERTIFICATE, "topic")
 _CERTIFICATES = select("FROM push_certificate AS p ORDER BY p.topic", p=records.PUSH_CERTIFICATE)
@@ -35,6 +36,11 @@ class PostgresVault:
 
     async def put_secret(self, name: str, value: bytes) -> None:
         await self._run(_PUT_SECRET, *transposed([(name, self._sealer.seal(value, secret_place(name)))]))
+
+    async def keep_secret(self, name: str, value: bytes) -> bytes:
+        await self._run(_NEW_SECRET, *transposed([(name, self._sealer.seal(value, secret_place(name)))]))
+        kept = await self.get_secret(name)
+        return value if kept is None else kept
 
     async def delete_secret(self, name: str) -> None:
         await self._run(_DELETE_SECRET, name)

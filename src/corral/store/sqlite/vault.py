@@ -11,6 +11,7 @@ from corral.store.sqlite.writer import Write
 from corral.store.vault import Credential, StoredPushCertificate
 
 _PUT_SECRET = upsert("secret", "name value", "name")
+_NEW_SECRET = insert("secret", "name value", "ON CONFLICT DO NOTHING")
 _PUT_CERTIFICATE = upsert("push_certificate", records.PUSH_CERTIFICATE, "topic")
 _CERTIFICATES = select("FROM push_certificate AS p ORDER BY p.topic", p=records.PUSH_CERTIFICATE)
 _ADD_CREDENTIAL = insert("credential", records.CREDENTIAL)
@@ -33,6 +34,11 @@ class SqliteVault:
 
     async def put_secret(self, name: str, value: bytes) -> None:
         await self._execute(_PUT_SECRET, (name, self._sealer.seal(value, secret_place(name))))
+
+    async def keep_secret(self, name: str, value: bytes) -> bytes:
+        await self._execute(_NEW_SECRET, (name, self._sealer.seal(value, secret_place(name))))
+        kept = await self.get_secret(name)
+        return value if kept is None else kept
 
     async def delete_secret(self, name: str) -> None:
         await self._execute("DELETE FROM secret WHERE name = ?", (name,))

@@ -1,11 +1,13 @@
-"""The escrowed secrets of a device: listed without their values, and one shown to whoever says why."""
+"""The escrowed secrets of a device: listed without their values, and one shown to whoever says why; and how Macs come
+to give theirs."""
 
 from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta
 
-from corral.http.admin.endpoint import Body, Call, View
+from corral.apple.profile import CONTENT_TYPE
+from corral.http.admin.endpoint import Body, Call, File, Query, View
 from corral.http.admin.times import shown
 from corral.store.escrow import EscrowVersion
 
@@ -38,6 +40,26 @@ class SecretView(View):
 
     secret: EscrowView
     value: bytes
+
+
+class FileVaultQuery(Query):
+    """`enable`: the profile also has FileVault turned on."""
+
+    enable: bool = False
+
+
+class Rotating(View):
+    """The command whose answer brings the new key."""
+
+    command_uuid: str
+
+
+async def make_filevault_profile(call: Call, query: FileVaultQuery) -> File:
+    return File(call.services.filevault.profile(enable=query.enable), CONTENT_TYPE)
+
+
+async def rotate_filevault_key(call: Call, device: str) -> Rotating:
+    return Rotating(command_uuid=(await call.services.filevault.rotate(device, call.by)).command_uuid)
 
 
 async def list_escrow(call: Call, device: str) -> EscrowList:
