@@ -25,7 +25,7 @@ async def _poll(play: Play, device: Device, _: tuple[Device, ...]) -> str:
 
 
 async def _busy(play: Play, device: Device, _: tuple[Device, ...]) -> str:
-    device.busy = Busy(sessions=1, pause=1.0)
+    device.busy = Busy(sessions=1, pause=2.0)
     command = await play.operator.send_command(device.facts.udid, "SecurityInfo")
     await play.answered(device, command, "NotNow")
     await play.answered(device, command)

@@ -7,17 +7,18 @@ from corral.simulator.behaviour import Removal
 from corral.simulator.device import Device
 from corral.simulator.fetching import InstallationFailed
 from corral.simulator.scenarios.playing import Play, Scenario, ScenarioFailed, name
-from corral.simulator.speaking import Unenrolled
 from corral.simulator.world import State
 
 
 async def _block(play: Play, device: Device, _: tuple[Device, ...]) -> str:
     await play.operator.block(device.facts.udid)
-    match await device.poll():
-        case Unenrolled(why):
-            pass
-        case verdict:
-            raise ScenarioFailed(f"{name(device)} is blocked, and got: {verdict}")
+
+    async def is_told() -> bool:
+        await device.poll()
+        return device.state is State.UNENROLLED
+
+    await play.until(f"{name(device)} is told to leave", is_told)
+    why = device.why
     link = await play.operator.create_link(uses=1)
     try:
         await device.enroll(link)
