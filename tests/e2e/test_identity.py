@@ -15,6 +15,7 @@ from corral.simulator.installing import authentication
 from corral.simulator.transport import Response, Unreachable
 from e2e.authorities import ForeignAuthority, Key, openssl_signature, under
 from e2e.conftest import Start
+from e2e.factory import ruled
 from e2e.installation import TOPIC, Installation, opened
 from e2e.messages import authenticate, check_in, draft, enrollment_of, is_plain_403, report, update_token
 
@@ -186,6 +187,8 @@ async def test_a_certificate_of_an_admitted_authority_is_pinned(start: Start, tm
     device, other = at.device(), at.device()
     key = await device.world.keys.take()
     enrollment = await under(device, at, authority.issue(key), key)
+    async with ruled(at, {"when": {"kind": ["trusted-identity"]}, "then": {"do": "decline"}}):
+        assert is_plain_403(await authenticate(device, enrollment))
     assert (await authenticate(device, enrollment)).status == 200
     assert (await update_token(device, enrollment)).status == 200
     life = await at.life(device)

@@ -332,3 +332,23 @@ def test_row_6_a_foreign_certificate_of_an_older_life_begins_another_and_renews_
     pinned = a.certificate(authority="step", purpose=Purpose.PINNED, grant_id=None, connection_id="older")
     snapshot = a.seen(older, lives=(current, older), certificate=pinned, grant=None, link=None)
     assert [row.id for row in begin(snapshot, FOREIGN, TRUSTING).change.connections] == ["new-1"]
+
+
+# What the operator's rules say
+
+
+@pytest.mark.parametrize("identity", [None, FOREIGN], ids=["ours", "foreign"])
+def test_an_objection_keeps_a_new_life_from_beginning(identity: Identity | None) -> None:
+    seen = a.invited() if identity is None else Snapshot()
+    against = replace(a.moment(), objection="the policy declines it")
+    decision = decide(seen, a.authenticate(), identity or a.identity(), TRUSTING, against)
+    assert refusal(decision) == "the policy declines it"
+    assert decide(seen, a.authenticate(), identity or a.identity(), TRUSTING, a.moment()).answer == ACCEPTED
+
+
+def test_an_objection_ends_no_life_that_goes_on() -> None:
+    against = replace(a.moment(), objection="the policy declines it")
+    again = decide(a.seen(a.life()), a.authenticate(), a.identity(), Policy(), against)
+    renewing = a.seen(a.life(renewal=a.renewal()), certificate=a.renewed(), grant=a.renew_grant())
+    for decision in (again, decide(renewing, a.authenticate(), a.identity(), Policy(), against)):
+        assert decision.answer == ACCEPTED

@@ -1,5 +1,6 @@
 """Automated enrollment over a real store, against the stand-in for Apple's service."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
 from service.fakes import NOW, Clock
 
+WEB_URL = "https://mdm.example.org/enroll/automated/web"
 PLAIN = {"profile_name": "standard", "is_supervised": True}
 
 
@@ -68,7 +70,7 @@ async def bare(tmp_path: Path) -> AsyncIterator[Stage]:
     async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
         servers = Servers(store.ade, store.events, client, clock)
         assigning = Assigning(store.ade, store.events, servers, clock)
-        where = Where("https://mdm.example.org/enroll/automated")
+        where = Where("https://mdm.example.org/enroll/automated", service="https://mdm.example.org", web_url=WEB_URL)
         profiles = Profiles(store.ade, store.events, servers, assigning, where, clock)
         syncing = Syncing(store.ade, store.work, store.events, servers, assigning, clock, 30 * MINUTE)
         await servers.add("first", "ops")
@@ -410,6 +412,15 @@ async def test_a_profile_defined_anew_goes_to_the_devices_of_the_old_one(stage: 
     with pytest.raises(RequestRefused, match="Siri is meant"):
         await stage.profiles.define("first", PLAIN | {"skip_setup_items": ["Sirri"]}, False, "ops")
     assert await stage.profiles.list("first") == (second,)
+
+
+async def test_a_profile_leads_nobody_to_a_sign_in_that_is_not_there(stage: Stage) -> None:
+    for url, says in (("https://mdm.example.org/enroll/web", WEB_URL), (WEB_URL + "/", WEB_URL)):
+        with pytest.raises(RequestRefused, match=f"page is {re.escape(says)}"):
+            await stage.profiles.define("first", PLAIN | {"configuration_web_url": url}, False, "ops")
+    for url in (WEB_URL, "https://sign-in.example.org/"):
+        made = await stage.profiles.define("first", PLAIN | {"configuration_web_url": url}, False, "ops")
+        assert stage.portal.profiles[made.uuid]["configuration_web_url"] == url
 
 
 async def test_nobody_disowns_devices_by_accident(stage: Stage) -> None:

@@ -331,5 +331,13 @@ async def test_who_was_to_attest_and_did_not_is_refused_with_his_certificate_in_
 
 async def test_a_persons_device_is_judged_by_its_account_and_never_by_what_it_is_called() -> None:
     snapshot = authenticating(EnrollmentKind.ACCOUNT_USER, account=ANN)
-    assert await declining(account=(ANN,)).admitting.objection(snapshot, TELEVISION)
-    assert await declining(serial_number=("*",)).admitting.objection(snapshot, TELEVISION) == ""
+    own = replace(TELEVISION, speaker=Speaker("ENROLLMENT-1", "", Kind.USER_ENROLLMENT_DEVICE))
+    assert await declining(account=(ANN,)).admitting.objection(snapshot, own)
+    assert await declining(serial_number=("*",)).admitting.objection(snapshot, own) == ""
+
+
+async def test_a_foreign_certificate_is_no_way_round_the_rules() -> None:
+    pinned = Snapshot()
+    foreign = declining(kind=(EnrollmentKind.TRUSTED_IDENTITY,), family=("AppleTV",))
+    assert await foreign.admitting.objection(pinned, TELEVISION)
+    assert await foreign.admitting.objection(pinned, replace(TELEVISION, product_name="iPad13,18")) == ""

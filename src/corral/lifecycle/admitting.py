@@ -177,7 +177,7 @@ def _admit(
         return "", "the certificate has expired"
     if identity.authority:
         if policy.admission is Admission.TRUSTED_IDENTITY:
-            return _by_authority(identity), ""
+            return ("", moment.objection) if moment.objection else (_by_authority(identity), "")
         return "", "certificates of another authority are not admitted here"
     if snapshot.certificate is None or grant is None:
         return "", "the certificate was issued for no enrollment that is known here"

@@ -53,7 +53,7 @@ class Purpose(StrEnum):
 
 
 class EnrollmentKind(StrEnum):
-    """The way by which a device comes to its enrollment profile."""
+    """The way by which a device comes in: to its enrollment profile, but for TRUSTED_IDENTITY."""
 
     LINK = "link"
     OVER_THE_AIR = "over-the-air"
@@ -61,6 +61,8 @@ class EnrollmentKind(StrEnum):
     ACCOUNT_USER = "account-user"
     ACCOUNT_DEVICE = "account-device"
     RETURN_TO_SERVICE = "return-to-service"
+    TRUSTED_IDENTITY = "trusted-identity"
+    """With a certificate of a foreign authority that is trusted; no grant is of this kind."""
 
 
 class CertificateStatus(StrEnum):

@@ -133,19 +133,23 @@ class Admitting:
         """Why rules are against a device that begins a life, by what it says at last and what was attested of it; empty
         if they are not. What it had to do before its profile was given out is not asked for again."""
         grant, certificate = snapshot.grant, snapshot.certificate
-        if grant is None or grant.purpose is not Purpose.ENROLL or not (await self._policies.rules()).rules:
+        if grant is not None and grant.purpose is not Purpose.ENROLL:
             return ""
-        by_person = grant.kind is EnrollmentKind.ACCOUNT_USER
+        if not (await self._policies.rules()).rules:
+            return ""
+        kind = grant.kind if grant is not None else EnrollmentKind.TRUSTED_IDENTITY
+        by_person = message.speaker.kind.is_user_enrollment
+        serial_number = message.serial_number or (grant.serial_number if grant is not None else None)
         product = message.product_name or message.model_name or ""
         applicant = Applicant(
-            kind=grant.kind,
+            kind=kind,
             udid=None if by_person else message.speaker.device_id,
-            serial_number=None if by_person else message.serial_number or grant.serial_number,
+            serial_number=None if by_person else serial_number,
             product=product,
             family=family_of(product),
             platform=platform_of(product),
             os_version=message.os_version,
-            account=grant.account,
+            account=grant.account if grant is not None else None,
             has_pairing_token=True,
             has_certificate=True,
             attested=certificate.attested if certificate is not None else None,

@@ -8,6 +8,7 @@ from corral.dep.client import DepClient
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import automated_enrollment
 from corral.service.ade.profiles import Where
+from corral.service.assignments import WEB_PATH
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.escrowing import Escrowing
@@ -26,7 +27,8 @@ from corral.wiring.ground import Ground
 def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metrics) -> Services:
     settings, store, clock = ground.settings, ground.store, ground.clock
     anchors = tuple(base64.b64encode(each).decode() for each in ground.anchors)
-    where = Where(f"{settings.public_url.rstrip('/')}/enroll/automated", anchors)
+    web_url = settings.public_url + WEB_PATH if settings.oidc_issuer is not None else ""
+    where = Where(f"{settings.public_url}/enroll/automated", anchors, settings.public_url, web_url)
     expiries = Expiries(
         store.vault,
         store.ade.servers,

@@ -19,10 +19,15 @@ from corral.store.events import EventStore
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What a profile says if it is silent itself: the address of this service, and what to trust it by (base64)."""
+    """What a profile says if it is silent itself: the address of this service, and what to trust it by (base64).
+
+    `web_url` is where people can sign in, and empty without an identity provider; `url` begins with `service`.
+    """
 
     url: str
     anchors: tuple[str, ...] = ()
+    service: str = ""
+    web_url: str = ""
 
 
 class Profiles:
@@ -42,6 +47,7 @@ class Profiles:
         Without a `url` it is this service's; without certificates those that its own TLS needs.
         """
         line = await self._servers.line(server)
+        self._check_sign_in(document.get("configuration_web_url"))
         silent = {"url": self._where.url}
         if self._where.anchors and document.get("url") in (None, self._where.url):
             silent |= {"anchor_certs": self._where.anchors}
@@ -66,6 +72,16 @@ class Profiles:
         await self._assigning.decide_all(server)
         await self._tell("ade.profile-defined", server, {"by": by, "profile": made.name, "uuid": made.uuid})
         return made
+
+    def _check_sign_in(self, web_url: object) -> None:
+        """Devices in Setup Assistant would get no further than a page of this service that is not there."""
+        here = self._where.service and isinstance(web_url, str) and web_url.startswith(f"{self._where.service}/")
+        if here and web_url != self._where.web_url:
+            raise RequestRefused(
+                f"Nobody can sign in at {web_url}: the page is {self._where.web_url}."
+                if self._where.web_url
+                else f"Nobody can sign in at {web_url}: no identity provider is set up (oidc_issuer)."
+            )
 
     async def list(self, server: str) -> tuple[AdeProfile, ...]:
         await self._servers.get(server)
