@@ -21,7 +21,12 @@ def add(app: typer.Typer) -> None:
 
 
 def simulate(
-    source: Annotated[str, typer.Argument(help="Enrollment link or profile URL (https://...), or a profile file.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="Enrollment link or profile URL (https://...), or a profile file; none: only make --push-files."
+        ),
+    ] = None,
     devices: Annotated[int, typer.Option("--devices", min=1, max=100_000, help="How many.")] = 10,
     scenario: Annotated[
         list[str] | None,
@@ -46,7 +51,11 @@ def simulate(
     ] = None,
     push_files: Annotated[
         Path | None,
-        typer.Option("--push-files", help="Folder for its authority (apns.pem); made once and kept for the next run."),
+        typer.Option(
+            "--push-files",
+            help="Folder for its authority (apns.pem, for `apns_ca`) and one of its push certificates (push.pem, "
+            "push.key, for `push-cert import`); made once and kept for the next run.",
+        ),
     ] = None,
     url: Annotated[str | None, typer.Option("--url", help="Corral's admin API, for scenarios that need it.")] = None,
     token_file: Annotated[Path | None, typer.Option("--token-file", help="File of the token for --url.")] = None,
@@ -65,9 +74,15 @@ def simulate(
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
         raise UsageFailure(f"There is no scenario {unknown[0]}; `--scenario list` shows all.")
+    from corral.cli.simulating import Plan, make_push_files, run
+
+    if source is None:
+        if push_files is None:
+            raise UsageFailure("Name an enrollment link or a profile; or --push-files, to make only these.")
+        make_push_files(push_files)
+        return
     if not source.startswith(("https://", "http://")) and not Path(source).is_file():
         raise UsageFailure(f"{source} is neither a URL nor a file.")
-    from corral.cli.simulating import Plan, run
 
     plan = Plan(
         source=source,

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.cli.api_operator import ApiOperator, connect
 from corral.cli.failure import Failure, UsageFailure
@@ -132,7 +134,8 @@ async def _serve_pushes(plan: Plan, stack: contextlib.AsyncExitStack) -> PushSer
     if plan.push is None:
         return None
     host, _, port = plan.push.rpartition(":")
-    service = PushService(_stand_in(plan.push_files))
+    apple = make_push_files(plan.push_files) if plan.push_files else StandInApple.create(datetime.now(UTC))
+    service = PushService(apple)
     try:
         await service.start(host or "127.0.0.1", int(port))
     except (OSError, ValueError) as error:
@@ -141,19 +144,28 @@ async def _serve_pushes(plan: Plan, stack: contextlib.AsyncExitStack) -> PushSer
     return service
 
 
-def _stand_in(folder: Path | None) -> StandInApple:
-    """The authority of the stand-in: the one kept in the folder, or a new one, which is kept there."""
-    if folder is None:
-        return StandInApple.create(datetime.now(UTC))
+def make_push_files(folder: Path) -> StandInApple:
+    """The stand-in for Apple whose authority is kept in the folder; made there, with a push certificate, if need be."""
     kept = folder / "apple.pem"
     if kept.exists():
         return StandInApple.from_pem(kept.read_bytes())
     apple = StandInApple.create(datetime.now(UTC))
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "apns.pem").write_bytes(apple.root_pem)
+    _write_push_certificate(apple, folder)
     kept.touch(0o600)
     kept.write_bytes(apple.pem())
-    (folder / "apns.pem").write_bytes(apple.root_pem)
     return apple
+
+
+def _write_push_certificate(apple: StandInApple, folder: Path) -> None:
+    """What the service under test imports in place of one from Apple, which the stand-in would not believe."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    topic = f"com.apple.mgmt.External.{uuid.uuid4()}"
+    secret = folder / "push.key"
+    secret.touch(0o600)
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (folder / "push.pem").write_bytes(apple.push_certificate(topic, key.public_key(), datetime.now(UTC)))
 
 
 def _trust(ca: Path | None) -> Trust:

@@ -1,0 +1,43 @@
+"""`corral simulate` before it simulates: files for a stand-in, and wrong usage."""
+
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from cli.conftest import Cli
+
+
+def test_push_files_are_made_once(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "push"
+    assert cli("simulate", "--push-files", str(folder)).code == 0
+    made = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(made) == ["apns.pem", "apple.pem", "push.key", "push.pem"]
+    assert (folder / "push.key").stat().st_mode & 0o077 == 0
+    certificate = x509.load_pem_x509_certificate(made["push.pem"])
+    key = load_pem_private_key(made["push.key"], None)
+    assert certificate.public_key() == key.public_key()
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(made["apns.pem"]))
+    assert cli("simulate", "--push-files", str(folder)).code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
+
+
+def test_scenarios_are_listed_without_a_source(cli: Cli) -> None:
+    outcome = cli("simulate", "--scenario", "list")
+    assert outcome.code == 0
+    assert "restore-same-device" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Name an enrollment link or a profile"),
+        (("nothing-here",), "nothing-here is neither a URL nor a file."),
+        (("https://mdm.example.org", "--scenario", "dance"), "There is no scenario dance"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(cli: Cli, arguments: tuple[str, ...], told: str) -> None:
+    outcome = cli("simulate", *arguments)
+    assert outcome.code == 2
+    assert told in outcome.error
