@@ -60,6 +60,8 @@ def availability(facts: Facts) -> Facts | None:
         "rights": RIGHTS[facts.get("accessrights", "None")] or None,
         "supervised": facts.get("supervised") or None,
         "requires_dep": facts.get("requiresdep") or None,
+        "user_approved": facts.get("userapprovedmdm") or None,
+        "single": True if facts.get("multiple") is False else None,
         "device_channel": False if facts.get("devicechannel") is False else None,
         "user_channel": False if facts.get("userchannel") is False else None,
         "user_enrollment": None if user_enrollment == "allowed" else user_enrollment,
@@ -121,8 +123,14 @@ def payloads(source: Facts) -> Facts:
         part = entry(facts, "keys")
         whole = found.setdefault(facts["payload_type"], part)
         if whole is not part:
+            # What one of the files demands, a payload that is of another of them does not have.
+            needed = {each["name"] for each in whole["keys"] if each.get("required")}
+            needed &= {each["name"] for each in part["keys"] if each.get("required")}
             known = {each["name"] for each in whole["keys"]}
             whole["keys"] += [each for each in part["keys"] if each["name"] not in known]
+            for each in whole["keys"]:
+                if each["name"] not in needed:
+                    each.pop("required", None)
             whole["platforms"] = part["platforms"] | whole["platforms"]
     return found
 

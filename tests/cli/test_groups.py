@@ -4,6 +4,7 @@ import json
 import plistlib
 import re
 import stat
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cli.conftest import Cli, Running
 from corral.simulator.push_certificates import StandInApple
 from inprocess import TOPIC
+from samples import profile
 
 
 def test_a_link_is_made_listed_and_revoked(cli: Cli, service: Running) -> None:
@@ -204,6 +206,47 @@ def test_commands_are_cancelled_and_cleared(cli: Cli, service: Running) -> None:
     assert "cancelled" in cli("command", "list", "--device", "D11", "--state", "cancelled").out
 
 
+def test_a_mac_is_locked_by_a_pin_that_is_shown_once(cli: Cli, service: Running) -> None:
+    outcome = cli("device", "lock", "D13", "--message", "Call us")
+    pin = re.search(r"^PIN: (\d{6})  ", outcome.out, re.MULTILINE)
+    assert pin is not None
+    command = _latest(cli, "D13")
+    assert pin[1] not in cli("command", "show", command).out
+    revealed = cli("command", "reveal", command, "--device", "D13", "--reason", "it came back").out
+    assert f"PIN: {pin[1]}" in revealed
+    assert "Call us" in revealed
+    assert "not answered yet" in revealed
+    assert cli("device", "lock", "D13", "--pin", "1234").code == 2
+    assert json.loads(cli("device", "lock", "D13", "--pin", "123456", "--json").out)["pin"] == "123456"
+
+
+def test_the_verbs_of_every_day_are_queued_where_they_can_be(cli: Cli, service: Running) -> None:
+    assert cli("device", "erase", "D14").code == 2
+    assert "PIN: " in cli("device", "erase", "D14", "--yes").out
+    for verb in ("restart", "wake"):
+        assert cli("device", verb, "D14").code == 0, verb
+    assert cli("device", "shutdown", "D14", "--yes").code == 0
+    assert "does not exist on macOS" in cli("device", "lost", "D14", "--message", "Call us").error
+    assert cli("device", "lost", "D14").code == 2
+    assert cli("device", "found", "D14").code == 1
+    outcome = cli("device", "clear-passcode", "D14", "--reason", "forgotten", "--yes")
+    assert (outcome.code, "no unlock token" in outcome.error) == (3, True)
+    queued = json.loads(cli("command", "list", "--device", "D14", "--state", "open", "--json").out)["commands"]
+    kinds = {each["request_type"] for each in queued}
+    assert {"EraseDevice", "RestartDevice", "ShutDownDevice"} <= kinds
+
+
+def test_a_dry_run_and_a_query_tell_who_would_take_it(cli: Cli, service: Running) -> None:
+    outcome = cli("command", "send", "D11", "nobody", "--type", "SecurityInfo", "--dry-run")
+    assert outcome.code == 1
+    assert outcome.out == "D11 would take it.\n"
+    assert "no device nobody" in outcome.error
+    outcome = cli("command", "send", "--search", "D11", "--type", "SecurityInfo", "--dry-run")
+    assert (outcome.code, outcome.out) == (0, "D11 would take it.\n")
+    assert cli("command", "send", "--type", "SecurityInfo").code == 2
+    assert cli("command", "send", "D11", "--all", "--type", "SecurityInfo").code == 2
+
+
 def test_an_answer_that_has_not_come_is_3(cli: Cli, service: Running) -> None:
     assert cli("command", "send", "D12", "--type", "ProfileList").code == 0
     outcome = cli("command", "show", _latest(cli, "D12"), "--device", "D12", "--raw")
@@ -216,9 +259,63 @@ def test_types_are_listed_and_explained(cli: Cli, service: Running) -> None:
     explained = cli("command", "explain", "DeviceLock").out
     assert "PIN" in explained
     assert "macOS" in explained
+    for_mac = cli("command", "explain", "RestartDevice", "--for", "D12").out
+    assert "This device would take it." in for_mac
+    assert "supervised            not known" in for_mac
+    assert "--for" not in cli("command", "types", "--for", "D12").out
     outcome = cli("command", "explain", "devicelok")
     assert outcome.code == 3
     assert "DeviceLock" in outcome.error
+
+
+def test_a_profile_is_linted_kept_sent_and_forgotten(cli: Cli, service: Running, home: Path) -> None:
+    good, bad = home / "wifi.mobileconfig", home / "bad.mobileconfig"
+    good.write_bytes(profile("org.example.cli"))
+    bad.write_bytes(profile("org.example.cli", SSID_STR=5))
+    assert cli("profile", "lint", good).out == "org.example.cli: 0 errors, 0 warnings.\n"
+    outcome = cli("profile", "lint", bad)
+    assert outcome.code == 1
+    assert "error: PayloadContent[0].SSID_STR: must be of type string" in outcome.out
+    assert cli("profile", "add", bad).code == 1
+    assert cli("profile", "add", good).out == "org.example.cli is kept as version 1.\n"
+    assert "kept already" in cli("profile", "add", good).out
+    assert "org.example.cli" in cli("profile", "list").out
+    assert cli("profile", "install", "org.example.cli", "D13", "--dry-run").out == "D13 would take it.\n"
+    assert "is queued for 1 device" in cli("profile", "install", "org.example.cli", "D13").out
+    assert "pending" in cli("profile", "device", "D13").out
+    shown = cli("profile", "show", "org.example.cli").out
+    assert "wanted on  1 device" in shown
+    assert "D13" in shown
+    assert "D13" not in cli("profile", "show", "org.example.cli", "--drift").out
+    assert cli("profile", "export", "org.example.cli", "--out", home / "again").code == 0
+    assert (home / "again").read_bytes() == good.read_bytes()
+    assert (home / "again").stat().st_mode & 0o777 == 0o600
+    assert "wanted on a device" in cli("profile", "forget", "org.example.cli", "--yes").error
+    assert cli("profile", "remove", "org.example.cli", "D13").code == 0
+    assert cli("profile", "forget", "org.example.cli", "--yes").code == 0
+    assert cli("profile", "show", "org.example.cli").code == 3
+
+
+def test_an_app_is_read_where_it_lies_kept_and_sent(cli: Cli, service: Running, home: Path) -> None:
+    path = home / "Example.ipa"
+    with zipfile.ZipFile(path, "w") as archive:
+        info = {"CFBundleIdentifier": "org.example.cli", "CFBundleVersion": "7", "CFBundleName": "Example"}
+        archive.writestr("Payload/Example.app/Info.plist", plistlib.dumps(info))
+    url = "https://files.example.org/Example.ipa"
+    assert cli("app", "add", path).code == 2
+    assert "org.example.cli 7 is kept as" in cli("app", "add", path, "--package-url", url, "--minimum-os", "17").out
+    shown = cli("app", "show", "org.example.cli").out
+    assert "/apps/" in shown
+    assert "minimum os    17" in shown
+    assert "org.example.cli" in cli("app", "list").out
+    outcome = cli("app", "install", "org.example.cli", "D13", "--dry-run")
+    assert outcome.code == 1
+    assert "no Mac takes by a manifest" in outcome.error
+    assert "is queued for 1 device" in cli("app", "remove", "org.example.cli", "D13", "--force").out
+    assert "has not told yet" in cli("app", "device", "D13").error
+    assert cli("app", "add", "--manifest-url", url).code == 2
+    assert cli("app", "forget", "org.example.cli", "--yes").code == 0
+    assert cli("app", "show", "org.example.cli").code == 3
 
 
 def test_a_push_certificate_is_requested_once_a_file(cli: Cli, service: Running, home: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from contract import values as v
 from corral.lifecycle.change import Change
-from corral.lifecycle.state import CertificateStatus, Phase
+from corral.lifecycle.state import CertificateStatus, EnrollmentKind, Phase
 from corral.store.contacts import Heard
 from corral.store.directory import CommandTarget, DeviceSummary
 from corral.store.store import Store
@@ -189,3 +189,11 @@ async def test_a_life_that_is_over_is_no_target(fleet: Store) -> None:
     await fleet.devices.commit(Change(connections=(over,)))
     (found,) = (await fleet.directory.targets(["D1"], "")).values()
     assert (found.connection_id, found.channel_id) == (None, None)
+
+
+async def test_how_a_life_came_is_known_while_its_grant_is(fleet: Store) -> None:
+    grant = v.grant(kind=EnrollmentKind.AUTOMATED)
+    came = v.connection(admitted_by=f"grant:{grant.id}"), v.connection("C2", "D2", admitted_by="grant:gone")
+    await fleet.devices.commit(Change(grant=grant, connections=came, at=v.NOW))
+    found = await fleet.directory.admitted(["C1", "C2", "C3", "nobody"])
+    assert found == {"C1": EnrollmentKind.AUTOMATED}

@@ -247,3 +247,25 @@ async def test_a_fleet_is_queued_for_in_one_call(store: Store) -> None:
     wanted = [f"C{n}" for n in numbers]
     assert await store.queue.enqueue(v.command(), wanted) == tuple(wanted)
     assert len(await store.work.lease("push", v.NOW, v.NOW + 1, 1000)) == 400
+
+
+async def test_the_last_answers_to_a_type_are_found_for_many_channels_newest_first(fleet: Store) -> None:
+    for number, kind in enumerate(("DeviceInformation", "ProfileList", "DeviceInformation", "DeviceInformation"), 1):
+        uuid = f"U{number}"
+        await fleet.queue.enqueue(v.command(uuid, request_type=kind), ["C1", "C2", "C3"])
+        await fleet.devices.exchange(v.report(uuid, now=v.NOW + number))
+    other = v.contact("cert 2", "D2", command_uuid="U1")
+    await fleet.devices.exchange(v.report("U1", contact=other, now=v.NOW + 9))
+    await fleet.devices.exchange(v.report("U3", Status.ERROR, contact=v.contact("cert 3", "D3", command_uuid="U3")))
+
+    async def found(kind: str, *channels: str, each: int = 1) -> list[tuple[str, str]]:
+        answers = await fleet.queue.recent(kind, channels, each)
+        return [(answer.channel_id, answer.body.decode()) for answer in answers]
+
+    assert await found("DeviceInformation", "C1", "C2", "C3", "nobody") == [
+        ("C2", "result of U1"),
+        ("C1", "result of U4"),
+    ]
+    assert await found("DeviceInformation", "C1", each=2) == [("C1", "result of U4"), ("C1", "result of U3")]
+    assert await found("ProfileList", "C1", "C2", each=5) == [("C1", "result of U2")]
+    assert await found("DeviceInformation") == []

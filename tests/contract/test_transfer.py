@@ -12,6 +12,8 @@ import pytest
 
 from contract import test_acme as acme
 from contract import values as v
+from contract.test_apps import app
+from contract.test_profiles import new, stored
 from corral.apple.report import Status
 from corral.lifecycle.acme_order import AttestedKey
 from corral.lifecycle.change import Change, Escrow
@@ -144,6 +146,9 @@ async def fill(store: Store) -> None:
     )
     assert await store.work.lease("push", v.NOW + 1, v.NOW + 60_000, 1)
     await store.work.record_pushes([PushRecord(channel_id="C1", at=v.NOW, outcome="accepted")])
+    await store.apps.add(app(), v.event())
+    await store.profiles.add(stored(), new(), v.event())
+    await store.profiles.want("p1", 1, "U1", ["C1"], v.NOW, "ann")
     await fill_ade(store)
 
 
@@ -277,7 +282,7 @@ class Short:
 async def test_a_row_that_is_lost_leaves_nothing_behind(origin: Place, destination: Place) -> None:
     async with origin.open(create=True) as store:
         await fill(store)
-    for table, why in (("event", "event has 3 rows"), ("device", "connection does not fit")):
+    for table, why in (("event", "event has 5 rows"), ("device", "connection does not fit")):
         async with origin.reading() as source:
             with pytest.raises(TransferFailed, match=why) as failed:
                 async with destination.filling(source.facts.seal) as target:

@@ -7,12 +7,12 @@ import pytest
 import pytest_asyncio
 
 from e2e.account_place import place
-from e2e.answers import accounts, acme, automated, channel, checkin, enrolling, identity, over_the_air
+from e2e.answers import accounts, acme, apps, automated, channel, checkin, enrolling, identity, over_the_air
 from e2e.answers.register import CHECKS, Stage, rows
 from e2e.installation import Installation, Template, installation
 
 assert all(
-    (accounts, acme, automated, identity, checkin, channel, enrolling, over_the_air)
+    (accounts, acme, apps, automated, identity, checkin, channel, enrolling, over_the_air)
 )  # importing them registers their checks
 
 

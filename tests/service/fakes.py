@@ -179,6 +179,7 @@ class FakeQueue:
         self.bodies: dict[str, bytes] = {}
         self.cancelled: list[tuple[str, str | None, Event]] = []
         self.cleared: list[tuple[str, Event]] = []
+        self.answers: list[tuple[str, StoredResult]] = []
         self.expired: list[tuple[Instant, int]] = []
 
     async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
@@ -214,6 +215,12 @@ class FakeQueue:
     async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]:
         del command_uuid, channel_id
         return ()
+
+    async def recent(self, request_type: str, channel_ids: Sequence[str], each: int = 1) -> tuple[StoredResult, ...]:
+        del each
+        return tuple(
+            answer for kind, answer in self.answers if kind == request_type and answer.channel_id in channel_ids
+        )
 
     async def expire(self, now: Instant, limit: int) -> int:
         self.expired.append((now, limit))

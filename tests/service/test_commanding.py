@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
+import samples
 from corral.apple import plist
 from corral.apple.platform import Platform
 from corral.apple.profile import EnrollmentFacts, ScepIdentity
-from corral.lifecycle.state import FOREVER, Connection, Consequence, Phase
-from corral.service.commanding import Commanding, Schedule, Sent
+from corral.lifecycle.state import FOREVER, Connection, Consequence, EnrollmentKind, Phase
+from corral.service.commanding import Commanding, Schedule
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.kept_profile import KeptProfile
+from corral.service.verdicts import Sent
 from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from lifecycle import arrange as a
 from service.fakes import NOW, Clock, FakeQueue
@@ -37,6 +39,10 @@ class FakeDirectory:
 
     async def targets(self, names: Sequence[str], user_id: str) -> dict[str, CommandTarget]:
         return {name: _target(self.details[name], user_id) for name in names if name in self.details}
+
+    async def admitted(self, connection_ids: Sequence[str]) -> dict[str, EnrollmentKind]:
+        del connection_ids
+        return {}
 
     async def counts(self) -> dict[str, int]:
         return {}
@@ -171,6 +177,15 @@ async def test_the_enrollment_profile_is_removed_by_ending_only(commanding: Comm
     assert not verdict.queued
     assert "device end" in verdict.problem
     assert queue.queued == []
+
+
+async def test_the_enrollment_profile_is_not_overwritten_by_accident(commanding: Commanding, queue: FakeQueue) -> None:
+    keys = {"Payload": samples.profile(IDENTIFIER)}
+    verdict = (await send(commanding, "InstallProfile", keys=keys, force=True))["A"]
+    assert (verdict.queued, verdict.verdict) == (False, "not-eligible")
+    assert "device renew" in verdict.problem
+    assert queue.queued == []
+    assert (await send(commanding, "InstallProfile", keys={"Payload": samples.PROFILE}))["A"].queued
 
 
 async def test_what_the_target_cannot_do_is_not_queued_unless_forced(commanding: Commanding, queue: FakeQueue) -> None:

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
+import samples
 from corral.apple.checkin import Authenticate, CheckOut, TokenUpdate, read_checkin
 from corral.apple.plist import dump
 from corral.apple.report import Status, read_lenient, read_report
@@ -348,15 +349,7 @@ async def test_a_command_beyond_the_access_rights_is_an_error(stage: Stage) -> N
 
 async def test_installs_and_removes_other_profiles(stage: Stage) -> None:
     device = await stage.enrolled()
-    other = dump(
-        {
-            "PayloadType": "Configuration",
-            "PayloadVersion": 1,
-            "PayloadIdentifier": "com.example.wifi",
-            "PayloadUUID": "0D8FA3C1-0000-4000-8000-000000000001",
-            "PayloadContent": [],
-        }
-    )
+    other = samples.profile("com.example.wifi")
     stage.service.queue("InstallProfile", Payload=other)
     stage.service.queue("ProfileList")
     stage.service.queue("RemoveProfile", Identifier="com.example.wifi")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, User, aimed
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, Failure, UsageFailure
 from corral.cli.files import read_bytes
@@ -21,7 +22,7 @@ OfDevice = Annotated[str | None, typer.Option("--device", help="Only this device
 @over_api
 def send_command(
     session: Session,
-    devices: Annotated[list[str], typer.Argument(metavar="DEVICE", help="Ids, serial numbers or connection ids.")],
+    devices: Devices = None,
     request_type: Annotated[str | None, typer.Option("--type", help="RequestType, such as DeviceInformation.")] = None,
     keys: Annotated[
         list[str] | None,
@@ -32,7 +33,11 @@ def send_command(
     plist: Annotated[
         Path | None, typer.Option("--plist", help="Instead: a whole command as a property list, sent byte for byte.")
     ] = None,
-    user: Annotated[str, typer.Option("--user", help="Id of the user whose channel is meant.")] = "",
+    everything: Everything = False,
+    search: Search = None,
+    platform: OfPlatform = None,
+    os_below: Below = None,
+    user: User = "",
     priority: Annotated[int, typer.Option("--priority", min=-999, max=999, help="Higher goes first.")] = 0,
     not_before: Annotated[
         str | None, typer.Option("--not-before", metavar="SPAN|TIME", help="Not earlier than: a span or a time.")
@@ -41,6 +46,7 @@ def send_command(
         str | None, typer.Option("--expires", metavar="SPAN|TIME", help="Not later than: a span or a time.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Send it even if Apple's schema speaks against it.")] = False,
+    dry_run: DryRun = False,
     wait: Annotated[
         str | None,
         typer.Option("--wait", metavar="SPAN", help="Wait so long (30s, 2m) for the answers, and show them."),
@@ -54,7 +60,8 @@ def send_command(
         raise UsageFailure("Give --type with its keys, or --plist FILE.")
     if plist is not None and keys:
         raise UsageFailure("--set goes with --type; a command of --plist is sent as it is.")
-    body: dict[str, Any] = {"devices": devices, "user": user, "priority": priority, "force": force}
+    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below)
+    body |= {"user": user, "priority": priority, "force": force, "dry_run": dry_run}
     body |= moment("--not-before", not_before, "not_before", "not_before_in")
     body |= moment("--expires", expires, "expires_at", "expires_in")
     if plist is not None:
@@ -77,7 +84,7 @@ def send_command(
         from corral.cli.pages.commands import write_sent
 
         session.show(sent, write_sent)
-    if sent["queued"] < len(sent["devices"]):
+    if any(each["verdict"] not in ("queued", "forced", "eligible") for each in sent["devices"]):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -126,6 +133,26 @@ def show_command(
     session.show(session.api.get(path, device=device), write_detail)
 
 
+@app.command("reveal")
+@over_api
+def reveal_command(
+    session: Session,
+    command: Uuid,
+    device: Annotated[str, typer.Option("--device", help="The device that it went to.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for those who look later.")],
+    user: User = "",
+) -> None:
+    """What was sent to a device and answered, with its secrets.
+
+    PINs, passwords, recovery keys, bypass codes: an event tells who has looked, and why.
+    """
+    from corral.cli.pages.commands import write_revealed
+    from corral.cli.reach.api import segment
+
+    body = {"device": device, "user": user, "reason": reason}
+    session.show(session.api.post(f"/commands/{segment(command)}/reveal", body), write_revealed)
+
+
 @app.command("cancel")
 @over_api
 def cancel_command(session: Session, command: Uuid, device: OfDevice = None) -> None:
@@ -156,29 +183,39 @@ def clear_commands(
 @app.command("types")
 @over_api
 def list_types(
-    session: Session, search: Annotated[str | None, typer.Argument(help="Part of a RequestType.")] = None
+    session: Session,
+    search: Annotated[str | None, typer.Argument(help="Part of a RequestType, or of one of its keys.")] = None,
+    platform: Annotated[str | None, typer.Option("--platform", help="Only those that it has.")] = None,
+    device: Annotated[str | None, typer.Option("--for", metavar="DEVICE", help="Only those that it takes.")] = None,
+    user: User = "",
 ) -> None:
     """The commands that Apple's schema has."""
-    from corral.cli.pages.commands import write_types
+    from corral.cli.pages.request_types import write_types
 
-    found = session.api.get("/request-types")["request_types"]
-    wanted = (search or "").lower()
-    listed = [each for each in found if wanted in each["request_type"].lower()]
-    if not listed:
-        raise Failure(f"Apple's schema has no command with {search!r} in its name.", ExitCode.NOT_FOUND)
-    session.show({"request_types": listed}, write_types)
+    found = session.api.get(
+        "/request-types", search=search, platform=platform, device=device, user=user if device else None
+    )
+    if not found["request_types"]:
+        raise Failure("Apple's schema has no such command.", ExitCode.NOT_FOUND)
+    session.show(found, write_types)
 
 
 @app.command("explain")
 @over_api
 def explain_type(
-    session: Session, request_type: Annotated[str, typer.Argument(metavar="TYPE", help="RequestType.")]
+    session: Session,
+    request_type: Annotated[str, typer.Argument(metavar="TYPE", help="RequestType.")],
+    device: Annotated[
+        str | None, typer.Option("--for", metavar="DEVICE", help="And whether this device would take it.")
+    ] = None,
+    user: User = "",
 ) -> None:
     """The keys of a command, and where it works."""
-    from corral.cli.pages.commands import write_type
+    from corral.cli.pages.request_types import write_type
     from corral.cli.reach.api import segment
 
-    session.show(session.api.get(f"/request-types/{segment(request_type)}"), write_type)
+    path = f"/request-types/{segment(request_type)}"
+    session.show(session.api.get(path, device=device, user=user if device else None), write_type)
 
 
 def _write_cancelled(data: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli import device_escrow
+from corral.cli import device_escrow, device_verbs
 from corral.cli.asking import confirm
 from corral.cli.failure import UsageFailure
 from corral.cli.moments import moment
@@ -13,6 +13,7 @@ from corral.cli.reach.session import Session, over_api
 
 app = typer.Typer(help="Devices and their connections.", no_args_is_help=True)
 app.add_typer(device_escrow.app, name="escrow")
+device_verbs.add(app)
 
 Name = Annotated[str, typer.Argument(metavar="DEVICE", help="Its id (UDID), serial number, or connection id.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -1,50 +1,30 @@
 """Commands as people send them: checked against the catalog and what is known of the target, then queued."""
 
-import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from corral.apple import catalog, command
 from corral.apple.catalog import Finding, Target
-from corral.apple.command import Command, CommandError
-from corral.apple.identifiers import Kind
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Connection, Consequence, Instant, Phase
 from corral.service.breathing import in_order, pieces
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
-from corral.service.kept_profile import read_kept
-from corral.store.directory import CommandTarget, DeviceDetail, Directory
+from corral.service.targeting import Aim, DeviceQuery, Targeting, asks_supervision
+from corral.service.verdicts import UNKNOWN, Order, Sent, build, judge
+from corral.store.directory import DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
 
 LAST_COUNTS = frozenset({"DeviceLock", "EraseDevice", "DeclarativeManagement", "ClearPasscode", "EnableLostMode"})
 """Of two of these in one queue only the later is wanted: two locks would leave nobody knowing which PIN holds."""
-
-_UNKNOWN = "There is no device {}, or more than one; name it by its id."
 
 _CONSEQUENCES = {
     "EraseDevice": Consequence.ERASE_DEVICE,
     "DeviceConfigured": Consequence.DEVICE_CONFIGURED,
     "UserConfigured": Consequence.USER_CONFIGURED,
 }
-
-
-class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What became of a command for one device.
-
-    A fleet has 100,000 of them at once. `gc=False`: they hold no circles, and the collector would stop everything for
-    tens of milliseconds to look.
-    """
-
-    device: str
-    channel_id: str = ""
-    command_uuid: str
-    queued: bool
-    findings: tuple[Finding, ...] = ()
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +40,7 @@ class Commanding:
     def __init__(self, queue: QueueStore, directory: Directory, clock: Clock) -> None:
         self._queue = queue
         self._directory = directory
+        self._targeting = Targeting(directory, queue)
         self._clock = clock
 
     async def send(
@@ -72,25 +53,33 @@ class Commanding:
         user_id: str = "",
         schedule: Schedule | None = None,
         force: bool = False,
+        only_ask: bool = False,
         by: str = "",
+        against: Callable[[Target], Sequence[Finding]] | None = None,
+        supervision: bool = False,
+        before: Callable[[str, Sequence[str]], Awaitable[None]] | None = None,
     ) -> list[Sent]:
-        """Queue one command for all of these devices; each gets its verdict.
+        """Queue one command for all of these devices; each gets its verdict. `only_ask`: nothing is queued.
 
         `raw` is a whole command plist, kept byte for byte; else it is built from `request_type` and `keys`. A target
-        with findings of severity error is skipped unless `force`. Raises RequestRefused for a command that nothing
-        could be done with, such as removing the enrollment profile, which is `end`'s to do.
+        with findings of severity error is skipped unless `force`. `against` finds what else speaks against a target
+        (with `supervision`, where it is asked for, whether that is supervised), and `before` hears of the CommandUUID
+        and the channels just before it is queued. Raises RequestRefused for a command that nothing could be done with.
         """
         schedule = schedule or Schedule()
-        built, payload = _build(request_type, keys, raw)
+        built, payload = build(request_type, keys, raw)
         if raw is not None and await self._queue.command_body(built.uuid) not in (None, built.body):
             raise RequestRefused(f"CommandUUID {built.uuid} names another command already; give this one a new one.")
+        order = Order(built=built, keys=payload, user_id=user_id, force=force, against=against)
         sent: list[Sent] = []
         queueing: dict[str, Sent] = {}
-        async for verdict in self._check(devices, built, payload, user_id, force=force):
+        async for verdict in self._check(devices, order, supervision or asks_supervision(built.request_type)):
             if verdict.queued:
                 queueing[verdict.channel_id] = verdict
             else:
                 sent.append(verdict)
+        if only_ask:
+            return sent + [msgspec.structs.replace(each, queued=False) for each in queueing.values()]
         record = QueuedCommand(
             uuid=built.uuid,
             request_type=built.request_type,
@@ -104,7 +93,10 @@ class Commanding:
             replaces_like=built.request_type in LAST_COUNTS,
         )
         # By their keys: for a fleet, indexes that are filled in their order take a third of the time.
-        done = set(await self._queue.enqueue(record, await in_order(queueing))) if queueing else set[str]()
+        channels = await in_order(queueing)
+        if before is not None and channels:
+            await before(built.uuid, channels)
+        done = set(await self._queue.enqueue(record, channels)) if channels else set[str]()
         async for piece in pieces(queueing.items()):
             for channel, verdict in piece:
                 if channel in done:
@@ -114,11 +106,25 @@ class Commanding:
                     sent.append(Sent(device=verdict.device, command_uuid=built.uuid, queued=False, problem=gone))
         return sent
 
-    async def verdict(self, device: str, request_type: str, keys: Mapping[str, Any]) -> Sent:
-        """What would become of this command for one device, without queueing it."""
-        built, payload = _build(request_type, keys, None)
-        (verdict,) = [each async for each in self._check([device], built, payload, "", force=False)]
-        return verdict
+    async def select(self, query: DeviceQuery) -> list[str]:
+        """The devices that a query means; raises RequestRefused."""
+        return await self._targeting.select(query)
+
+    async def judge(
+        self, device: str, request_type: str, keys: Mapping[str, Any] | None = None, user_id: str = ""
+    ) -> tuple[Target, Sent]:
+        """What is known of a device, and what would become of a command for it. Without `keys` those that are required
+        are taken as given. Raises NotFound."""
+        known, target = await self._targeting.one(device, user_id)
+        built, payload = build(request_type, keys, None)
+        order = Order(built=built, keys=payload, user_id=user_id)
+        sent = judge(Aim(device, known, target), order, order.profile_identifier, {})
+        if keys is None:
+            findings = tuple(each for each in sent.findings if each.where == request_type)
+            errors = [each for each in findings if each.severity == "error"]
+            problem = "; ".join(f"{each.where} {each.what}" for each in errors) if sent.channel_id else sent.problem
+            sent = msgspec.structs.replace(sent, findings=findings, problem=problem)
+        return target, msgspec.structs.replace(sent, queued=False)
 
     async def cancel(self, command_uuid: str, device: str | None, by: str) -> int:
         """Cancel what is still open of a command; returns how many deliveries."""
@@ -143,45 +149,20 @@ class Commanding:
         )
         return await self._queue.clear(life.id, event, self._clock())
 
-    async def _check(
-        self, devices: Sequence[str], built: Command, payload: Mapping[str, Any], user_id: str, *, force: bool
-    ) -> AsyncIterator[Sent]:
+    async def _check(self, devices: Sequence[str], order: Order, supervision: bool) -> AsyncIterator[Sent]:
         """A verdict for each name, once. Devices that do not differ in what the catalog asks for share its findings."""
-        found = dict[tuple[object, ...], tuple[Finding, ...]]()
+        found = dict[Target, tuple[Finding, ...]]()
+        profile = order.profile_identifier
         async for names in pieces(dict.fromkeys(devices)):
-            targets = await self._directory.targets(names, user_id)
-            for name in names:
-                known = targets.get(name)
-                problem = _refusal(name, known, built, payload, user_id)
-                if known is None or known.channel_id is None or problem:
-                    device = known.device_id if known else name
-                    yield Sent(device=device, command_uuid=built.uuid, queued=False, problem=problem)
-                    continue
-                alike = known.platform, known.os_version, known.channel_kind, known.profile
-                if alike not in found:
-                    found[alike] = tuple(catalog.check(built.request_type, payload, _target(known, user_id)))
-                yield _verdict(known.device_id, known.channel_id, built.uuid, found[alike], force)
+            for aim in await self._targeting.aim(names, order.user_id, supervision=supervision):
+                yield judge(aim, order, profile, found)
 
     async def _detail(self, name: str) -> DeviceDetail:
         device_id = await self._directory.resolve(name)
         detail = await self._directory.device(device_id) if device_id else None
         if detail is None:
-            raise NotFound(_UNKNOWN.format(name))
+            raise NotFound(UNKNOWN.format(name))
         return detail
-
-
-def _build(
-    request_type: str | None, keys: Mapping[str, Any] | None, raw: bytes | None
-) -> tuple[Command, Mapping[str, Any]]:
-    try:
-        if raw is not None:
-            given = command.read_raw(raw)
-            return given, command.command_keys(given)
-        if not request_type:
-            raise RequestRefused("Name a RequestType, or give a whole command as a property list.")
-        return command.build(str(uuid.uuid4()).upper(), request_type, keys or {}), keys or {}
-    except CommandError as error:
-        raise RequestRefused(str(error)) from None
 
 
 def _life(detail: DeviceDetail, name: str) -> Connection:
@@ -190,42 +171,3 @@ def _life(detail: DeviceDetail, name: str) -> Connection:
     if life is None:
         raise RequestRefused(f"Device {name} is not connected.")
     return life
-
-
-def _refusal(name: str, target: CommandTarget | None, built: Command, payload: Mapping[str, Any], user_id: str) -> str:
-    """Why this command cannot be queued for a device at all; empty if it can."""
-    if target is None:
-        return _UNKNOWN.format(name)
-    if target.connection_id is None:
-        return f"Device {name} is not connected."
-    if built.request_type == "RemoveProfile":
-        kept = read_kept(target.profile)
-        if kept is not None and payload.get("Identifier") == kept.facts.identifier:
-            return "this would end the connection; use `corral device end` instead"
-    if target.channel_id is None:
-        return f"there is no user channel {user_id!r}" if user_id else "it has not sent a token yet"
-    return ""
-
-
-def _verdict(device: str, channel: str, uuid: str, findings: tuple[Finding, ...], force: bool) -> Sent:
-    errors = [finding for finding in findings if finding.severity == "error"] if findings else []
-    queued = force or not errors
-    return Sent(
-        device=device,
-        channel_id=channel,
-        command_uuid=uuid,
-        queued=queued,
-        findings=findings,
-        problem="" if queued else "; ".join(f"{each.where} {each.what}" for each in errors),
-    )
-
-
-def _target(known: CommandTarget, user_id: str) -> Target:
-    kept = read_kept(known.profile)
-    return Target(
-        platform=known.platform,
-        os_version=known.os_version,
-        channel="user" if user_id else "device",
-        kind=Kind(known.channel_kind),
-        access_rights=kept.facts.access_rights if kept else None,
-    )

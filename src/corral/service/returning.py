@@ -64,8 +64,8 @@ class Returning:
         if detail is None:
             raise NotFound(f"There is no device {device}, or more than one; name it by its id.")
         target = detail.device
-        unable = await self._commanding.verdict(target.id, "EraseDevice", {"ReturnToService": {"Enabled": True}})
-        if not unable.queued or unable.findings:
+        _, unable = await self._commanding.judge(target.id, "EraseDevice", {"ReturnToService": {"Enabled": True}})
+        if unable.verdict != "eligible" or unable.findings:
             why = unable.problem or "; ".join(f"{each.where} {each.what}" for each in unable.findings)
             raise RequestRefused(f"Device {target.id} cannot return to service: {why}")
         keys = await self._keys(target, wifi_profile, f"EraseDevice by {by}")

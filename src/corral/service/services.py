@@ -7,6 +7,7 @@ from typing import Any
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import AutomatedEnrollment
 from corral.service.admitting import Admitting
+from corral.service.apps import Apps
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
@@ -15,8 +16,11 @@ from corral.service.expiries import Expiries
 from corral.service.filevault import FileVault
 from corral.service.operating import Operating
 from corral.service.policies import Policies
+from corral.service.profiles.profiles import Profiles
 from corral.service.push_certificates import PushCertificates
 from corral.service.returning import Returning
+from corral.service.revealing import Revealing
+from corral.service.waking import Waking
 from corral.store.directory import Directory
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
@@ -31,6 +35,8 @@ class Services:
     admitting: Admitting
     policies: Policies
     commanding: Commanding
+    profiles: Profiles
+    apps: Apps
     operating: Operating
     filevault: FileVault
     returning: Returning
@@ -38,6 +44,8 @@ class Services:
     credentials: Credentials
     account_sessions: Sessions
     escrowing: Escrowing
+    revealing: Revealing
+    waking: Waking
     expiries: Expiries
     directory: Directory
     events: EventStore

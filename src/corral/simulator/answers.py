@@ -5,80 +5,34 @@ comes here only as what is to follow (`Then`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import Final, TypeAlias
+from typing import Final
 
 from corral.apple import catalog
 from corral.apple.catalog import Target
 from corral.apple.plist import PlistValue
-from corral.simulator.behaviour import Behaviour, Removal
+from corral.simulator.app_commands import install_application, managed_application_list, remove_application
+from corral.simulator.asked import Asked, Keys, Reply, Then, error, installation_failed, target_of
+from corral.simulator.behaviour import Removal
 from corral.simulator.contents import (
-    Contents,
+    OtherProfile,
     apps_of,
     bypass_code_of,
     holds_enrollment,
     information_of,
     read_other_profile,
-    read_return,
     security_of,
 )
-from corral.simulator.enrollment import Channel, Enrollment
-from corral.simulator.facts import Facts, Model
+from corral.simulator.facts import Model
 from corral.simulator.filevault import WrongKey, check_escrow, escrowed_key, rotate
-
-Keys: TypeAlias = Mapping[str, PlistValue]
+from corral.simulator.securing import clear_passcode, device_lock, enable_lost_mode, erase_device, in_lost_mode
 
 _UNKNOWN_REQUEST: Final = 12021
 _NOT_AUTHORIZED: Final = 12007
 _NOT_INSTALLED: Final = 12075
 _NOT_REMOVED: Final = 12011
-_INSTALLATION_FAILED: Final = 4001
 _NOT_AWAITING: Final = 101
 _WRONG_KEY: Final = 12066
 NOT_MANAGED: Final = 12013
-
-
-class Then(Enum):
-    """What a device does once its result has been taken; RENEW is done before, and makes the result."""
-
-    GO_ON = auto()
-    LEAVE = auto()
-    WIPE = auto()
-    SYNC_DECLARATIONS = auto()
-    BE_CONFIGURED = auto()
-    RENEW = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: str = "Acknowledged"
-    keys: Keys = field(default_factory=dict[str, PlistValue], repr=False)
-    then: Then = Then.GO_ON
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A command, where it arrived, and on what device."""
-
-    request_type: str
-    keys: Keys = field(repr=False)
-    facts: Facts
-    contents: Contents = field(repr=False)
-    enrollment: Enrollment = field(repr=False)
-    channel: Channel = field(repr=False)
-    behaviour: Behaviour
-    is_awaiting: bool
-
-
-def error(code: int, text: str, domain: str = "MCMDMErrorDomain") -> Reply:
-    """Error, with the chain of one item that devices send."""
-    item = {"ErrorCode": code, "ErrorDomain": domain, "LocalizedDescription": text, "USEnglishDescription": text}
-    return Reply("Error", {"ErrorChain": [item]})
-
-
-def installation_failed(text: str) -> Reply:
-    return error(_INSTALLATION_FAILED, f"Profile Failed to Install: {text}", "MCInstallationErrorDomain")
 
 
 def answer(asked: Asked) -> Reply:
@@ -99,14 +53,7 @@ def _refuse(asked: Asked) -> Reply | None:
         if asked.facts.is_mac:
             return error(_UNKNOWN_REQUEST, f"Unknown command: {name} <MDMClientError:91>")
         return Reply("CommandFormatError")
-    target = Target(
-        platform,
-        asked.facts.os_version,
-        "user" if asked.channel.is_user else "device",
-        supervised=asked.behaviour.supervised or asked.behaviour.awaiting_configuration,
-        access_rights=asked.enrollment.profile.access_rights,
-    )
-    for finding in catalog.check(name, asked.keys, target):
+    for finding in catalog.check(name, asked.keys, target_of(asked)):
         if finding.severity == "error":
             if finding.where != name:
                 return Reply("CommandFormatError")
@@ -179,32 +126,28 @@ def _installed_application_list(asked: Asked) -> Reply:
 
 
 def _profile_list(asked: Asked) -> Reply:
+    """The enrollment's own first: it is there, and not managed by itself."""
     profile = asked.enrollment.profile
-    profiles: list[PlistValue] = [
-        {
-            "PayloadIdentifier": profile.identifier,
-            "PayloadUUID": profile.uuid,
-            "PayloadVersion": 1,
-            "IsManaged": False,
-            "IsEncrypted": False,
-            "HasRemovalPasscode": False,
-            "PayloadRemovalDisallowed": False,
-        }
-    ]
-    profiles += [
-        {
-            "PayloadIdentifier": each.identifier,
-            "PayloadUUID": each.uuid,
-            "PayloadVersion": 1,
-            "PayloadDisplayName": str(each.keys.get("PayloadDisplayName", each.identifier)),
-            "IsManaged": True,
-            "IsEncrypted": False,
-            "HasRemovalPasscode": False,
-            "PayloadRemovalDisallowed": True,
-        }
+    own = _listed(profile.identifier, profile.uuid, profile.identifier, managed=False)
+    managed = [
+        _listed(each.identifier, each.uuid, str(each.keys.get("PayloadDisplayName", each.identifier)), managed=True)
         for each in asked.contents.profiles.values()
     ]
-    return Reply(keys={"ProfileList": profiles})
+    only_managed = asked.keys.get("ManagedOnly") is True
+    return Reply(keys={"ProfileList": managed if only_managed else [own, *managed]})
+
+
+def _listed(identifier: str, uuid: str, name: str, *, managed: bool) -> dict[str, PlistValue]:
+    return {
+        "PayloadIdentifier": identifier,
+        "PayloadUUID": uuid,
+        "PayloadVersion": 1,
+        "PayloadDisplayName": name,
+        "IsManaged": managed,
+        "IsEncrypted": False,
+        "HasRemovalPasscode": False,
+        "PayloadRemovalDisallowed": managed,
+    }
 
 
 def _certificate_list(asked: Asked) -> Reply:
@@ -217,6 +160,12 @@ def _certificate_list(asked: Asked) -> Reply:
     return Reply(keys={"CertificateList": certificates})
 
 
+def _refuse_profile(profile: OtherProfile, target: Target) -> Reply | None:
+    """A device installs all of a profile or nothing."""
+    problems = [each for each in catalog.lint(profile.keys, target) if each.severity == "error"]
+    return installation_failed(f"{problems[0].where} {problems[0].what}") if problems else None
+
+
 def _install_profile(asked: Asked) -> Reply:
     raw = asked.keys.get("Payload")
     try:
@@ -225,6 +174,11 @@ def _install_profile(asked: Asked) -> Reply:
         return installation_failed(str(problem))
     if holds_enrollment(profile):
         return Reply(then=Then.RENEW)
+    if profile.identifier == asked.enrollment.profile.identifier:
+        return installation_failed("The profile that manages this device cannot be replaced by another.")
+    refusal = _refuse_profile(profile, target_of(asked))
+    if refusal is not None:
+        return refusal
     try:
         check_escrow(profile)
     except ValueError as problem:
@@ -268,17 +222,6 @@ def _settings(asked: Asked) -> Reply:
     return Reply(keys={"Settings": replies})
 
 
-def _device_lock(asked: Asked) -> Reply:
-    asked.contents.is_locked = True
-    return Reply(keys={} if asked.facts.is_mac else {"MessageResult": "Success"})
-
-
-def _erase(asked: Asked) -> Reply:
-    """Apple: "Erase a Device": ReturnToService brings the device back by what it is given."""
-    asked.contents.comes_back = read_return(asked.keys.get("ReturnToService"))
-    return Reply(then=Then.WIPE)
-
-
 def _restart(asked: Asked) -> Reply:
     asked.contents.restarts += 1
     return Reply()
@@ -305,7 +248,6 @@ _NOTHING_THERE: Final[Mapping[str, Keys]] = {
     "ManagedApplicationAttributes": {"ApplicationAttributes": []},
     "ManagedApplicationConfiguration": {"ApplicationConfigurations": []},
     "ManagedApplicationFeedback": {"ManagedApplicationFeedback": []},
-    "ManagedApplicationList": {"ManagedApplicationList": {}},
     "ManagedMediaList": {"Books": []},
     "OSUpdateStatus": {"OSUpdateStatus": []},
     "ProvisioningProfileList": {"ProvisioningProfileList": []},
@@ -316,14 +258,23 @@ _NOTHING_THERE: Final[Mapping[str, Keys]] = {
 _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "ActivationLockBypassCode": _bypass_code,
     "CertificateList": _certificate_list,
+    "ClearPasscode": clear_passcode,
     "DeclarativeManagement": lambda asked: Reply(then=Then.SYNC_DECLARATIONS),
     "DeviceConfigured": _configured,
     "DeviceInformation": _device_information,
-    "DeviceLock": _device_lock,
-    "EraseDevice": _erase,
+    "DeviceLock": device_lock,
+    "DeviceLocation": in_lost_mode,
+    "DisableLostMode": in_lost_mode,
+    "EnableLostMode": enable_lost_mode,
+    "EraseDevice": erase_device,
+    "InstallApplication": install_application,
+    "InstallEnterpriseApplication": install_application,
     "InstallProfile": _install_profile,
     "InstalledApplicationList": _installed_application_list,
+    "ManagedApplicationList": managed_application_list,
+    "PlayLostModeSound": in_lost_mode,
     "ProfileList": _profile_list,
+    "RemoveApplication": remove_application,
     "RemoveProfile": _remove_profile,
     "RestartDevice": _restart,
     "RotateFileVaultKey": _rotate_key,

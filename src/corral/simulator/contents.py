@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 from corral.apple.plist import PlistError, PlistValue, parse_dict
 from corral.pki import cms
 from corral.simulator.facts import Facts, Model
+from corral.simulator.locking import Locks
+from corral.simulator.managed_apps import ManagedApps
 
 
 class App(NamedTuple):
@@ -48,7 +50,8 @@ class Contents:
     """How often the device has been erased."""
     rotations: int = 0
     """How often the FileVault recovery key was replaced."""
-    is_locked: bool = False
+    apps: ManagedApps = field(default_factory=ManagedApps)
+    locks: Locks = field(default_factory=Locks)
     restarts: int = 0
 
     @property

@@ -12,13 +12,14 @@ from random import Random
 from typing import Any
 
 from corral.apple.profile import PER_USER_CONNECTIONS
-from corral.simulator.answers import NOT_MANAGED, Asked, Reply, Then, answer, error, installation_failed
+from corral.simulator.answers import NOT_MANAGED, answer
+from corral.simulator.asked import Asked, Reply, Then, error, installation_failed
 from corral.simulator.behaviour import Behaviour, Busy
 from corral.simulator.contents import Contents, Return
 from corral.simulator.declaring import SyncFailed, synchronize
 from corral.simulator.enrollment import Channel, Enrollment, Held, new_user_channel
 from corral.simulator.facts import Facts, Model, make_facts
-from corral.simulator.fetching import InstallationFailed, fetch_profile, open_profile
+from corral.simulator.fetching import InstallationFailed, fetch_profile, get_apps, open_profile
 from corral.simulator.identity import Identity
 from corral.simulator.installing import insist, install, say, update_token
 from corral.simulator.not_now import can_wait
@@ -284,6 +285,8 @@ class Device:
                 await self.leave("RemoveProfile")
             case Then.WIPE:
                 self.erase(self.contents.comes_back, "EraseDevice")
+            case Then.GET_APPS if self.enrollment is not None:
+                await get_apps(self.voice, self.contents.apps, self.enrollment.trust)
             case Then.BE_CONFIGURED if channel.is_user:
                 channel.is_awaiting = False
             case Then.BE_CONFIGURED:

@@ -11,6 +11,7 @@ from corral.apple.plist import PlistError, dump, parse, parse_dict
 from corral.apple.profile import CONTENT_TYPE
 from corral.pki import cms
 from corral.simulator.identity import Identity
+from corral.simulator.managed_apps import AppRefused, ManagedApps
 from corral.simulator.speaking import Voice
 from corral.simulator.transport import Response, Unreachable
 from corral.simulator.trust import Trust
@@ -56,6 +57,19 @@ async def _get(voice: Voice, url: str, trust: Trust) -> Response:
 
 def _media_type(response: Response) -> str:
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def get_apps(voice: Voice, apps: ManagedApps, trust: Trust) -> None:
+    """Get the manifests that commands have named, and install what they describe or tell that it failed."""
+    while apps.waiting:
+        url, keys = apps.waiting.pop(0)
+        try:
+            response = await voice.transport.request("GET", url, trust=trust)
+            if response.status != 200:
+                raise AppRefused("NotAnApp")
+            apps.take(response.body, keys)
+        except (AppRefused, Unreachable):
+            apps.fail(keys)
 
 
 def open_profile(raw: bytes, holder: Identity | None = None) -> Download:

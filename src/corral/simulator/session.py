@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from corral.apple.plist import PlistError, PlistValue, parse_dict
-from corral.simulator.answers import Reply, Then
+from corral.simulator.asked import Reply, Then
 from corral.simulator.behaviour import Broken
 from corral.simulator.enrollment import Channel, Enrollment
 from corral.simulator.speaking import Accepted, Failed, Verdict, Voice, judge

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from corral.apple.platform import Platform
-from corral.lifecycle.state import Certificate, Channel, Connection, Device, Instant
+from corral.lifecycle.state import Certificate, Channel, Connection, Device, EnrollmentKind, Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,10 @@ class Directory(Protocol):
 
     async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
         """Those of the names that `resolve` would find, with the channel of this user, or the device's for ''."""
+        ...
+
+    async def admitted(self, connection_ids: Sequence[str]) -> Mapping[str, EnrollmentKind]:
+        """The way by which these lives came; those whose grant is forgotten are left out."""
         ...
 
     async def counts(self) -> dict[str, int]:

@@ -89,6 +89,10 @@ class QueueStore(Protocol):
 
     async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]: ...
 
+    async def recent(self, request_type: str, channel_ids: Sequence[str], each: int = 1) -> tuple[StoredResult, ...]:
+        """What these channels acknowledged last of commands of this type, `each` at most of one, newest first."""
+        ...
+
     async def expire(self, now: Instant, limit: int) -> int:
         """Close open deliveries whose time is over, with an event each; returns how many."""
         ...

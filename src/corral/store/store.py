@@ -5,12 +5,14 @@ from typing import Protocol
 from corral.store.accounts import AccountStore
 from corral.store.acme import AcmeStore
 from corral.store.ade import AdeStore
+from corral.store.apps import AppStore
 from corral.store.contacts import ContactStore
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
 from corral.store.escrow import EscrowStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
+from corral.store.profiles import ProfileStore
 from corral.store.queue import QueueStore
 from corral.store.retention import RetentionStore
 from corral.store.vault import Vault
@@ -24,6 +26,10 @@ class Store(Protocol):
     def devices(self) -> DeviceStore: ...
     @property
     def queue(self) -> QueueStore: ...
+    @property
+    def profiles(self) -> ProfileStore: ...
+    @property
+    def apps(self) -> AppStore: ...
     @property
     def work(self) -> WorkStore: ...
     @property

@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 4
+SCHEMA = 5
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -98,6 +98,14 @@ TABLES = (
         wide=True,
         numbered="id",
     ),
+    _table("stored_profile", "id identifier name created_at"),
+    _table(
+        "stored_profile_version",
+        "profile_id version payload_uuid digest size created_at created_by note body",
+        wide=True,
+    ),
+    _table("wanted_profile", "channel_id profile_id version command_uuid at asked_by"),
+    _table("app", "id kind bundle_id version title minimum_os manifest_url manifest created_at created_by", wide=True),
     _table("escrow", "id connection_id kind at value", numbered="id"),
     _table("event", "sequence type at device_id connection_id data", numbered="sequence"),
     _table("work", "kind key due_at free_at lease again_at attempts"),

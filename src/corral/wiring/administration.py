@@ -1,13 +1,17 @@
 """What the admin API stands on."""
 
 import base64
+from functools import partial
 from itertools import chain
 
 from corral.apns.client import PushClient
 from corral.dep.client import DepClient
+from corral.pki import cms
+from corral.pki.authority import Authority
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import automated_enrollment
 from corral.service.ade.profiles import Where
+from corral.service.apps import Apps
 from corral.service.assignments import WEB_PATH
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
@@ -16,10 +20,14 @@ from corral.service.expiries import Expiries
 from corral.service.filevault import FileVault
 from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
+from corral.service.profiles.profiles import make_profiles
 from corral.service.push_certificates import PushCertificates
 from corral.service.returning import Returning
+from corral.service.revealing import Revealing
 from corral.service.services import Services
 from corral.service.status import Status
+from corral.service.targeting import Targeting
+from corral.service.waking import Waking
 from corral.wiring import named_files
 from corral.wiring.ground import Ground
 
@@ -46,6 +54,16 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         ade=automated_enrollment(store, dep, where, clock, settings.ade_sync_every),
         enrolling=ground.enrolling,
         commanding=commanding,
+        profiles=make_profiles(store, commanding, partial(_sign, ground.authority), clock),
+        apps=Apps(
+            store.apps,
+            commanding,
+            store.queue,
+            Targeting(store.directory, store.queue),
+            settings.public_url,
+            ground.secret,
+            clock,
+        ),
         operating=Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock),
         filevault=FileVault(
             ground.escrow_key,
@@ -75,6 +93,8 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
             session_time=settings.account_session_time,
         ),
         escrowing=Escrowing(store.escrow, store.directory, store.events, clock),
+        revealing=Revealing(store.queue, store.directory, store.events, clock),
+        waking=Waking(store.directory, store.work, store.events, clock),
         expiries=expiries,
         directory=store.directory,
         events=store.events,
@@ -84,3 +104,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         status=Status(store, ground.authority, expiries, clock).read,
         metrics=Exposition(metrics, store, ground.authority, clock).read,
     )
+
+
+def _sign(authority: Authority, profile: bytes) -> bytes:
+    return cms.sign(profile, authority.certificate, authority.key)

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from corral.http.asgi import App
 from corral.http.device import acme
+from corral.http.device.app_manifests import AppManifests
 from corral.http.device.automated import Automated
 from corral.http.device.enroll import EnrollPages
 from corral.http.device.identity_source import FromHeader, FromSignature, FromTls, IdentitySource
@@ -70,6 +71,7 @@ def device_routes(ground: Ground, services: Services) -> DeviceRoutes:
             Route("/enroll/{token}/over-the-air", over_the_air.enroll, methods=["POST"]),
             Route("/enroll/{token}", pages.page),
             Route("/enroll/{token}/profile", pages.profile),
+            Route("/apps/{app}/{proof}/manifest.plist", AppManifests(services.apps).show),
             *_acme(ground).routes(),
             *account_routes(ground, services.account_sessions, applicants),
         ],

@@ -4,6 +4,7 @@ import base64
 import plistlib
 from typing import Any
 
+from corral.apple.platform import Platform
 from corral.apple.report import Status
 from corral.lifecycle.state import Phase
 from corral.store.devices import Ask, Contact
@@ -110,6 +111,41 @@ async def test_an_answer_is_shown_read_and_as_it_came(installation: Installation
     assert raw.content == body
 
 
+async def test_secrets_are_revealed_for_a_reason_and_with_an_event_only(installation: Installation) -> None:
+    device = await installation.device(platform=Platform.MACOS, os_version="15.2")
+    locked = {"devices": [device], "request_type": "DeviceLock", "keys": {"PIN": "271828", "Message": "Call us"}}
+    command = (await installation.post("/commands", locked))["command_uuid"]
+    assert (await installation.get(f"/commands/{command}"))["keys"] == {"PIN": "(not shown)", "Message": "Call us"}
+    path = f"/commands/{command}/reveal"
+    for wrong in ({"device": device}, {"device": device, "reason": " "}, {"device": device, "reason": ""}):
+        assert (await installation.api.post(path, json=wrong)).status_code == 422
+    for nobody in ({"device": "nobody"}, {"device": await installation.device()}, {"device": device, "user": "U1"}):
+        assert (await installation.api.post(path, json={**nobody, "reason": "why"})).status_code == 404
+    assert "command.revealed" not in {each["type"] for each in (await installation.get("/events"))["events"]}
+    shown = await installation.post(path, {"device": device, "reason": "it came back"})
+    assert (shown["keys"]["PIN"], shown["result"], shown["answer"]) == ("271828", None, None)
+    told = (await installation.get("/events"))["events"][-1]
+    assert (told["type"], told["device_id"], told["data"]["reason"]) == ("command.revealed", device, "it came back")
+    assert told["data"]["command"] == command
+    assert "271828" not in str(told)
+
+
+async def test_an_answer_of_secrets_is_not_given_out_as_it_came(installation: Installation) -> None:
+    device = await installation.device(platform=Platform.MACOS, os_version="15.2")
+    sent = await installation.post("/commands", {"devices": [device], "request_type": "ActivationLockBypassCode"})
+    command = sent["command_uuid"]
+    body = report(device, command, Status.ACKNOWLEDGED, ActivationLockBypassCode="AB-CDE", PasscodePresent=True)
+    await answer(installation, device, command, body, Status.ACKNOWLEDGED)
+    result = (await installation.get(f"/commands/{command}"))["deliveries"][0]["result"]["result"]
+    assert result == {"ActivationLockBypassCode": "(not shown)", "PasscodePresent": True}
+    raw = await installation.api.get(f"/commands/{command}/result?device={device}")
+    assert raw.status_code == 409
+    assert "reveal" in raw.json()["detail"]
+    shown = await installation.post(f"/commands/{command}/reveal", {"device": device, "reason": "it is locked"})
+    assert shown["result"]["result"]["ActivationLockBypassCode"] == "AB-CDE"
+    assert base64.b64decode(shown["answer"]) == body
+
+
 async def test_an_error_is_told_in_the_devices_words(installation: Installation) -> None:
     device = await installation.device()
     command = (await installation.post("/commands", {"devices": [device], **INFORMATION}))["command_uuid"]
@@ -193,3 +229,91 @@ async def test_request_types_are_told_with_their_keys(installation: Installation
     assert shown["platforms"]["iOS"]["introduced"]
     response = await installation.api.get("/request-types/DeviceInformatoin")
     assert "did you mean DeviceInformation" in response.json()["detail"]
+
+
+async def learned(installation: Installation, device: str, **told: object) -> None:
+    """The device has answered to DeviceInformation."""
+    sent = await installation.post("/commands", {"devices": [device], **INFORMATION})
+    body = report(device, sent["command_uuid"], Status.ACKNOWLEDGED, QueryResponses=told)
+    await answer(installation, device, sent["command_uuid"], body, Status.ACKNOWLEDGED)
+
+
+async def test_a_device_that_is_known_to_be_unsupervised_does_not_get_what_needs_supervision(
+    installation: Installation,
+) -> None:
+    devices = [await installation.device(platform=Platform.IOS, os_version="18.2") for _ in range(3)]
+    await learned(installation, devices[0], IsSupervised=False)
+    await learned(installation, devices[1], IsSupervised=True)
+    await learned(installation, devices[1], DeviceName="Ada's iPad")
+    sent = await installation.post("/commands", {"devices": devices, "request_type": "RestartDevice"})
+    verdicts = {each["device"]: each for each in sent["devices"]}
+    assert [verdicts[each]["verdict"] for each in devices] == ["not-eligible", "queued", "queued"]
+    assert verdicts[devices[0]]["problem"] == "RestartDevice needs a supervised device on iOS"
+    forced = {"devices": devices[:1], "request_type": "RestartDevice", "force": True}
+    ((verdict),) = (await installation.post("/commands", forced))["devices"]
+    assert (verdict["verdict"], verdict["queued"]) == ("forced", True)
+
+
+async def test_a_dry_run_tells_the_verdicts_and_queues_nothing(installation: Installation) -> None:
+    mac = await installation.device(platform=Platform.MACOS, os_version="14.0")
+    phone = await installation.device(platform=Platform.IOS, os_version="18.2")
+    asked = {"devices": [mac, phone, "nobody"], "request_type": "SetRecoveryLock", "keys": {"NewPassword": "x"}}
+    sent = await installation.post("/commands", {**asked, "dry_run": True})
+    assert {each["device"]: each["verdict"] for each in sent["devices"]} == {
+        mac: "eligible",
+        phone: "not-eligible",
+        "nobody": "not-reachable",
+    }
+    assert sent["queued"] == 0
+    assert (await installation.get("/commands"))["commands"] == []
+
+
+async def test_a_query_means_the_connected_devices_that_fit(installation: Installation) -> None:
+    old = await installation.device(platform=Platform.MACOS, os_version="15.2")
+    await installation.device(platform=Platform.MACOS, os_version="15.3")
+    await installation.device(platform=Platform.IOS, os_version="9.0")
+    await installation.device(Phase.ENDED, platform=Platform.MACOS, os_version="15.2")
+    asked = {"query": {"platform": "macOS", "os_below": "15.3"}, "request_type": "SecurityInfo"}
+    sent = await installation.post("/commands", asked)
+    assert [each["device"] for each in sent["devices"]] == [old]
+    everybody = await installation.post("/commands", {"query": {}, "request_type": "SecurityInfo"})
+    assert everybody["queued"] == 3
+    for wrong in ({}, {"query": {"search": "nobody"}}, {"query": {"os_below": "latest"}}, {"query": {"model": "x"}}):
+        response = await installation.api.post("/commands", json={**wrong, "request_type": "SecurityInfo"})
+        assert response.status_code == 422, response.text
+
+
+async def test_data_may_come_as_plain_base64(installation: Installation) -> None:
+    device = await installation.device()
+    keys = {"Payload": base64.b64encode(b"a profile").decode()}
+    sent = await installation.post("/commands", {"devices": [device], "request_type": "InstallProfile", "keys": keys})
+    body = await installation.corral.store.queue.command_body(sent["command_uuid"])
+    assert body is not None
+    assert plistlib.loads(body)["Command"]["Payload"] == b"a profile"
+
+
+async def test_a_command_is_explained_for_a_device(installation: Installation) -> None:
+    device = await installation.device(platform=Platform.IOS, os_version="18.2")
+    await learned(installation, device, IsSupervised=False)
+    shown = await installation.get("/request-types/EnableLostMode", device=device)
+    assert shown["judged"]["target"]["supervised"] is False
+    assert shown["judged"]["verdict"]["verdict"] == "not-eligible"
+    assert "needs a supervised device" in shown["judged"]["verdict"]["problem"]
+    assert shown["schema"]["properties"]["Message"] == {"type": "string"}
+    shown = await installation.get("/request-types/InstallProfile", device=device)
+    assert (shown["judged"]["verdict"]["verdict"], shown["judged"]["verdict"]["problem"]) == ("eligible", "")
+    assert (await installation.get("/request-types/InstallProfile"))["judged"] is None
+    assert (await installation.api.get("/request-types/InstallProfile?device=nobody")).status_code == 404
+
+
+async def test_commands_are_searched_by_name_key_platform_and_device(installation: Installation) -> None:
+    async def names(**query: str) -> set[str]:
+        return {each["request_type"] for each in (await installation.get("/request-types", **query))["request_types"]}
+
+    assert await names(search="recoverylock") == {"SetRecoveryLock", "VerifyRecoveryLock"}
+    assert {"DeviceLock", "EraseDevice"} <= await names(search="pin")
+    assert "SetRecoveryLock" not in await names(platform="iOS")
+    device = await installation.device(platform=Platform.IOS, os_version="18.2")
+    await learned(installation, device, IsSupervised=False)
+    assert not {"EnableLostMode", "SetRecoveryLock"} & await names(device=device)
+    assert "DeviceLock" in await names(device=device)

@@ -1,5 +1,6 @@
 """The OpenAPI document tells the truth about the routes: all of them, and what they take and give."""
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -13,6 +14,7 @@ from corral.http.admin.openapi import describe
 from corral.http.admin.routes import ENDPOINTS
 from corral.lifecycle.state import Phase
 from inprocess import Installation
+from samples import PROFILE
 
 DOCUMENT: Mapping[str, Any] = json.loads(msgspec.json.encode(describe(ENDPOINTS)))
 
@@ -94,6 +96,12 @@ async def test_answers_are_what_it_tells(installation: Installation) -> None:
     ade = installation.corral.store.ade
     await installation.post("/ade/servers", {"name": "main"})
     await ade.put_profile(v.ade_profile("standard", "main"))
+    content = base64.b64encode(PROFILE.replace(b"org.example.wifi", b"standard")).decode()
+    await installation.post("/profiles", {"content": content})
+    await installation.post("/profiles/standard/install", {"devices": [device]})
+    manifest = {"manifest_url": "https://example.org/manifest.plist"}
+    named = {"bundle_id": "org.example.app", "version": "1", "title": "Example"}
+    await installation.post("/apps", {"kind": "mac", **named, **manifest})
     await ade.put_rules("main", [v.ade_rule(server="main")])
     await ade.take([v.ade_device(device, "main")], None)
     await ade.assign([v.assignment(device, "main")])
@@ -104,6 +112,7 @@ async def test_answers_are_what_it_tells(installation: Installation) -> None:
         "device": device,
         "command": sent["command_uuid"],
         "request_type": "DeviceInformation",
+        "app": "org.example.app",
     }
     read = 0
     for endpoint in ENDPOINTS:

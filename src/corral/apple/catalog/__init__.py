@@ -1,7 +1,12 @@
 """The facts of every command, payload and enrollment error in Apple's schema, and the check of a command against
 them. Entries of version 27.0 are taken from Apple's beta."""
 
-from corral.apple.catalog.checking import Finding, Target, check
+from corral.apple.catalog.checking import check
+from corral.apple.catalog.fitting import fit
+from corral.apple.catalog.json_schema import json_schema
+from corral.apple.catalog.linting import lint
+from corral.apple.catalog.placing import Finding, Target
+from corral.apple.catalog.secrets import answers_with_secrets, is_secret
 from corral.apple.catalog.spec import (
     Availability,
     CommandSpec,
@@ -24,8 +29,13 @@ __all__ = [
     "PayloadSpec",
     "Platform",
     "Target",
+    "answers_with_secrets",
     "check",
     "enrollment_errors",
+    "fit",
+    "is_secret",
+    "json_schema",
+    "lint",
     "payload_spec",
     "platform_of",
     "spec",

@@ -19,8 +19,8 @@ _Facts: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """What one platform makes of a command or key. `access_rights` are bits, 0 if none is needed; `introduced` is
-    None where it is as old as what contains it."""
+    """What one platform makes of a command, payload or key. `access_rights` are bits, 0 if none is needed; `introduced`
+    is None where it is as old as what contains it."""
 
     introduced: str | None = None
     deprecated: str | None = None
@@ -29,6 +29,9 @@ class Availability:
     user_channel: bool = True
     supervised: bool = False
     requires_dep: bool = False
+    user_approved: bool = False
+    single: bool = False
+    """Of a payload: a device has one of them at most."""
     access_rights: int = 0
     user_enrollment: str = "allowed"
     shared_ipad: str = "allowed"
@@ -101,6 +104,11 @@ def payload_spec(payload_type: str) -> PayloadSpec | None:
     """`CommonPayloadKeys` are those of every payload, `TopLevel` those of the profile itself."""
     facts = _table("payloads").get(payload_type)
     return None if facts is None else PayloadSpec(payload_type, _keys(facts), _availabilities(facts))
+
+
+def payload_types() -> tuple[str, ...]:
+    """Every kind of payload that a profile may hold, by name."""
+    return tuple(each for each in _table("payloads") if each not in ("CommonPayloadKeys", "TopLevel"))
 
 
 def enrollment_errors() -> tuple[EnrollmentErrorSpec, ...]:

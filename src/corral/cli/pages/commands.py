@@ -14,11 +14,17 @@ def write_sent(data: dict[str, Any]) -> None:
     queued = [each for each in data["devices"] if each["queued"]]
     if queued:
         say(f"Command {data['command_uuid']} is queued for {count(len(queued), 'device')}.")
-    for each in data["devices"]:
-        if not each["queued"]:
+    write_verdicts(data["devices"])
+
+
+def write_verdicts(devices: Iterable[dict[str, Any]]) -> None:
+    for each in devices:
+        if each["verdict"] == "eligible":
+            say(f"{clean(each['device'])} would take it.")
+        elif not each["queued"]:
             hint(f"Not for {clean(each['device'])}: {each['problem']}")
         for finding in each["findings"]:
-            if each["queued"]:
+            if not each["problem"]:
                 hint(f"{clean(each['device'])}: {finding['severity']} at {finding['where']}: {finding['what']}")
 
 
@@ -46,6 +52,17 @@ def write_list(data: dict[str, Any]) -> None:
         hint(f"There are more: add --before {data['next']}, or --limit 0 for all.")
 
 
+def write_revealed(data: dict[str, Any]) -> None:
+    print_facts((("command", data["command_uuid"]), ("type", data["request_type"]), ("device", data["device"])))
+    say("sent:")
+    _write_values(data["keys"], short=False)
+    if data["result"] is None:
+        say("It has not answered yet.")
+        return
+    say(f"answered {data['result']['status']}:")
+    _write_values(data["result"]["result"], short=False)
+
+
 def write_detail(data: dict[str, Any]) -> None:
     print_facts((("command", data["command_uuid"]), ("type", data["request_type"])))
     _write_values(data["keys"])
@@ -53,51 +70,6 @@ def write_detail(data: dict[str, Any]) -> None:
         _write_delivery(each)
     if data["next"]:
         hint("There are more devices: name one with --device, or see `corral command list`.")
-
-
-def write_types(data: dict[str, Any]) -> None:
-    rows = [
-        (
-            each["request_type"],
-            ", ".join(each["required"]),
-            ", ".join(f"{name} {since or ''}".strip() for name, since in each["platforms"].items()),
-        )
-        for each in data["request_types"]
-    ]
-    print_table(("type", "required keys", "since"), rows, "")
-
-
-def write_type(data: dict[str, Any]) -> None:
-    say(data["request_type"])
-    rows = [
-        (
-            name,
-            each["introduced"],
-            each["removed"] or (f"(deprecated {each['deprecated']})" if each["deprecated"] else ""),
-            " and ".join(filter(None, ("device" * each["device_channel"], "user" * each["user_channel"]))),
-            "required" if each["supervised"] else "",
-            each["user_enrollment"],
-        )
-        for name, each in data["platforms"].items()
-    ]
-    print_table(("platform", "since", "until", "channel", "supervision", "user enrollment"), rows, "")
-    say("")
-    print_table(("key", "type", "", "allowed"), list(_keys(data["keys"], 0)), "It has no keys.")
-
-
-def _keys(keys: Iterable[dict[str, Any]], depth: int) -> Iterable[tuple[str, ...]]:
-    for key in keys:
-        allowed = ", ".join(map(str, key["values"]))
-        if key["minimum"] is not None or key["maximum"] is not None:
-            allowed = f"{key['minimum'] if key['minimum'] is not None else ''}..{key['maximum'] or ''}"
-        default = "" if key["default"] is None else f"default {key['default']}"
-        yield (
-            "  " * depth + key["name"],
-            key["type"],
-            "required" * key["required"] or default,
-            allowed,
-        )
-        yield from _keys(key["keys"], depth + 1)
 
 
 def _write_delivery(found: dict[str, Any]) -> None:
@@ -121,11 +93,11 @@ def _state(delivery: dict[str, Any]) -> str:
     return f"open, sent {count(delivery['attempts'], 'time')}" if delivery["attempts"] else "open"
 
 
-def _write_values(values: dict[str, Any], indent: int = 1) -> None:
+def _write_values(values: dict[str, Any], indent: int = 1, *, short: bool = True) -> None:
     for name, value in values.items():
         if isinstance(value, dict) and value and not {"$data", "$date"} & value.keys():
             say(f"{'  ' * indent}{clean(name)}:")
-            _write_values(cast(dict[str, Any], value), indent + 1)
+            _write_values(cast(dict[str, Any], value), indent + 1, short=short)
         else:
             text = clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-            say(f"{'  ' * indent}{clean(name)}: {text[:_SHORT] + ' ...' if len(text) > _SHORT else text}")
+            say(f"{'  ' * indent}{clean(name)}: {text[:_SHORT] + ' ...' if short and len(text) > _SHORT else text}")

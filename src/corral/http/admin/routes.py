@@ -6,16 +6,20 @@ from corral.http.admin.resources import (
     ade_devices,
     ade_profiles,
     ade_servers,
+    apps,
     commands,
     devices,
     escrow,
     installation,
     links,
     policy,
+    profiles,
     push_certificates,
     request_types,
     tokens,
 )
+
+_PROFILE = profiles.MAX_BODY
 
 ENDPOINTS = (
     Endpoint("GET", "/status", installation.show_status, "The state of the installation"),
@@ -53,6 +57,7 @@ ENDPOINTS = (
         devices.revoke_certificate,
         "Believe its identity certificates no longer",
     ),
+    Endpoint("POST", "/devices/{device}/wake", devices.wake_device, "Push to it, so that it asks for its commands"),
     Endpoint("GET", "/devices/{device}/escrow", escrow.list_escrow, "The secrets that it has given into keeping"),
     Endpoint("POST", "/devices/{device}/escrow/show", escrow.show_escrow, "One of those secrets, for a reason"),
     Endpoint(
@@ -70,8 +75,33 @@ ENDPOINTS = (
     Endpoint("GET", "/commands/{command}", commands.show_command, "A command with its deliveries and results"),
     Endpoint("DELETE", "/commands/{command}", commands.cancel_command, "Cancel what is open of a command"),
     Endpoint("GET", "/commands/{command}/result", commands.show_result, "The answer of one device, as it came"),
+    Endpoint(
+        "POST", "/commands/{command}/reveal", commands.reveal_command, "What was sent and answered, secrets and all"
+    ),
     Endpoint("GET", "/request-types", request_types.list_request_types, "The commands that Apple's schema has"),
     Endpoint("GET", "/request-types/{request_type}", request_types.show_request_type, "One command, with its keys"),
+    Endpoint("GET", "/profiles", profiles.list_stored_profiles, "Configuration profiles that are kept here"),
+    Endpoint("POST", "/profiles", profiles.add_stored_profile, "Keep a profile, or its next version", 201, _PROFILE),
+    Endpoint(
+        "POST", "/profiles/lint", profiles.lint_profile, "What devices would have against a profile", max_body=_PROFILE
+    ),
+    Endpoint("GET", "/profiles/{profile}", profiles.show_stored_profile, "A profile with its versions"),
+    Endpoint("DELETE", "/profiles/{profile}", profiles.remove_stored_profile, "Forget a profile", 204),
+    Endpoint("GET", "/profiles/{profile}/content", profiles.show_profile_content, "The property list of a version"),
+    Endpoint("POST", "/profiles/{profile}/install", profiles.install_profile, "Install or update it on devices"),
+    Endpoint("POST", "/profiles/{profile}/remove", profiles.uninstall_profile, "Remove it from devices"),
+    Endpoint(
+        "GET", "/profiles/{profile}/devices", profiles.list_profile_devices, "Where it is wanted, and what is there"
+    ),
+    Endpoint("GET", "/devices/{device}/profiles", profiles.list_device_profiles, "What a device has and should have"),
+    Endpoint("GET", "/apps", apps.list_apps, "In-house apps that are kept here"),
+    Endpoint("POST", "/apps", apps.add_app, "Keep an app, with the manifest of its package", 201),
+    Endpoint("GET", "/apps/{app}", apps.show_app, "One app"),
+    Endpoint("DELETE", "/apps/{app}", apps.forget_app, "Forget an app; devices are not touched", 204),
+    Endpoint("GET", "/apps/{app}/manifest", apps.show_app_manifest, "Its manifest"),
+    Endpoint("POST", "/apps/{app}/install", apps.install_app, "Install or update it on devices"),
+    Endpoint("POST", "/apps/{app}/remove", apps.uninstall_app, "Remove it from devices"),
+    Endpoint("GET", "/devices/{device}/apps", apps.list_device_apps, "The managed apps of a device, as it says"),
     Endpoint("GET", "/push-certificates", push_certificates.list_push_certificates, "The push certificates"),
     Endpoint("POST", "/push-certificates", push_certificates.import_push_certificate, "Import a push certificate", 201),
     Endpoint(

@@ -75,7 +75,7 @@ async def _wipe(play: Play, device: Device, _: tuple[Device, ...]) -> str:
 async def _return_to_service(play: Play, device: Device, _: tuple[Device, ...]) -> str:
     """Apple: "Erase a Device", ReturnToService: nobody touches the device."""
     before = await play.view(device)
-    device.contents.is_locked = True
+    device.contents.locks.is_locked = True
     command = await play.operator.return_to_service(device.facts.udid)
     await play.answered(device, command)
 
@@ -84,7 +84,7 @@ async def _return_to_service(play: Play, device: Device, _: tuple[Device, ...]) 
         return now.phase == "connected" and now.connection != before.connection
 
     await play.until(f"{name(device)} comes back", is_back)
-    if device.contents.is_locked:
+    if device.contents.locks.is_locked:
         raise ScenarioFailed(f"{name(device)} has not been erased")
     await play.ask(device)
     return f"{name(device)} was erased, and came back by itself as a new connection"

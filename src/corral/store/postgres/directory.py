@@ -4,7 +4,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from corral.lifecycle.state import Instant
+from corral.lifecycle.state import EnrollmentKind, Instant
 from corral.store import rows
 from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from corral.store.postgres.connecting import Session
@@ -79,6 +79,12 @@ _TARGETS = (
     + looked_up("channel", "id kind", "connection_id = co.id AND user_id = $2", "ch")
     + " ON TRUE"
 )
+_ADMITTED = (
+    "SELECT co.id, g.kind FROM unnest($1::text[]) AS a (id) CROSS JOIN "
+    + looked_up("connection", "id admitted_by", "id = a.id", "co")
+    + " CROSS JOIN "
+    + looked_up("enroll_grant", "kind", "id = substr(co.admitted_by, 7)", "g")
+)
 _MOST_PROFILES = 1000
 _PROFILES = "SELECT digest, body FROM profile WHERE digest = ANY($1::bytea[])"
 _PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
@@ -118,6 +124,10 @@ class PostgresDirectory:
     async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
         found = await self._database.all(_TARGETS, names, user_id)
         return rows.command_targets(found, await self._read_profiles({row[-1] for row in found} - {None}))
+
+    async def admitted(self, connection_ids: Sequence[str]) -> Mapping[str, EnrollmentKind]:
+        found = await self._database.all(_ADMITTED, list(connection_ids))
+        return {life: EnrollmentKind(kind) for life, kind in found}
 
     async def _read_profiles(self, digests: set[bytes]) -> Mapping[bytes, bytes]:
         """By their digests, so they never change; a fleet has few, which are remembered."""

@@ -73,6 +73,14 @@ _RESULTS = (
     "SELECT channel_id, command_uuid, status, body, received_at, unreadable FROM result"
     " WHERE command_uuid = $1 AND ($2::text IS NULL OR channel_id = $2) ORDER BY id"
 )
+_RECENT = (
+    "SELECT r.channel_id, r.command_uuid, r.status, r.body, r.received_at, r.unreadable"
+    " FROM unnest($1::text[]) AS a (id) CROSS JOIN LATERAL (SELECT command_uuid FROM delivery"
+    " WHERE channel_id = a.id AND request_type = $2 AND state = 'acknowledged'"
+    " ORDER BY finished_at DESC, sequence DESC LIMIT $3) AS d CROSS JOIN LATERAL (SELECT * FROM result"
+    " WHERE command_uuid = d.command_uuid AND channel_id = a.id OFFSET 0) AS r"
+    " ORDER BY r.received_at DESC, r.id DESC"
+)
 
 
 class PostgresQueue:
@@ -150,6 +158,11 @@ class PostgresQueue:
 
     async def results(self, command_uuid: str, channel_id: str | None) -> tuple[StoredResult, ...]:
         found = await self._database.all(_RESULTS, command_uuid, channel_id)
+        with opening():
+            return tuple(stored_result(row, self._sealer) for row in found)
+
+    async def recent(self, request_type: str, channel_ids: Sequence[str], each: int = 1) -> tuple[StoredResult, ...]:
+        found = await self._database.all(_RECENT, list(channel_ids), request_type, each)
         with opening():
             return tuple(stored_result(row, self._sealer) for row in found)
 

@@ -10,6 +10,7 @@ from corral.store.errors import StoreUnavailable
 from corral.store.postgres.accounts import PostgresAccounts
 from corral.store.postgres.acme import PostgresAcme
 from corral.store.postgres.ade import PostgresAde
+from corral.store.postgres.apps import PostgresApps
 from corral.store.postgres.connecting import Pooler, Target
 from corral.store.postgres.contacts import PostgresContacts
 from corral.store.postgres.database import Database
@@ -19,6 +20,7 @@ from corral.store.postgres.escrow import PostgresEscrow
 from corral.store.postgres.events import PostgresEvents
 from corral.store.postgres.grants import PostgresGrants
 from corral.store.postgres.preparing import prepare
+from corral.store.postgres.profiles import PostgresProfiles
 from corral.store.postgres.queue import PostgresQueue
 from corral.store.postgres.retention import PostgresRetention
 from corral.store.postgres.vault import PostgresVault
@@ -41,6 +43,8 @@ class PostgresStore:
         self._proven_at = float("-inf")
         self.devices = PostgresDevices(database, sealer)
         self.queue = PostgresQueue(database, sealer)
+        self.profiles = PostgresProfiles(database, sealer)
+        self.apps = PostgresApps(database)
         self.work = PostgresWork(database, sealer)
         self.contacts = PostgresContacts(database)
         self.events = PostgresEvents(database)

@@ -5,7 +5,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from corral.lifecycle.state import Instant
+from corral.lifecycle.state import EnrollmentKind, Instant
 from corral.store import rows
 from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from corral.store.sqlite import snapshot
@@ -65,6 +65,10 @@ _TARGETS = (
     " LEFT JOIN connection AS co ON co.device_id = d.id AND co.phase IN ('connected', 'ending')"
     " LEFT JOIN channel AS ch ON ch.connection_id = co.id AND ch.user_id = ?2"
 )
+_ADMITTED = (
+    "SELECT co.id, g.kind FROM json_each(?) AS a CROSS JOIN connection AS co ON co.id = a.value"
+    " CROSS JOIN enroll_grant AS g ON g.id = substr(co.admitted_by, 7)"
+)
 _PROFILES = "SELECT id, body FROM profile WHERE id IN (SELECT value FROM json_each(?))"
 _PHASES = "SELECT phase, count(*) FROM connection GROUP BY phase"
 _TOPICS = (
@@ -109,6 +113,11 @@ class SqliteDirectory:
             return rows.command_targets(found, dict(sql.execute(_PROFILES, (kept,)).fetchall()))
 
         return await self._database.browse(read)
+
+    async def admitted(self, connection_ids: Sequence[str]) -> Mapping[str, EnrollmentKind]:
+        wanted = json.dumps(connection_ids)
+        found = await self._database.browse(lambda sql: sql.execute(_ADMITTED, (wanted,)).fetchall())
+        return {life: EnrollmentKind(kind) for life, kind in found}
 
     async def counts(self) -> dict[str, int]:
         def count(sql: Sql) -> dict[str, int]:

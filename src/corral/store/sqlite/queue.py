@@ -62,6 +62,13 @@ _RESULTS = (
     "SELECT channel_id, command_uuid, status, body, received_at, unreadable FROM result"
     " WHERE command_uuid = ?1 AND (?2 IS NULL OR channel_id = ?2) ORDER BY id"
 )
+_RECENT = (
+    "SELECT r.channel_id, r.command_uuid, r.status, r.body, r.received_at, r.unreadable FROM json_each(?1) AS a"
+    " JOIN delivery AS d ON d.sequence IN (SELECT sequence FROM delivery WHERE channel_id = a.value"
+    " AND request_type = ?2 AND state = 'acknowledged' ORDER BY finished_at DESC, sequence DESC LIMIT ?3)"
+    " JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id"
+    " ORDER BY r.received_at DESC, r.id DESC"
+)
 
 
 class SqliteQueue:
@@ -136,6 +143,14 @@ class SqliteQueue:
             return tuple(stored_result(row, self._sealer) for row in sql.execute(_RESULTS, (command_uuid, channel_id)))
 
         return await self._database.browse(results)
+
+    async def recent(self, request_type: str, channel_ids: Sequence[str], each: int = 1) -> tuple[StoredResult, ...]:
+        asked = msgspec.json.encode(list(channel_ids)).decode(), request_type, each
+
+        def recent(sql: Sql) -> tuple[StoredResult, ...]:
+            return tuple(stored_result(row, self._sealer) for row in sql.execute(_RECENT, asked))
+
+        return await self._database.browse(recent)
 
     async def expire(self, now: Instant, limit: int) -> int:
         which = " AND d.expires_at <= ? ORDER BY d.expires_at LIMIT ?"

@@ -14,6 +14,7 @@ from corral.store.migrations import Migration, pending, read_migrations
 from corral.store.sqlite.accounts import SqliteAccounts
 from corral.store.sqlite.acme import SqliteAcme
 from corral.store.sqlite.ade import SqliteAde
+from corral.store.sqlite.apps import SqliteApps
 from corral.store.sqlite.connecting import Sql, connect, typed
 from corral.store.sqlite.contacts import SqliteContacts
 from corral.store.sqlite.database import Database, exclusive
@@ -22,6 +23,7 @@ from corral.store.sqlite.directory import SqliteDirectory
 from corral.store.sqlite.escrow import SqliteEscrow
 from corral.store.sqlite.events import SqliteEvents
 from corral.store.sqlite.grants import SqliteGrants
+from corral.store.sqlite.profiles import SqliteProfiles
 from corral.store.sqlite.queue import SqliteQueue
 from corral.store.sqlite.retention import SqliteRetention
 from corral.store.sqlite.vault import SqliteVault
@@ -46,6 +48,8 @@ class SqliteStore:
         self._proven_at = float("-inf")
         self.devices = SqliteDevices(database, sealer)
         self.queue = SqliteQueue(database, sealer)
+        self.profiles = SqliteProfiles(database, sealer)
+        self.apps = SqliteApps(database)
         self.work = SqliteWork(database, sealer)
         self.contacts = SqliteContacts(database)
         self.events = SqliteEvents(database)

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from corral.apple import report
+from corral.apple import catalog, report
 from corral.apple.command import CommandError, command_keys, read_raw
 from corral.apple.plist import PlistError, parse_dict, repair
 from corral.apple.report import ReportError
 from corral.http.admin.endpoint import Body, Call, File, Query, View
-from corral.http.admin.resources import devices
+from corral.http.admin.problems import ProblemError
+from corral.http.admin.resources import devices, targets
 from corral.http.admin.resources.plist_json import from_json, to_json
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.state import FOREVER, Consequence, DeliveryState, channel_id
-from corral.service.breathing import pieces
-from corral.service.commanding import Schedule, Sent
+from corral.service.commanding import Schedule
 from corral.service.errors import NotFound
 from corral.store.queue import CommandRecord, StoredResult
 
@@ -30,10 +30,12 @@ _ENVELOPE = frozenset({"Status", "UDID", "EnrollmentID", "EnrollmentUserID", "Us
 class NewCommand(Body):
     """Either `request_type` with `keys`, or `plist`: a whole command as XML, in base64, sent byte for byte.
 
-    In `keys`, data is `{"$data": base64}` and a date `{"$date": time}`. `user` is a user's id, for their channel.
+    In `keys`, data is `{"$data": base64}` and a date `{"$date": time}`, or plain text where the catalog knows the type.
+    `user` is a user's id, for their channel. `dry_run`: the verdicts, and nothing queued.
     """
 
-    devices: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100_000)]
+    devices: Annotated[tuple[str, ...], Meta(max_length=100_000)] = ()
+    query: targets.TargetQuery | None = None
     request_type: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     keys: dict[str, Any] = field(default_factory=dict[str, Any])
     plist: bytes | None = None
@@ -44,28 +46,13 @@ class NewCommand(Body):
     expires_at: Time | None = None
     expires_in: Seconds | None = None
     force: bool = False
-
-
-class FindingView(View):
-    severity: str
-    where: str
-    what: str
-
-
-class SentView(View, gc=False):
-    """What became of the command for one device; `problem` says why it was not queued."""
-
-    device: str
-    channel_id: str
-    queued: bool
-    problem: str
-    findings: tuple[FindingView, ...]
+    dry_run: bool = False
 
 
 class SentCommand(View):
     command_uuid: str
     queued: int
-    devices: tuple[SentView, ...]
+    devices: tuple[targets.SentView, ...]
 
 
 class CommandView(View):
@@ -148,6 +135,25 @@ class ResultQuery(Query):
     user: str = ""
 
 
+class Reveal(Body):
+    """The reason is kept with the event that tells of it. `user` is a user's id, for their channel."""
+
+    device: Annotated[str, Meta(min_length=1, max_length=255)]
+    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
+    user: Annotated[str, Meta(max_length=255)] = ""
+
+
+class RevealedCommand(View):
+    """Secrets and all: `keys` as they were sent, `result` as it was answered, `answer` its bytes in base64."""
+
+    command_uuid: str
+    request_type: str
+    device: str
+    keys: Mapping[str, Any]
+    result: ResultView | None
+    answer: bytes | None
+
+
 class CancelQuery(Query):
     device: str | None = None
 
@@ -160,7 +166,7 @@ async def send_command(call: Call, body: NewCommand) -> SentCommand:
     not_before = due("not_before", body.not_before, body.not_before_in, call.now)
     expires = due("expires", body.expires_at, body.expires_in, call.now)
     sent = await call.services.commanding.send(
-        body.devices,
+        await targets.names(call, body.devices, body.query),
         request_type=body.request_type,
         keys={name: from_json(value) for name, value in body.keys.items()},
         raw=body.plist,
@@ -171,12 +177,13 @@ async def send_command(call: Call, body: NewCommand) -> SentCommand:
             expires_at=FOREVER if expires is None else expires,
         ),
         force=body.force,
+        only_ask=body.dry_run,
         by=call.by,
     )
     return SentCommand(
         command_uuid=sent[0].command_uuid,
         queued=sum(each.queued for each in sent),
-        devices=tuple([_sent(each) async for piece in pieces(sent) for each in piece]),
+        devices=await targets.sent_views(sent),
     )
 
 
@@ -214,13 +221,31 @@ async def show_command(call: Call, command: str, query: DetailQuery) -> CommandD
 
 
 async def show_result(call: Call, command: str, query: ResultQuery) -> File:
-    """The answer of one device as it came, byte for byte."""
+    """The answer of one device as it came, byte for byte; not of a command that is answered with secrets."""
+    _, request_type = _keys(await _body(call, command))
+    if catalog.answers_with_secrets(request_type):
+        raise ProblemError(409, f"Answers to {request_type} hold secrets: reveal this one, for a reason.")
     detail = await devices.find(call, query.device)
     for life in detail.connections:
         found = await call.services.queue.results(command, channel_id(life.id, query.user))
         if found:
             return File(found[-1].body, "application/xml")
     raise NotFound(f"Device {detail.device.id} has not answered command {command}.")
+
+
+async def reveal_command(call: Call, command: str, body: Reveal) -> RevealedCommand:
+    """What was sent to one device and what it answered, secrets and all."""
+    found = await call.services.revealing.reveal(command, body.device, body.user, body.reason, call.by)
+    keys, request_type = _keys(found.body, show_secrets=True)
+    stored = found.result
+    return RevealedCommand(
+        command_uuid=command,
+        request_type=request_type,
+        device=found.device_id,
+        keys=keys,
+        result=await _read(stored, show_secrets=True) if stored is not None else None,
+        answer=stored.body if stored is not None else None,
+    )
 
 
 async def cancel_command(call: Call, command: str, query: CancelQuery) -> Cancelled:
@@ -238,20 +263,23 @@ async def _body(call: Call, command: str) -> bytes:
     return body
 
 
-def _keys(body: bytes) -> tuple[Mapping[str, Any], str]:
+def _keys(body: bytes, *, show_secrets: bool = False) -> tuple[Mapping[str, Any], str]:
     try:
         command = read_raw(body)
         sent = command_keys(command)
     except (CommandError, PlistError):
         return {}, ""
-    return {key: to_json(value, name=key, show_data=False) for key, value in sent.items()}, command.request_type
+    shown_keys = {
+        key: to_json(value, name=key, show_data=show_secrets, show_secrets=show_secrets) for key, value in sent.items()
+    }
+    return shown_keys, command.request_type
 
 
-async def _read(stored: StoredResult) -> ResultView:
-    return await asyncio.to_thread(_result, stored)
+async def _read(stored: StoredResult, *, show_secrets: bool = False) -> ResultView:
+    return await asyncio.to_thread(_result, stored, show_secrets)
 
 
-def _result(stored: StoredResult) -> ResultView:
+def _result(stored: StoredResult, show_secrets: bool) -> ResultView:
     body = repair(stored.body) if stored.unreadable else stored.body
     try:
         keys = parse_dict(body)
@@ -267,17 +295,11 @@ def _result(stored: StoredResult) -> ResultView:
             ErrorView(code=each.code, domain=each.domain, description=each.english or each.description)
             for each in errors
         ),
-        result={key: to_json(value, name=key) for key, value in keys.items() if key not in left_out},
-    )
-
-
-def _sent(sent: Sent) -> SentView:
-    return SentView(
-        device=sent.device,
-        channel_id=sent.channel_id,
-        queued=sent.queued,
-        problem=sent.problem,
-        findings=tuple(FindingView(severity=each.severity, where=each.where, what=each.what) for each in sent.findings),
+        result={
+            key: to_json(value, name=key, show_secrets=show_secrets)
+            for key, value in keys.items()
+            if key not in left_out
+        },
     )
 
 

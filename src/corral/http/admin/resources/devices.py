@@ -201,6 +201,12 @@ class RevokedView(View):
     what_follows: str
 
 
+class Woken(View):
+    """So many channels are pushed to."""
+
+    pushes: int
+
+
 async def list_devices(call: Call, query: DeviceQuery) -> DevicePage:
     found = await call.services.directory.devices(
         search=query.search, phase=query.phase, after=query.after, limit=query.limit + 1
@@ -256,6 +262,10 @@ async def block_device(call: Call, device: str, body: Blocking) -> DetailView:
 async def unblock_device(call: Call, device: str) -> DetailView:
     await call.services.operating.unblock(device, call.by)
     return await show_device(call, device)
+
+
+async def wake_device(call: Call, device: str) -> Woken:
+    return Woken(pushes=await call.services.waking.wake(device, call.by))
 
 
 async def renew_device(call: Call, device: str) -> Renewing:

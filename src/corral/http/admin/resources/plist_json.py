@@ -2,11 +2,11 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
+from corral.apple.catalog import is_secret
 from corral.apple.plist import PlistValue
 from corral.service.errors import RequestRefused
 
@@ -14,7 +14,6 @@ DEPTH = 60
 """Levels that a command's keys may have; the property list around them adds some."""
 
 HIDDEN = "(not shown)"
-_SECRET = re.compile(r"password|passcode|passphrase|token|secret|challenge|^pin$", re.IGNORECASE)
 
 
 def from_json(value: object, depth: int = DEPTH) -> PlistValue:
@@ -45,12 +44,12 @@ def _from_object(found: Mapping[str, object], depth: int) -> PlistValue:
             return {key: from_json(each, depth - 1) for key, each in plain.items()}
 
 
-def to_json(value: PlistValue, *, name: str = "", show_data: bool = True) -> object:
-    """What a device answered, or was sent, for people to read: secrets are named and not shown.
+def to_json(value: PlistValue, *, name: str = "", show_data: bool = True, show_secrets: bool = False) -> object:
+    """What a device answered, or was sent, for people to read: secrets are named and not shown, unless `show_secrets`.
 
     `show_data` false: of data only the size. What is sent as data is profiles, which hold challenges and passwords.
     """
-    if name and _SECRET.search(name) and not isinstance(value, bool | Mapping):
+    if name and not show_secrets and is_secret(name) and not isinstance(value, bool | Mapping):
         return HIDDEN
     match value:
         case bytes():
@@ -60,9 +59,12 @@ def to_json(value: PlistValue, *, name: str = "", show_data: bool = True) -> obj
         case str() | int() | float():
             return value
         case Mapping():
-            return {key: to_json(each, name=key, show_data=show_data) for key, each in value.items()}
+            return {
+                key: to_json(each, name=key, show_data=show_data, show_secrets=show_secrets)
+                for key, each in value.items()
+            }
         case _:
-            return [to_json(each, show_data=show_data) for each in value]
+            return [to_json(each, show_data=show_data, show_secrets=show_secrets) for each in value]
 
 
 def _date(text: str) -> datetime:

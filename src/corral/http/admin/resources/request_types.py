@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from corral.apple import catalog
 from corral.apple.catalog import Availability, CommandSpec, KeySpec
-from corral.http.admin.endpoint import Call, View
+from corral.apple.platform import Platform
+from corral.http.admin.endpoint import Call, Query, View
+from corral.http.admin.resources.targets import SentView, sent_view
 from corral.service.errors import NotFound
 
 
@@ -20,11 +24,16 @@ class AvailabilityView(View):
     user_channel: bool
     supervised: bool
     requires_dep: bool
+    access_rights: int
     user_enrollment: str
+    shared_ipad: str
+    shared_ipad_device_channel: bool
+    shared_ipad_user_channel: bool
 
 
 class KeyView(View):
-    """A key of a command. `keys` are those of a dictionary, or the kinds of items that an array may have."""
+    """A key of a command. `keys` are those of a dictionary, or the kinds of items that an array may have; `platforms`
+    those where it differs from what contains it, null where it does not exist."""
 
     name: str
     type: str
@@ -33,6 +42,8 @@ class KeyView(View):
     values: tuple[Any, ...]
     minimum: float | None
     maximum: float | None
+    format: str | None
+    platforms: Mapping[str, AvailabilityView | None]
     keys: tuple["KeyView", ...]
 
 
@@ -49,20 +60,67 @@ class RequestTypeList(View):
     request_types: tuple[RequestTypeView, ...]
 
 
+class TargetView(View):
+    """What is known of a device that commands depend on; null: not known, which speaks against nothing."""
+
+    platform: Platform | None
+    os_version: str | None
+    channel: str
+    enrollment: str | None
+    supervised: bool | None
+    automated: bool | None
+    shared_ipad: bool | None
+    access_rights: int | None
+
+
+class JudgedView(View):
+    """Whether this device would take the command, with the keys that are required, and why not."""
+
+    target: TargetView
+    verdict: SentView
+
+
 class RequestTypeDetail(View):
+    """`schema` is the JSON Schema of the keys that `POST /commands` takes; `judged` is there if a device was named."""
+
     request_type: str
     access_rights: int
     platforms: Mapping[str, AvailabilityView]
     keys: tuple[KeyView, ...]
+    schema: Mapping[str, Any]
+    judged: JudgedView | None
 
 
-async def list_request_types(call: Call) -> RequestTypeList:
-    del call
-    return RequestTypeList(request_types=tuple(map(_summary, catalog.specs())))
+class RequestTypeQuery(Query):
+    """`search` is part of a name, of a command or of one of its keys; `device`: only what this device would take."""
+
+    search: Annotated[str, Meta(max_length=255)] | None = None
+    platform: Platform | None = None
+    device: Annotated[str, Meta(max_length=255)] | None = None
+    user: Annotated[str, Meta(max_length=255)] = ""
 
 
-async def show_request_type(call: Call, request_type: str) -> RequestTypeDetail:
-    del call
+class ExplainQuery(Query):
+    device: Annotated[str, Meta(max_length=255)] | None = None
+    user: Annotated[str, Meta(max_length=255)] = ""
+
+
+async def list_request_types(call: Call, query: RequestTypeQuery) -> RequestTypeList:
+    found = [each for each in catalog.specs() if _fits(each, query)]
+    if query.device is not None:
+        target, _ = await call.services.commanding.judge(query.device, "DeviceInformation", user_id=query.user)
+        found = [
+            each
+            for each in found
+            if not any(
+                finding.severity == "error" and finding.where == each.request_type
+                for finding in catalog.check(each.request_type, {}, target)
+            )
+        ]
+    return RequestTypeList(request_types=tuple(map(_summary, found)))
+
+
+async def show_request_type(call: Call, request_type: str, query: ExplainQuery) -> RequestTypeDetail:
     spec = catalog.spec(request_type)
     if spec is None:
         raise NotFound(f"Apple's schema has no command {request_type}; {_hint(request_type)}.")
@@ -71,7 +129,33 @@ async def show_request_type(call: Call, request_type: str) -> RequestTypeDetail:
         access_rights=spec.access_rights,
         platforms={str(name): _availability(each) for name, each in spec.platforms.items()},
         keys=_keys(spec.keys),
+        schema=catalog.json_schema(spec.keys),
+        judged=None if query.device is None else await _judged(call, query.device, request_type, query.user),
     )
+
+
+async def _judged(call: Call, device: str, request_type: str, user: str) -> JudgedView:
+    target, sent = await call.services.commanding.judge(device, request_type, user_id=user)
+    return JudgedView(
+        target=TargetView(
+            platform=target.platform,
+            os_version=target.os_version,
+            channel=target.channel,
+            enrollment=target.kind,
+            supervised=target.supervised,
+            automated=target.automated,
+            shared_ipad=target.shared_ipad,
+            access_rights=target.access_rights,
+        ),
+        verdict=sent_view(sent),
+    )
+
+
+def _fits(spec: CommandSpec, query: RequestTypeQuery) -> bool:
+    if query.platform is not None and query.platform not in spec.platforms:
+        return False
+    wanted = (query.search or "").lower()
+    return wanted in spec.request_type.lower() or any(wanted in each.name.lower() for each in spec.keys)
 
 
 def _hint(request_type: str) -> str:
@@ -101,6 +185,10 @@ def _keys(keys: Iterable[KeySpec]) -> tuple[KeyView, ...]:
             values=each.rangelist,
             minimum=each.minimum,
             maximum=each.maximum,
+            format=each.format,
+            platforms={
+                str(name): None if found is None else _availability(found) for name, found in each.platforms.items()
+            },
             keys=_keys(each.keys),
         )
         for each in keys
@@ -116,5 +204,9 @@ def _availability(found: Availability) -> AvailabilityView:
         user_channel=found.user_channel,
         supervised=found.supervised,
         requires_dep=found.requires_dep,
+        access_rights=found.access_rights,
         user_enrollment=found.user_enrollment,
+        shared_ipad=found.shared_ipad,
+        shared_ipad_device_channel=found.shared_ipad_device_channel,
+        shared_ipad_user_channel=found.shared_ipad_user_channel,
     )

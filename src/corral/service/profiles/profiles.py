@@ -1,0 +1,29 @@
+"""All that is done with profiles, as one value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from corral.service.clock import Clock
+from corral.service.commanding import Commanding
+from corral.service.profiles.comparing import Comparing
+from corral.service.profiles.installing import Installing
+from corral.service.profiles.keeping import Keeping
+from corral.service.targeting import Targeting
+from corral.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    keeping: Keeping
+    installing: Installing
+    comparing: Comparing
+
+
+def make_profiles(store: Store, commanding: Commanding, sign: Callable[[bytes], bytes], clock: Clock) -> Profiles:
+    """`sign` makes the signature that devices see."""
+    keeping = Keeping(store.profiles, store.events, clock)
+    return Profiles(
+        keeping,
+        Installing(keeping, store.profiles, commanding, sign, clock),
+        Comparing(store.profiles, store.queue, Targeting(store.directory, store.queue)),
+    )

@@ -1,0 +1,160 @@
+"""What a command is aimed at: which devices a query means, and what of each has to be known to say whether it would
+take a command."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from corral.apple import catalog
+from corral.apple.catalog import Target
+from corral.apple.identifiers import Kind
+from corral.apple.platform import Platform, is_older
+from corral.apple.plist import PlistError, parse_dict
+from corral.lifecycle.state import EnrollmentKind
+from corral.service.errors import NotFound, RequestRefused
+from corral.service.kept_profile import read_kept
+from corral.store.directory import CommandTarget, DeviceSummary, Directory
+from corral.store.queue import QueueStore, StoredResult
+
+LARGEST = 100_000
+"""Devices that one request may be about."""
+
+_PAGE = 1_000
+_ANSWERS = 4
+"""So many answers to DeviceInformation are looked through: not each of them was asked for everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceQuery:
+    """Connected devices that fit all of it: `search` is the start of an id, serial number or name, `os_below` a version
+    that theirs is older than."""
+
+    search: str | None = None
+    platform: Platform | None = None
+    os_below: str | None = None
+
+    def takes(self, summary: DeviceSummary) -> bool:
+        device = summary.device
+        if self.platform is not None and device.platform != self.platform:
+            return False
+        if self.os_below is None:
+            return True
+        try:
+            return is_older(device.os_version or "", self.os_below)
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A name that was asked for, with what is known of it; `target` is the same value for all that do not differ."""
+
+    name: str
+    known: CommandTarget | None
+    target: Target
+
+
+class Targeting:
+    def __init__(self, directory: Directory, queue: QueueStore) -> None:
+        self._directory = directory
+        self._queue = queue
+
+    async def select(self, query: DeviceQuery) -> list[str]:
+        """The ids of the devices that a query means; raises RequestRefused for too many."""
+        if query.os_below is not None:
+            try:
+                is_older("1", query.os_below)
+            except ValueError as error:
+                raise RequestRefused(f"os_below: {error}.") from None
+        found: list[str] = []
+        after: str | None = None
+        while True:
+            page = await self._directory.devices(search=query.search, phase="connected", after=after, limit=_PAGE)
+            found += [each.device.id for each in page if query.takes(each)]
+            if len(found) > LARGEST:
+                raise RequestRefused(f"The query means more than {LARGEST:,} devices; narrow it.")
+            if len(page) < _PAGE:
+                return found
+            after = page[-1].device.id
+
+    async def aim(self, names: Sequence[str], user_id: str, *, supervision: bool) -> list[Aim]:
+        """Each of a few hundred names; `supervision`: also how it came, and whether it says that it is supervised or
+        shared."""
+        known = await self._directory.targets(names, user_id)
+        lives = sorted({each.connection_id for each in known.values() if each.connection_id}) if supervision else []
+        learned: Mapping[str, _Learned] = {}
+        if lives:
+            answers = await self._queue.recent("DeviceInformation", lives, _ANSWERS)
+            learned = await asyncio.to_thread(_learn, answers, await self._directory.admitted(lives))
+        return [Aim(name, found := known.get(name), _target(found, user_id, learned)) for name in names]
+
+    async def one(self, name: str, user_id: str) -> tuple[CommandTarget, Target]:
+        """A device and all that is known of it; raises NotFound."""
+        (aim,) = await self.aim([name], user_id, supervision=True)
+        if aim.known is None:
+            raise NotFound(f"There is no device {name}, or more than one; name it by its id.")
+        return aim.known, aim.target
+
+
+@cache
+def asks_supervision(request_type: str) -> bool:
+    """Whether it depends on supervision, on automated enrollment, or on being shared, that a device takes it at all."""
+    command = catalog.spec(request_type)
+    return command is not None and any(
+        each.supervised or each.requires_dep or each.shared_ipad == "forbidden" or not each.shared_ipad_device_channel
+        for each in command.platforms.values()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    supervised: bool | None = None
+    shared_ipad: bool | None = None
+    automated: bool | None = None
+
+
+_NOTHING = _Learned()
+
+
+def _learn(answers: Sequence[StoredResult], admitted: Mapping[str, EnrollmentKind]) -> dict[str, _Learned]:
+    """By the life; of its answers the newest that tells counts."""
+    learned = {life: _Learned(automated=kind is EnrollmentKind.AUTOMATED) for life, kind in admitted.items()}
+    for answer in answers:
+        before = learned.get(answer.channel_id, _NOTHING)
+        if before.supervised is not None and before.shared_ipad is not None:
+            continue
+        try:
+            responses = parse_dict(answer.body).get("QueryResponses")
+        except PlistError:
+            continue
+        if isinstance(responses, Mapping):
+            learned[answer.channel_id] = replace(
+                before,
+                supervised=_either(before.supervised, responses.get("IsSupervised")),
+                shared_ipad=_either(before.shared_ipad, responses.get("IsMultiUser")),
+            )
+    return learned
+
+
+def _either(known: bool | None, told: object) -> bool | None:
+    return known if known is not None else told if isinstance(told, bool) else None
+
+
+def _target(known: CommandTarget | None, user_id: str, learned: Mapping[str, _Learned]) -> Target:
+    if known is None:
+        return Target()
+    kept = read_kept(known.profile)
+    kind = Kind(known.channel_kind) if known.channel_kind is not None else None
+    told = learned.get(known.connection_id or "", _NOTHING)
+    return Target(
+        platform=known.platform,
+        os_version=known.os_version,
+        channel="user" if user_id else "device",
+        kind=kind,
+        # A personal device that its owner enrolled is never supervised.
+        supervised=False if kind is not None and kind.is_user_enrollment else told.supervised,
+        access_rights=kept.facts.access_rights if kept else None,
+        shared_ipad=True if kind is Kind.SHARED_IPAD_USER else told.shared_ipad,
+        automated=told.automated,
+    )
