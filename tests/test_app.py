@@ -64,8 +64,10 @@ async def test_the_authority_is_the_same_after_a_start_and_bears_the_organizatio
     ders: list[bytes] = []
     for _ in range(2):
         async with build(made) as wired:
-            ders.append(wired.authority.der)
-            assert wired.authority.certificate.subject.rfc4514_string() == "CN=Example School Device Authority"
+            ders.append(wired.authorities.current.der)
+            assert (
+                wired.authorities.current.certificate.subject.rfc4514_string() == "CN=Example School Device Authority"
+            )
     assert ders[0] == ders[1]
 
 
@@ -77,7 +79,7 @@ async def test_two_installations_share_nothing(tmp_path: Path) -> None:
         make_key_file(made.sealing_key_file)
         await initialize(made)
         async with build(made) as wired:
-            ders.append(wired.authority.der)
+            ders.append(wired.authorities.current.der)
     assert ders[0] != ders[1]
     keys = {(tmp_path / name / "sealing.key").read_text() for name in ("one", "other")}
     assert len(keys) == 2

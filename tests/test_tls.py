@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from corral.lifecycle.state import DAY
 from corral.pki.authority import Authority, create_authority, issue_server
+from corral.service.authorities import Authorities, Held, Roster
 from corral.service.clock import system_clock, to_datetime, to_instant
 from corral.settings import Settings, read_settings
 from corral.tls import OWN_DAYS, RENEWED_BEFORE, ServerTls
@@ -22,6 +23,10 @@ from corral.tls import OWN_DAYS, RENEWED_BEFORE, ServerTls
 @pytest.fixture(scope="module")
 def authority() -> Authority:
     return create_authority("Test", datetime.datetime.now(datetime.UTC))
+
+
+def believing(authority: Authority) -> Authorities:
+    return Authorities(Roster.of(authority), system_clock)
 
 
 class Clock:
@@ -64,7 +69,7 @@ async def served(tls: ServerTls) -> x509.Certificate:
 
 async def test_a_certificate_of_our_own_is_renewed_while_it_serves(tmp_path: Path, authority: Authority) -> None:
     clock = Clock()
-    tls = ServerTls(settings_in(tmp_path), authority, clock)
+    tls = ServerTls(settings_in(tmp_path), Authorities(Roster.of(authority), clock), clock)
     first = await served(tls)
     clock.now += OWN_DAYS * DAY - RENEWED_BEFORE - DAY
     tls.look()
@@ -85,7 +90,7 @@ def files(data: Path, authority: Authority) -> Settings:
 
 
 async def test_files_are_read_again_when_they_change(tmp_path: Path, authority: Authority) -> None:
-    tls = ServerTls(files(tmp_path, authority), authority, system_clock)
+    tls = ServerTls(files(tmp_path, authority), believing(authority), system_clock)
     first = await served(tls)
     tls.look()
     assert await served(tls) == first
@@ -107,7 +112,7 @@ def spoil(path: Path) -> None:
 async def test_files_that_do_not_fit_leave_what_serves(
     tmp_path: Path, authority: Authority, harm: Callable[[Path], None]
 ) -> None:
-    tls = ServerTls(files(tmp_path, authority), authority, system_clock)
+    tls = ServerTls(files(tmp_path, authority), believing(authority), system_clock)
     first = await served(tls)
     harm(tmp_path / "tls.key")
     tls.look()
@@ -115,3 +120,27 @@ async def test_files_that_do_not_fit_leave_what_serves(
     write_pair(tmp_path, authority, 30)
     tls.look()
     assert await served(tls) != first
+
+
+async def test_a_certificate_of_our_own_is_of_the_oldest_authority_that_is_believed(
+    tmp_path: Path, authority: Authority
+) -> None:
+    """All devices know that one, so nothing changes before it is retired; then it changes at once."""
+    second = create_authority("Second", datetime.datetime.now(datetime.UTC))
+    authorities = believing(authority)
+    tls = ServerTls(settings_in(tmp_path), authorities, system_clock)
+    first = await served(tls)
+    new = Held(authority=second, created_at=1)
+    authorities.take(Roster((Held(authority=authority), new)))
+    assert await served(tls) == first
+    authorities.take(Roster((Held(authority=authority, retired_at=1), new)))
+    (await served(tls)).verify_directly_issued_by(second.certificate)
+
+
+async def test_clients_of_a_new_authority_are_let_in_at_once(tmp_path: Path, authority: Authority) -> None:
+    second = create_authority("Second", datetime.datetime.now(datetime.UTC))
+    authorities = believing(authority)
+    tls = ServerTls(settings_in(tmp_path, identity="tls"), authorities, system_clock)
+    authorities.take(Roster((Held(authority=authority), Held(authority=second, created_at=1))))
+    asked = {x509.load_der_x509_certificate(each) for each in tls.context.get_ca_certs(binary_form=True)}
+    assert asked == {authority.certificate, second.certificate}

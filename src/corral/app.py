@@ -15,8 +15,9 @@ from corral.http.asgi import App
 from corral.http.device.health import Health
 from corral.http.measured import measured
 from corral.http.routes import front
-from corral.pki.authority import Authority, create_authority
+from corral.pki.authority import create_authority
 from corral.sealing import Sealer
+from corral.service.authorities import Authorities
 from corral.service.clock import Clock, system_clock, to_datetime
 from corral.service.credentials import Credentials
 from corral.service.metrics import Metrics
@@ -40,7 +41,7 @@ class Corral:
     """A wired service: its ASGI apps, and the worker that runs beside them."""
 
     store: Store
-    authority: Authority
+    authorities: Authorities
     services: Services
     device_app: App
     admin_app: App
@@ -101,7 +102,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     api = Mount("/api/v1", admin_app(services, link_days=settings.link_days, clock=clock))
     return Corral(
         store=store,
-        authority=base.authority,
+        authorities=base.authorities,
         services=services,
         device_app=measured(front(device.direct, [*device.routed, *healthy]), metrics.answered),
         admin_app=measured(front({}, [api, *healthy]), metrics.answered),

@@ -39,7 +39,7 @@ def _run_one(settings: Settings, number: int) -> None:
 async def _serve(settings: Settings, number: int) -> None:
     """One process; the first also has the admin socket."""
     async with build(settings) as corral:
-        tls = ServerTls(settings, corral.authority, system_clock) if settings.tls != "off" else None
+        tls = ServerTls(settings, corral.authorities, system_clock) if settings.tls != "off" else None
         context = tls.context if tls is not None else None
         separate = bool(settings.admin_listen)
         app = corral.device_app if separate else corral.both_app

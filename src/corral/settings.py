@@ -21,7 +21,6 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.policy import (
     Admission,
     Attestation,
@@ -32,7 +31,7 @@ from corral.lifecycle.policy import (
     Policy,
     UserAuthentication,
 )
-from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, Instant
+from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, IdentityKind, Instant
 
 FILE = "corral.toml"
 DEFAULT_DATA = Path("data")

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.lifecycle.state import DAY, Instant
-from corral.pki.authority import Authority, issue_server
+from corral.pki.authority import issue_server
+from corral.service.authorities import Authorities
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.settings import Settings
 
@@ -32,9 +33,10 @@ LOOKED_AT_EVERY = 60.0
 class ServerTls:
     """The context of every TLS listener of a process. Raises OSError for files that cannot be used."""
 
-    def __init__(self, settings: Settings, authority: Authority, clock: Clock) -> None:
+    def __init__(self, settings: Settings, authorities: Authorities, clock: Clock) -> None:
         self._settings = settings
-        self._authority = authority
+        self._authorities = authorities
+        self._issuer = ""
         self._clock = clock
         self._seen: tuple[tuple[int, int], ...] = ()
         self.not_after: Instant = 0
@@ -46,9 +48,24 @@ class ServerTls:
             self.context.verify_mode = ssl.CERT_OPTIONAL
             # Who has expired is for the life cycle to decide, which knows how to repair it.
             self.context.verify_flags |= ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
-            self.trust(authority.certificate_pem())
+            self._trust_own()
             for path in settings.authorities.values():
                 self.trust(path.read_bytes())
+        authorities.on_change(self._follow)
+
+    def _follow(self) -> None:
+        """The authorities have changed: who is asked for, and who vouches for us, without waiting for the next look."""
+        if self._settings.identity == "tls":
+            self._trust_own()
+        try:
+            self.look()
+        except OSError as error:
+            _log.error("corral.tls-not-renewed", why=str(error))
+
+    def _trust_own(self) -> None:
+        """One that was retired stays in the context; its certificates are refused with what they sign."""
+        for each in self._authorities.roster.trusted:
+            self.trust(each.authority.certificate_pem())
 
     def trust(self, roots: bytes) -> None:
         """Ask clients for certificates of these authorities (PEM) too, where they are asked for one at all."""
@@ -70,7 +87,7 @@ class ServerTls:
         if self._settings.tls == "files":
             if self._stamps() != self._seen:
                 self.reload()
-        elif self._clock() >= self.not_after - RENEWED_BEFORE:
+        elif self._clock() >= self.not_after - RENEWED_BEFORE or self._issuer != self._authorities.roster.anchor.id:
             self._load()
             _log.info("corral.tls-renewed", until=to_datetime(self.not_after).isoformat())
 
@@ -100,14 +117,15 @@ class ServerTls:
         self.not_after = to_instant(leaf.not_valid_after_utc)
 
     def _load_own(self) -> None:
-        """A fresh server certificate of our own authority, for the host of the public URL."""
+        """A fresh server certificate, for the host of the public URL, of the authority that all devices trust."""
+        authority = self._authorities.roster.anchor
         key = ec.generate_private_key(ec.SECP256R1())
         now = to_datetime(self._clock())
         host = urlsplit(self._settings.public_url).hostname or "localhost"
         names = list(dict.fromkeys([host, "localhost", "127.0.0.1", "::1"]))
         until = now + timedelta(days=OWN_DAYS)
-        der = issue_server(self._authority, key.public_key(), names, now - timedelta(days=1), until)
-        chain = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) + self._authority.certificate_pem()
+        der = issue_server(authority, key.public_key(), names, now - timedelta(days=1), until)
+        chain = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) + authority.certificate_pem()
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         # OpenSSL reads keys from files only: this one is readable by its owner alone, and gone at once.
         path = self._settings.data / f".tls-{secrets.token_hex(8)}.pem"
@@ -117,7 +135,7 @@ class ServerTls:
             self.context.load_cert_chain(str(path))
         finally:
             path.unlink(missing_ok=True)
-        self.not_after = to_instant(until)
+        self.not_after, self._issuer = to_instant(until), authority.id
 
     def _stamps(self) -> tuple[tuple[int, int], ...]:
         """What tells that a file is another now; a file that is away for a moment (being replaced) tells nothing."""

@@ -26,6 +26,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "topics": {"com.apple.mgmt.x": 5},
         "authority": {"subject": "CN=A", "not_after": (NOW + timedelta(days=7000)).isoformat()},
         "expiries": [],
+        "unrenewed": {},
         "breaker_opened_at": None,
     }
     return {**healthy, **changes}
@@ -64,6 +65,9 @@ SERVICE: dict[str, tuple[dict[str, Any], Level, str]] = {
     "TLS ends": (status(expiries=[expiry(20, 30)]), Level.WARN, "Replace"),
     "TLS ends this week": (status(expiries=[expiry(3, 7)]), Level.FAIL, "Replace"),
     "TLS has ended": (status(expiries=[expiry(-1, 0)]), Level.FAIL, "Replace"),
+    "devices near their end": (status(unrenewed={"30": 2}), Level.WARN, "wake these"),
+    "devices at their end": (status(unrenewed={"30": 2, "7": 1}), Level.FAIL, "wake these"),
+    "devices that have ended": (status(unrenewed={"0": 1}), Level.FAIL, "enroll them again"),
     "breaker open": (status(breaker_opened_at=NOW.isoformat()), Level.WARN, "corral breaker show"),
 }
 
@@ -146,7 +150,7 @@ def test_on_the_installation_everything_is_examined(cli: Cli, running: Running) 
 
 
 def test_from_afar_what_can_be_seen_is_examined(cli: Cli, running: Running, home: Path) -> None:
-    cli("authority", "--data", running.data, "--out", home / "ca.pem")
+    cli("authority", "show", "--data", running.data, "--out", home / "ca.pem")
     (home / "token").write_text(running.token)
     outcome = cli("doctor", "--url", running.url, "--token-file", home / "token", "--ca", home / "ca.pem")
     assert outcome.code == 0, outcome

@@ -366,7 +366,7 @@ def test_a_file_that_is_no_push_certificate_is_told(cli: Cli, service: Running, 
 def test_a_token_is_made_used_and_revoked(cli: Cli, service: Running, home: Path) -> None:
     outcome = cli("token", "create", "Ada", "--expires", "1d")
     (token,) = re.findall(r"corral_[\w-]{40,}", outcome.out)
-    cli("authority", "--out", home / "ca.pem")
+    cli("authority", "show", "--out", home / "ca.pem")
     (home / "token").write_text(token)
     remote = ("--url", service.url, "--token-file", home / "token", "--ca", home / "ca.pem")
     assert cli("enroll", "link", "--note", "by Ada", *remote).code == 0
@@ -397,10 +397,10 @@ def test_events_are_told_and_read_on(cli: Cli, service: Running) -> None:
 
 
 def test_the_authority_is_written_for_everybody_to_read(cli: Cli, service: Running, home: Path) -> None:
-    assert "BEGIN CERTIFICATE" in cli("authority").out
-    assert cli("authority", "--out", home / "ca.pem").code == 0
+    assert "BEGIN CERTIFICATE" in cli("authority", "show").out
+    assert cli("authority", "show", "--out", home / "ca.pem").code == 0
     x509.load_pem_x509_certificate((home / "ca.pem").read_bytes())
-    assert cli("authority", "--out", home / "ca.pem").code == 1
+    assert cli("authority", "show", "--out", home / "ca.pem").code == 1
 
 
 def test_escrowed_secrets_are_listed_and_never_shown_without_a_reason(cli: Cli, service: Running) -> None:
@@ -411,3 +411,18 @@ def test_escrowed_secrets_are_listed_and_never_shown_without_a_reason(cli: Cli, 
     assert cli("device", "revoke-certificate", device, "--reason", "a test").code == 2, "nobody is there to be asked"
     unknown = ("--fingerprint", "0" * 64, "--reason", "a test", "--yes")
     assert cli("device", "revoke-certificate", device, *unknown).code == 3
+
+
+def test_an_authority_is_rolled_over_and_the_older_one_is_told_apart(cli: Cli, service: Running) -> None:
+    (first,) = json.loads(cli("authority", "list", "--json").out)["authorities"]
+    out = cli("authority", "rotate", "--over", "7").out
+    assert "Make a backup now" in out
+    listed = json.loads(cli("authority", "list", "--json").out)["authorities"]
+    assert [each["state"] for each in listed] == ["coming", "issuing"]
+    assert listed[1]["id"] == first["id"]
+    assert "believed from now on" in out
+    assert listed[0]["id"] in cli("authority", "list").out
+    refused = cli("authority", "retire", first["id"])
+    assert refused.code == 1
+    assert "make its successor first" in refused.err
+    assert cli("authority", "retire", "0" * 16).code == 3

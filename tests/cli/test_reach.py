@@ -12,7 +12,7 @@ from cli.conftest import Cli, Running, free_port
 
 def authority(cli: Cli, running: Running, folder: Path) -> Path:
     path = folder / "ca.pem"
-    assert cli("authority", "--data", running.data, "--out", path).code == 0
+    assert cli("authority", "show", "--data", running.data, "--out", path).code == 0
     return path
 
 

@@ -64,6 +64,8 @@ FULL_CERTIFICATE = v.certificate(
     grant_id="G1",
     request_digest=b"\x00digest",
     heard_at=v.NOW,
+    issuer="a1b2",
+    warned_days=30,
     attested=HardwareProperties(serial_number="S1", sip_enabled=True, secure_boot=SecureBoot.FULL),
 )
 FULL_GRANT = v.grant(

@@ -197,3 +197,21 @@ async def test_how_a_life_came_is_known_while_its_grant_is(fleet: Store) -> None
     await fleet.devices.commit(Change(grant=grant, connections=came, at=v.NOW))
     found = await fleet.directory.admitted(["C1", "C2", "C3", "nobody"])
     assert found == {"C1": EnrollmentKind.AUTOMATED}
+
+
+async def test_lives_are_counted_by_the_authority_that_they_depend_on(store: Store) -> None:
+    for number, fields in enumerate(
+        ({"issuer": ""}, {"issuer": "a"}, {"issuer": "a"}, {"heard_at": None}, {"authority": "foreign"}), 1
+    ):
+        plain = v.enrolled(number)
+        certificate = replace(plain.certificates[0], **{"heard_at": v.NOW, **fields})
+        life = replace(plain.connections[0], profile=b"one" if number < 3 else b"other")
+        await store.devices.commit(replace(plain, connections=(life,), certificates=(certificate,)))
+    between = v.certificate("second", "C2", device_id="D2", issuer="b", heard_at=v.NOW)
+    await store.devices.commit(Change(device_id="D2", expects=1, device=v.device("D2"), certificates=(between,)))
+    over = v.enrolled(6)
+    ended = replace(over.connections[0], phase=Phase.ENDED, profile=b"former")
+    heard = replace(over.certificates[0], heard_at=v.NOW, issuer="a")
+    await store.devices.commit(replace(over, connections=(ended,), certificates=(heard,)))
+    assert dict(await store.directory.issuers()) == {"": 1, "a": 2, "b": 1}
+    assert sorted(await store.directory.profiles()) == [(b"one", 2), (b"other", 3)]

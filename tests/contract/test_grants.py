@@ -10,7 +10,7 @@ from contract.conftest import Home
 from corral.lifecycle.change import Change
 from corral.lifecycle.issuance import GrantState, Issue, decide_issuance, issued
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import CertificateStatus, EnrollmentKind, Purpose
+from corral.lifecycle.state import CertificateStatus, EnrollmentKind, IdentityKind, Purpose
 from corral.store.devices import Committed, Stale
 from corral.store.store import Store
 
@@ -169,3 +169,10 @@ async def test_what_a_grant_was_given_for_is_kept(home: Home) -> None:
     async with home.open() as store:
         states = [await store.grants.grant_state(each) for each in ("G1", "G2")]
         assert [each.grant for each in states if each] == [replace(full, version=1), v.grant("G2", version=1)]
+
+
+@pytest.mark.parametrize("identity", [None, *sorted(IdentityKind)])
+async def test_a_link_keeps_how_its_devices_get_their_certificate(store: Store, identity: IdentityKind | None) -> None:
+    await store.grants.add_link(v.link(identity=identity), b"token")
+    assert await store.grants.find_link(b"token") == v.link(identity=identity)
+    assert await store.grants.links(10, None) == (v.link(identity=identity),)

@@ -199,3 +199,40 @@ async def test_lives_that_cannot_repeat_their_profile_or_are_over_are_not_renewe
         life = replace(plain.connections[0], **{"profile": b"facts", **fields})
         await store.devices.commit(replace(plain, connections=(life,), certificates=(certificate,)))
     assert await store.work.expiring(v.NOW + 10, 10) == ()
+
+
+async def test_lives_of_other_authorities_are_found_until_they_have_a_time(store: Store) -> None:
+    for number, issuer in enumerate(("", "old", "new"), 1):
+        plain = v.enrolled(number)
+        certificate = replace(plain.certificates[0], heard_at=v.NOW, issuer=issuer)
+        life = replace(plain.connections[0], profile=b"facts")
+        await store.devices.commit(replace(plain, connections=(life,), certificates=(certificate,)))
+    await store.work.add("renew", ["C1"], v.NOW + 100)
+
+    async def found(begun_by: int, limit: int = 10) -> list[str]:
+        return sorted(each.connection_id for each in await store.work.superseded(["", "old"], begun_by, limit))
+
+    assert await found(v.NOW + 99) == ["C1", "C2"], "what is due later is not what the move is due by"
+    assert await found(v.NOW + 100) == ["C2"]
+    assert len(await found(v.NOW + 99, limit=1)) == 1
+    (begun,) = await store.work.lease("renew", v.NOW + 100, v.NOW + 101, 1)
+    await store.work.put_back([(begun, v.NOW + 1000)])
+    assert await found(v.NOW + 100) == ["C2"], "what was begun is looked at again at its own time"
+    assert await store.work.superseded([], v.NOW, 10) == ()
+
+
+async def test_lives_that_cannot_be_renewed_are_found_until_they_were_warned_of(store: Store) -> None:
+    for number, fields in enumerate(
+        ({"authority": "foreign"}, {}, {"warned_days": 7}, {"warned_days": 60}, {"heard_at": None}), 1
+    ):
+        plain = v.enrolled(number)
+        certificate = replace(plain.certificates[0], **{"heard_at": v.NOW, "not_after": v.NOW + number, **fields})
+        profile = b"facts" if number == 1 else b""
+        life = replace(plain.connections[0], profile=profile)
+        await store.devices.commit(replace(plain, connections=(life,), certificates=(certificate,)))
+    assert await store.work.unrenewable(v.NOW + 10, 30, 10) == ("C1", "C2", "C4")
+    assert await store.work.unrenewable(v.NOW + 10, 60, 10) == ("C1", "C2")
+    assert await store.work.unrenewable(v.NOW + 10, 0, 10) == ("C1", "C2", "C3", "C4")
+    assert await store.work.unrenewable(v.NOW + 2, 30, 10) == ("C1",)
+    assert await store.work.unrenewable(v.NOW + 10, 30, 1) == ("C1",)
+    assert dict(await store.directory.unrenewed()) == {7: 1, 60: 1}

@@ -74,6 +74,15 @@ class Unheard:
         self._push.online(token)
 
 
+def on_future_path() -> dict[str, str]:
+    """The environment of a service whose clock and rounds a test turns, see `future/`."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(FUTURE), os.environ.get("PYTHONPATH"))))}
+
+
+HURRIED = on_future_path() | {"E2E_ROUNDS": "0.2"}
+"""What is due is done at once."""
+
+
 @dataclass(frozen=True)
 class Template:
     """A fresh installation on the disk, from which all others are copied; all share an authority and keys."""
@@ -228,9 +237,8 @@ class Installation:
     async def restart(self, *, days_ahead: float = 0) -> None:
         """Stop and start; `days_ahead` lets it live in the future, where its own TLS certificates cannot follow."""
         await self.service.stop()
-        path = os.pathsep.join(filter(None, (str(FUTURE), os.environ.get("PYTHONPATH"))))
-        ahead = {"PYTHONPATH": path, "E2E_AHEAD": str(int(days_ahead * 86_400_000))}
-        self.service.environment = self.service.environment | ahead
+        ahead = {"E2E_AHEAD": str(int(days_ahead * 86_400_000))}
+        self.service.environment = self.service.environment | on_future_path() | ahead
         await self.service.start()
 
     def log(self) -> str:

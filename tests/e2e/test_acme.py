@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from corral.apple.installed_profile import ScepIdentity, read_enrollment_profile
 from corral.simulator import attesting
 from corral.simulator.acme_signing import sign_request
 from corral.simulator.attesting import AttestationServer, attestation_server
 from corral.simulator.device import Device
 from corral.simulator.facts import Model
-from corral.simulator.fetching import InstallationFailed
+from corral.simulator.fetching import InstallationFailed, fetch_profile, open_profile
+from corral.simulator.obtaining import obtain_identity
 from e2e.acme_by_hand import AcmeByHand, csr, problem
 from e2e.conftest import Start
 from e2e.installation import Installation, Template, installation, until
@@ -80,6 +82,29 @@ async def test_a_device_with_an_attestation_of_a_foreign_root_does_not_enroll(st
         await device.enroll(await strict.link())
     refused = [each for each in await strict.events(0) if each["type"] == "certificate.refused"]
     assert refused, "the operator is told"
+
+
+async def test_the_unused_profile_of_a_link_is_of_no_use_at_scep(strict: Installation) -> None:
+    """Whoever has the profile takes the secret out of it, and shows it as a challenge: no key is attested so."""
+    thief = strict.device()
+    raw = await fetch_profile(thief.voice, await strict.link(), strict.trust)
+    acme = read_enrollment_profile(open_profile(raw).content).acme
+    assert acme is not None
+    for authority in ("corral", ""):
+        wanted = ScepIdentity(f"{strict.url}/scep", authority, (("CN", "x"),), acme.client_identifier, 2048)
+        with pytest.raises(InstallationFailed, match="BAD_REQUEST"):
+            await obtain_identity(thief.voice, wanted, strict.trust, await strict.world.keys.take())
+    refused = [each for each in await strict.events(0) if each["type"] == "certificate.refused"]
+    assert "this enrollment is for a certificate by ACME" in {each["data"]["why"] for each in refused}
+
+
+async def test_a_link_may_have_a_way_of_its_own(corral: Installation) -> None:
+    device = corral.device()
+    await device.enroll(await corral.link(identity="acme"))
+    assert key_of(device).curve.name == "secp384r1"
+    plain = await corral.enrolled()
+    assert plain.enrollment is not None
+    assert isinstance(plain.enrollment.identity.parsed.public_key(), rsa.RSAPublicKey)
 
 
 async def test_what_was_attested_survives_a_restart(start: Start) -> None:

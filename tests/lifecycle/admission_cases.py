@@ -18,8 +18,7 @@ from corral.lifecycle.admission import (
     Rule,
     Standing,
 )
-from corral.lifecycle.admitted import IdentityKind
-from corral.lifecycle.state import EnrollmentKind
+from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import HardwareProperties, SecureBoot
 
 SSO = RequirePlatformSSO(profile_url="https://a", auth_url="https://b", manifest_url="https://c")

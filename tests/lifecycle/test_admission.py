@@ -32,8 +32,7 @@ from corral.lifecycle.admission import (
     decide_admission,
     precedes,
 )
-from corral.lifecycle.admitted import IdentityKind
-from corral.lifecycle.state import EnrollmentKind
+from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import HardwareProperties, SecureBoot
 from lifecycle.admission_cases import SSO, applicants, known, policies
 

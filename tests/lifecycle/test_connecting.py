@@ -180,6 +180,13 @@ def test_row_8_a_renewal_goes_on_with_the_same_life(heard: int | None) -> None:
     assert change.silence == ()
 
 
+def test_row_8_a_renewal_that_brought_another_profile_is_what_the_next_one_repeats() -> None:
+    life = a.life(renewal=a.renewal(), profile=b"the first")
+    for given, kept in ((b"with a new authority", b"with a new authority"), (b"", b"the first")):
+        decision = update(a.seen(life, certificate=a.renewed(), grant=a.renew_grant(profile=given)), **NEW)
+        assert a.row(decision.change).profile == kept
+
+
 def test_row_8_the_old_identity_during_a_renewal_shows_that_it_failed() -> None:
     life = a.life(renewal=a.renewal(authenticated_at=a.NOW - 1))
     change = update(a.seen(life)).change

@@ -11,6 +11,7 @@ from corral.lifecycle.change import Change, Work
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import (
+    DAY,
     HOUR,
     Breaker,
     Connection,
@@ -209,3 +210,15 @@ def test_only_a_connected_life_is_renewed(phase: Phase) -> None:
 def test_a_grant_of_another_purpose_or_life_renews_nothing(grant: Any) -> None:
     with pytest.raises(OperationRefused, match="grant"):
         renew(a.seen(), grant)
+
+
+def test_an_end_that_comes_near_is_told_and_kept_with_the_certificate() -> None:
+    certificate = a.certificate(not_after=a.NOW + 2 * DAY)
+    change = operating.warn_of_expiry(a.seen(certificate=certificate), certificate, 7, "because", a.moment())
+    assert change.certificates == (replace(certificate, warned_days=7),)
+    assert a.event(change, "identity.expiring").data["days_left"] == 2
+    assert not change.connections
+    over = operating.warn_of_expiry(a.seen(certificate=certificate), certificate, 0, "because", a.moment())
+    assert a.kinds(over) == ["identity.expired"]
+    with pytest.raises(OperationRefused):
+        operating.warn_of_expiry(a.seen(a.life(phase=Phase.ENDING)), certificate, 7, "because", a.moment())

@@ -15,6 +15,7 @@ from corral.apple.report import Status
 from corral.lifecycle import operating
 from corral.lifecycle.change import Answer
 from corral.lifecycle.evidence import Identity
+from corral.lifecycle.expiry import warning
 from corral.lifecycle.policy import OnExpiredIdentity, OnRestore
 from corral.lifecycle.settle import settle
 from corral.lifecycle.state import (
@@ -127,7 +128,7 @@ class LifeCycle(RuleBasedStateMachine):
             link_id=link.id,
             created_at=self.world.now,
             expires_at=self.world.now + DAY,
-            profile=b"{}",
+            profile=self.world.profile,
         )
         device.pending = self.world.issue(grant.id, grant)
 
@@ -200,6 +201,7 @@ class LifeCycle(RuleBasedStateMachine):
         else:
             assert after.id == before.id
             assert after.renewal is None
+            assert after.profile == self.world.store.grants[certificate.grant_id or ""].profile, "it is installed now"
             assert self.world.store.grants[certificate.grant_id or ""].spent_at is not None
 
     def installed(self, device: FakeDevice) -> None:
@@ -499,7 +501,7 @@ class LifeCycle(RuleBasedStateMachine):
         life = self.world.life(device)
         if life is None or device.installed is None:
             return
-        grant = self.world.renewal_grant(life)
+        grant = replace(self.world.renewal_grant(life), profile=life.profile)
         opened = self.world.operate(device, lambda seen: operating.renewal_by_request(seen, grant, self.world.moment()))
         if opened:
             device.pending = self.world.issue(grant.id, grant)
@@ -527,6 +529,31 @@ class LifeCycle(RuleBasedStateMachine):
             self.world.store.links[link.id] = replace(link, revoked_at=self.world.now)
 
     # What else happens
+
+    @rule()
+    def roll_over(self) -> None:
+        """Another authority issues; whoever is renewed from now on gets a profile that names it."""
+        self.world.authority += 1
+
+    @rule(device=devices, number=st.integers(0, 3))
+    @with_devices
+    def warn_of_expiry(self, device: FakeDevice, number: int) -> None:
+        """Whatever else happens to its certificate meanwhile: told once for each of the days that are left."""
+        mine = [each for each in self.world.store.certificates.values() if each.device_id == device.udid]
+        life = self.world.life(device)
+        if not mine or life is None:
+            return
+        certificate = mine[number % len(mine)]
+        days = warning(certificate.not_after, self.world.now)
+        if days is None or (certificate.warned_days is not None and certificate.warned_days <= days):
+            return
+        told = self.world.operate(
+            device,
+            lambda seen: operating.warn_of_expiry(
+                replace(seen, bound=seen.current), certificate, days, "a test", self.world.moment()
+            ),
+        )
+        assert told == (life.phase is Phase.CONNECTED)
 
     @rule(hours=st.sampled_from([0, 0, 1, 1, 30, 400 * 24]))
     def time_passes(self, hours: int) -> None:
@@ -605,6 +632,15 @@ class LifeCycle(RuleBasedStateMachine):
         for certificate in self.world.store.certificates.values():
             if certificate.device_id is not None:
                 assert self.world.owner[certificate.fingerprint] == certificate.device_id
+
+    @invariant()
+    def nobody_is_warned_twice(self) -> None:
+        told = [
+            (each.data["fingerprint"], each.data["days_left"])
+            for each in self.world.store.events
+            if each.type == "identity.expired"
+        ]
+        assert len({fingerprint for fingerprint, _ in told}) == len(told)
 
     @invariant()
     def setup_assistant_is_released_once(self) -> None:

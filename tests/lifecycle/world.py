@@ -94,6 +94,8 @@ class World:
         self.now = 1_700_000_000_000
         self.numbers = itertools.count(1)
         self.policy = Policy(breaker_limit=2)
+        self.authority = 1
+        """Which authority issues and stands in the profiles that are given out: counted up by each roll-over."""
         self.queued: dict[str, str] = {}
         """Channel of every command that was ever queued."""
         self.taken: list[tuple[str, str]] = []
@@ -162,6 +164,7 @@ class World:
             request_digest=str(number).encode(),
             issued_at=self.now,
             not_after=self.now + 365 * DAY,
+            issuer=str(self.authority),
         )
         self.commit(issued(state, certificate, outcome.revoke))
         return Identity(
@@ -300,8 +303,13 @@ class World:
             device_id=life.device_id,
             created_at=self.now,
             expires_at=self.now + 30 * DAY,
-            profile=b"{}",
+            profile=self.profile,
         )
+
+    @property
+    def profile(self) -> bytes:
+        """What is kept of the profiles that are given out now."""
+        return f"of authority {self.authority}".encode()
 
     def lose_binding(self, device: FakeDevice) -> None:
         """The database is restored from a backup that does not know the certificate yet."""

@@ -88,7 +88,7 @@ def test_our_own_certificate_is_trusted_and_names_its_connection(
         not_after=NOW + DAY,
     )
     trust = Trust([authority.certificate], {"step": [ROOT.certificate]})
-    expected = Trusted(OWN, NOW - DAY, NOW + DAY, "7a0c", expired=False)
+    expected = Trusted(OWN, authority.id, NOW - DAY, NOW + DAY, "7a0c", expired=False)
     assert trust.judge(certificate, [], NOW) == expected
     assert trust.judge(certificate, [], NOW) == expected
 

@@ -12,6 +12,7 @@ from corral.lifecycle.state import DAY
 from corral.pki.authority import Authority, create_authority
 from corral.pki.trust import Trust
 from corral.sealing import Sealer
+from corral.service.authorities import Authorities, Roster
 from corral.service.challenges import Challenges
 from corral.service.clock import to_datetime
 from corral.service.contacts import ContactBook
@@ -41,6 +42,7 @@ def keys() -> list[rsa.RSAPrivateKey]:
 class Office:
     store: Store
     clock: Clock
+    authorities: Authorities
     challenges: Challenges
     enrolling: Enrolling
     identifying: Identifying
@@ -57,8 +59,9 @@ async def office(authority: Authority, tmp_path: Path) -> AsyncIterator[Office]:
     async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
         await store.vault.put_push_certificate(push_certificate())
         challenges = Challenges(b"c" * 32)
+        authorities = Authorities(Roster.of(authority), clock)
         enrolling = Enrolling(
-            authority,
+            authorities,
             challenges,
             store.grants,
             store.devices,
@@ -71,6 +74,18 @@ async def office(authority: Authority, tmp_path: Path) -> AsyncIterator[Office]:
         identifying = Identifying(Trust([authority.certificate]), clock)
         transitions = Transitions(store.devices, ContactBook(store.contacts, clock), policy, clock)
         granting = Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock)
-        issuing = Issuing(authority, store.grants, store.devices, policy, clock, 365)
-        requests = ScepRequests(authority, granting, issuing, Turns())
-        yield Office(store, clock, challenges, enrolling, identifying, transitions, granting, issuing, requests, policy)
+        issuing = Issuing(authorities, store.grants, store.devices, policy, clock, 365)
+        requests = ScepRequests(authorities, granting, issuing, Turns(), clock)
+        yield Office(
+            store,
+            clock,
+            authorities,
+            challenges,
+            enrolling,
+            identifying,
+            transitions,
+            granting,
+            issuing,
+            requests,
+            policy,
+        )

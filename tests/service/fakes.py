@@ -169,6 +169,14 @@ class FakeWork:
         self.asked.append(("expiring", before, limit))
         return ()
 
+    async def unrenewable(self, before: Instant, warned: int, limit: int) -> tuple[str, ...]:
+        self.asked.append(("unrenewable", before, limit))
+        return ()
+
+    async def superseded(self, issuers: Sequence[str], begun_by: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        self.asked.append(("superseded", begun_by, limit))
+        return ()
+
 
 class FakeQueue:
     """A queue that knows which channels can be queued for, and remembers what was."""

@@ -1,6 +1,6 @@
 """Commands as people send them: a verdict for each device, and nothing queued that the verdict is against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -46,6 +46,15 @@ class FakeDirectory:
 
     async def counts(self) -> dict[str, int]:
         return {}
+
+    async def issuers(self) -> Mapping[str, int]:
+        return {}
+
+    async def unrenewed(self) -> Mapping[int, int]:
+        return {}
+
+    async def profiles(self) -> tuple[tuple[bytes, int], ...]:
+        return ()
 
     async def backlog(self) -> Backlog:
         return Backlog(commands=0, oldest_command=None, work={}, oldest_work={})

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from corral.lifecycle.admitted import Admitted, IdentityKind
+from corral.lifecycle.admitted import Admitted
 from corral.lifecycle.change import Change
-from corral.lifecycle.state import DAY, HOUR, EnrollmentKind, Grant
+from corral.lifecycle.state import DAY, HOUR, EnrollmentKind, Grant, IdentityKind
 from corral.pki import cms
 from corral.service.challenges import GrantChallenge
 from service.conftest import Office

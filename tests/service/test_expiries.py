@@ -7,6 +7,7 @@ import pytest
 
 from corral.lifecycle.state import DAY, HOUR
 from corral.pki.authority import Authority
+from corral.service.authorities import Authorities, Roster
 from corral.service.expiries import Expiries, Expiry
 from corral.store.ade import AdeServer
 from corral.store.vault import Credential
@@ -20,7 +21,15 @@ class Watch:
         self.expiries = self.of(authority, tls)
 
     def of(self, authority: Authority, tls: Path | None = None) -> Expiries:
-        return Expiries(self.vault, self.servers, self.work, self.events, authority, self.clock, tls_certificate=tls)
+        return Expiries(
+            self.vault,
+            self.servers,
+            self.work,
+            self.events,
+            Authorities(Roster.of(authority), self.clock),
+            self.clock,
+            tls_certificate=tls,
+        )
 
     async def servers(self) -> tuple[AdeServer, ...]:
         plain = AdeServer(name="school", created_at=NOW, certificate_pem=b"", key_pem=b"")

@@ -57,6 +57,7 @@ def test_our_own_certificate_names_its_connection(
     assert Identifying(trust, Clock()).identify(der) == Identity(
         fingerprint=hashlib.sha256(der).digest(),
         authority="",
+        issuer=authority.id,
         connection_id="life",
         not_after=NOW + 10 * DAY,
         der=der,

@@ -1,15 +1,21 @@
 """Identity certificates are renewed before they expire."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from contract import values as v
 from corral.lifecycle.change import Change
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import DAY, HOUR, CertificateStatus, Connection, Consequence, DeliveryState, Phase
+from corral.pki.authority import Authority, create_authority
+from corral.service.authorities import LEAD, Held, Roster
 from corral.service.challenges import EnrollChallenge
+from corral.service.clock import to_datetime
+from corral.service.identity_warnings import IdentityWarnings
 from corral.service.operating import Operating
 from corral.service.renewing import AT_ONCE, BY, Renewing, begins_at
 from corral.store.queue import CommandRecord
@@ -65,7 +71,17 @@ def renewals(office: Office) -> Renewals:
         office.store.directory, office.store.devices, office.transitions, office.enrolling, policy, office.clock
     )
     store = office.store
-    renewing = Renewing(store.grants, store.work, office.transitions, operating, policy, office.clock, BEFORE)
+    renewing = Renewing(
+        store.grants,
+        store.work,
+        office.transitions,
+        operating,
+        IdentityWarnings(store.grants, store.work, office.transitions, office.clock),
+        office.authorities,
+        policy,
+        office.clock,
+        BEFORE,
+    )
     return Renewals(office, renewing, policy)
 
 
@@ -183,3 +199,108 @@ def test_short_certificates_are_renewed_in_their_last_third() -> None:
         begins = begins_at(device, NOW, NOW + 3 * DAY, BEFORE)
         assert NOW + 2 * DAY <= begins <= NOW + 2 * DAY + DAY // 2
         assert begins == begins_at(device, NOW, NOW + 3 * DAY, BEFORE)
+
+
+async def rolled_over(renewals: Renewals, over: int) -> Authority:
+    """A new authority issues, and the devices of the old one are to be renewed over within so long."""
+    office = renewals.office
+    now, old = office.clock.now, office.authorities.roster.held
+    new = create_authority("Successor", to_datetime(now), key=rsa.generate_private_key(65537, 2048))
+    office.authorities.take(Roster((*old, Held(authority=new, created_at=now, moved_by=now + over))))
+    office.clock.now += LEAD
+    return new
+
+
+async def test_devices_of_an_old_authority_are_renewed_over_spread_in_time(renewals: Renewals) -> None:
+    for number in range(1, 61):
+        await renewals.device(number, left=YEAR)
+    await renewals.run()
+    assert await renewals.office.store.work.next_due("renew") is None
+    await rolled_over(renewals, 10 * DAY)
+    days: list[int] = []
+    for _ in range(12):
+        await renewals.run()
+        await renewals.run()
+        await renewals.run()
+        asked = [await renewals.asked(f"C{number}") for number in range(1, 61)]
+        days.append(sum(asked))
+        renewals.office.clock.now += DAY
+    assert days[-1] == 60
+    assert len({later - earlier for earlier, later in pairwise(days)}) > 3, days
+    assert max(later - earlier for earlier, later in pairwise([0, *days])) <= 20
+
+
+async def test_a_device_that_has_moved_over_is_left_alone(renewals: Renewals) -> None:
+    await renewals.device(1, left=YEAR)
+    new = await rolled_over(renewals, 0)
+    await renewals.device(2, left=YEAR, issuer=new.id)
+    await renewals.run()
+    assert await renewals.asked("C1")
+    assert not await renewals.asked("C2")
+
+
+async def test_a_device_that_is_to_be_renewed_later_moves_over_sooner(renewals: Renewals) -> None:
+    await renewals.device(1, left=BEFORE - HOUR)
+    await renewals.renewing.notice()
+    later = await renewals.office.store.work.next_due("renew")
+    await rolled_over(renewals, 0)
+    await renewals.run()
+    assert later is not None
+    assert later > renewals.office.clock.now
+    assert await renewals.asked("C1")
+
+
+async def test_a_new_authority_is_noticed_as_soon_as_it_issues(renewals: Renewals) -> None:
+    await renewals.device(1, left=YEAR)
+    await renewals.renewing.round()
+    await rolled_over(renewals, 0)
+    await renewals.renewing.round()
+    assert await renewals.asked("C1"), "not only after the hour between two notices"
+
+
+async def warned(renewals: Renewals) -> list[tuple[str, int]]:
+    events = await renewals.office.store.events.read(0, 1000)
+    return [(e.event.type, e.event.data["days_left"]) for e in events if e.event.type.startswith("identity.")]
+
+
+async def test_a_device_whose_renewal_keeps_failing_is_told_of_as_its_end_comes_near(renewals: Renewals) -> None:
+    await renewals.device(left=BEFORE)
+    for _ in range(32 * 12):
+        await renewals.run()
+        renewals.office.clock.now += 2 * HOUR
+    told = await warned(renewals)
+    assert [kind for kind, _ in told] == ["identity.expiring"] * 3 + ["identity.expired"]
+    assert [days for _, days in told][1:3] == [6, 0], told
+    assert 7 <= told[0][1] < 23, "once its renewal has begun, and has not come through for a week"
+    assert dict(await renewals.office.store.directory.unrenewed()) == {0: 1}
+    events = await renewals.office.store.events.read(0, 1000)
+    asked = [each for each in events if each.event.type == "connection.renewal-asked"]
+    assert len(asked) > 1, "it was tried again, every time that nobody came for it"
+
+
+async def test_a_device_that_has_not_come_for_its_renewal_for_some_days_is_told_of_by_nobody(
+    renewals: Renewals,
+) -> None:
+    await renewals.device(left=BEFORE)
+    while not await renewals.asked():
+        await renewals.run()
+        renewals.office.clock.now += HOUR
+    for _ in range(6 * 12):
+        await renewals.run()
+        renewals.office.clock.now += 2 * HOUR
+    assert await warned(renewals) == []
+
+
+async def test_a_device_that_cannot_be_renewed_from_here_is_told_of_by_its_date(renewals: Renewals) -> None:
+    office = renewals.office
+    warnings = IdentityWarnings(office.store.grants, office.store.work, office.transitions, office.clock)
+    await renewals.device(1, left=61 * DAY, profile=b"")
+    await renewals.device(2, left=61 * DAY, authority="foreign")
+    await renewals.device(3, left=61 * DAY)
+    for _ in range(65 * 4):
+        await warnings.round()
+        await warnings.round()
+        office.clock.now += 6 * HOUR
+    told = await warned(renewals)
+    assert sorted(days for _, days in told) == sorted([59, 29, 6, 0, -1] * 2), told
+    assert [kind for kind, _ in told].count("identity.expired") == 2

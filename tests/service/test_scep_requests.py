@@ -11,15 +11,28 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from corral.apple.identifiers import Kind, Speaker
+from corral.apple.installed_profile import read_enrollment_profile
 from corral.lifecycle import operating
-from corral.lifecycle.admitted import Admitted, IdentityKind
+from corral.lifecycle.admitted import Admitted
+from corral.lifecycle.change import Change
 from corral.lifecycle.evidence import Identity
 from corral.lifecycle.message import Message, Reported
-from corral.lifecycle.state import DAY, HOUR, CertificateStatus, Connection, EnrollmentKind, Link, Phase, Purpose
+from corral.lifecycle.state import (
+    DAY,
+    HOUR,
+    CertificateStatus,
+    Connection,
+    EnrollmentKind,
+    IdentityKind,
+    Link,
+    Phase,
+    Purpose,
+)
 from corral.pki import scep
-from corral.pki.authority import Authority, connection_of
+from corral.pki.authority import Authority, connection_of, create_authority
 from corral.pki.scep import FailInfo, Issued, MessageType, Refused, ScepError
 from corral.service import turns
+from corral.service.authorities import Held, Roster
 from corral.service.challenges import EnrollChallenge
 from corral.service.clock import to_datetime
 from corral.service.errors import OverCapacity
@@ -328,3 +341,71 @@ async def test_what_a_renewal_must_repeat_is_what_was_downloaded(client: Client,
     assert kept is not None
     assert kept.facts.topic == push_certificate().topic
     assert not kept.signed
+
+
+async def test_a_profile_of_before_a_roll_over_is_answered_and_certified_by_the_authority_that_it_names(
+    office: Office, client: Client, authority: Authority, keys: list[rsa.RSAPrivateKey]
+) -> None:
+    second = create_authority("Test authority", to_datetime(NOW), key=keys[2])
+    office.authorities.take(Roster.of(authority, second))
+    office.authorities.take(Roster((Held(authority=authority), Held(authority=second, created_at=NOW))))
+    newer = Client(office, second)
+    for asking, issuer, key in ((client, authority, keys[0]), (newer, second, keys[1])):
+        issued = await asking.ask(key, await asking.challenge())
+        assert isinstance(issued, Issued)
+        x509.load_der_x509_certificate(issued.certificate).verify_directly_issued_by(issuer.certificate)
+        record = await office.store.grants.certificate(hashlib.sha256(issued.certificate).digest())
+        assert record is not None
+        assert record.issuer == issuer.id
+        assert isinstance(await asking.ask(key, "k.no.challenge"), Refused)
+    office.authorities.take(Roster((Held(authority=authority, retired_at=NOW), Held(authority=second))))
+    with pytest.raises(ScepError):
+        await client.ask(keys[0], await client.challenge())
+
+
+async def test_the_profile_of_a_link_that_wants_an_attested_key_is_no_way_round_it(
+    client: Client, keys: list[rsa.RSAPrivateKey]
+) -> None:
+    """Nobody has used the profile yet, so no grant says what it was for: the challenge itself does."""
+    enrolling = client.office.enrolling
+    link, _ = await enrolling.create_link(uses=None, expires_at=NOW + DAY, identity=IdentityKind.ACME)
+    acme = read_enrollment_profile(await enrolling.profile(link, signed=False)).acme
+    assert acme is not None
+    assert isinstance(await client.ask(keys[0], acme.client_identifier), Refused)
+    assert await client.refusals() == ["this enrollment is for a certificate by ACME"]
+    plain, _ = await enrolling.create_link(uses=None, expires_at=NOW + DAY, identity=IdentityKind.SCEP)
+    scep_ = read_enrollment_profile(await enrolling.profile(plain, signed=False)).scep
+    assert scep_ is not None
+    assert scep_.challenge is not None
+    assert isinstance(await client.ask(keys[0], scep_.challenge), Issued)
+
+
+async def test_a_profile_that_the_database_has_lost_is_not_guessed(
+    client: Client, keys: list[rsa.RSAPrivateKey]
+) -> None:
+    """Restored from a backup of before: it may have asked for an attested key."""
+    link = await client.link()
+    lost = client.office.challenges.for_link(link.id, "0123456789abcdef")
+    assert isinstance(await client.ask(keys[0], lost), Refused)
+    assert await client.refusals() == ["This profile is not known here any more; download it again."]
+
+
+async def test_a_life_that_was_let_in_by_acme_is_not_renewed_by_scep(
+    client: Client, keys: list[rsa.RSAPrivateKey]
+) -> None:
+    certificate = await client.enroll(keys[0])
+    life = await client.life()
+    snapshot = await client.office.transitions.look(UDID)
+    assert snapshot.device is not None
+    by_acme = await client.office.enrolling.keep(signed=True, identity=IdentityKind.ACME)
+    await client.office.store.devices.commit(
+        Change(
+            device_id=UDID,
+            expects=snapshot.device.version,
+            device=snapshot.device,
+            connections=(replace(life, profile=by_acme),),
+            at=NOW,
+        )
+    )
+    assert isinstance(await client.ask(keys[0], None, renews=certificate), Refused)
+    assert await client.refusals() == ["this enrollment is for a certificate by ACME"]

@@ -28,7 +28,7 @@ from corral.lifecycle.admission import (
     Standing,
 )
 from corral.lifecycle.admission import decide_admission as judge
-from corral.lifecycle.admitted import Admitted, IdentityKind
+from corral.lifecycle.admitted import Admitted
 from corral.lifecycle.state import (
     DAY,
     Certificate,
@@ -36,6 +36,7 @@ from corral.lifecycle.state import (
     Device,
     EnrollmentKind,
     Grant,
+    IdentityKind,
     Link,
     Purpose,
     Snapshot,

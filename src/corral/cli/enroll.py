@@ -26,6 +26,12 @@ def create_link(
     ] = None,
     serial: Annotated[str | None, typer.Option("--serial", help="Only for the device of this serial number.")] = None,
     udid: Annotated[str | None, typer.Option("--udid", help="Only for the device of this UDID.")] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            "--identity", help="How devices get their certificate: scep or acme.  [default: as the settings say]"
+        ),
+    ] = None,
     note: Annotated[str, typer.Option("--note", help="What it is for; shown in listings.")] = "",
     out: Annotated[Path | None, typer.Option("--out", help="Write a profile for one device to this file.")] = None,
     unsigned: Annotated[
@@ -40,7 +46,10 @@ def create_link(
         raise UsageFailure("--unsigned is about the file of --out; name one.")
     if out is not None and out.exists():
         raise UsageFailure(f"{out} exists already; name another file, or remove it first.")
+    if identity not in (None, "scep", "acme"):
+        raise UsageFailure(f"--identity takes scep or acme, not {identity!r}.")
     body: dict[str, Any] = {"uses": _uses(uses), "note": note, "serial_number": serial, "device_id": udid}
+    body |= {"identity": identity} if identity else {}
     body |= moment("--expires", expires, "expires_at", "expires_in")
     made = session.api.post("/links", body)
     if out is not None:

@@ -22,7 +22,7 @@ def login(
         Path | None, typer.Option("--token-file", help="File of the token; without it the token is asked for.")
     ] = None,
     ca: Annotated[
-        Path | None, typer.Option("--ca", help="PEM file of the service's own authority (`corral authority`).")
+        Path | None, typer.Option("--ca", help="PEM file of the service's own authority (`corral authority show`).")
     ] = None,
 ) -> None:
     """Remember a service and a token for all commands.

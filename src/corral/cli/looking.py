@@ -1,18 +1,15 @@
-"""`status`, `events` and `authority`: the installation as a whole."""
+"""`status` and `events`: the installation as a whole."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from corral.cli.files import write_new
 from corral.cli.reach.session import Session, over_api
 
 
 def add(app: typer.Typer) -> None:
     app.command()(over_api(status))
     app.command()(over_api(events))
-    app.command()(over_api(authority))
 
 
 def status(session: Session) -> None:
@@ -30,20 +27,6 @@ def events(
     To read on, give --after the last number.
     """
     session.show(session.api.get("/events", after=after, limit=limit), _write_events)
-
-
-def authority(
-    session: Session,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the certificate (PEM) to this file.")] = None,
-) -> None:
-    """The certificate authority that devices trust.
-
-    `corral login --ca` and browsers need its certificate to trust a service that uses it for TLS.
-    """
-    found = session.api.get("/authority")
-    if out is not None:
-        write_new(out, found["certificate"].encode(), private=False)
-    session.show(found, lambda data: _write_authority(data, out))
 
 
 def _write_status(data: dict[str, Any]) -> None:
@@ -91,17 +74,3 @@ def _write_events(data: dict[str, Any]) -> None:
 def facts(data: dict[str, Any]) -> str:
     """The details of an event on one line."""
     return ", ".join(f"{name} {value}" for name, value in data.items() if value not in (None, "", [], {}))
-
-
-def _write_authority(data: dict[str, Any], out: Path | None) -> None:
-    from corral.cli.pages.writing import print_facts, when
-
-    facts = [
-        ("subject", data["subject"]),
-        ("until", when(data["not_after"])),
-        ("SHA-256", data["fingerprint"]),
-        ("written to", str(out) if out else None),
-    ]
-    print_facts(facts)
-    if out is None:
-        print(data["certificate"].strip())

@@ -19,8 +19,7 @@ from corral.apple.enrollment_error import (
     WellKnownFailed,
 )
 from corral.apple.platform import Platform, version
-from corral.lifecycle.admitted import IdentityKind
-from corral.lifecycle.state import EnrollmentKind
+from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.lifecycle.unenroll import unrecognized_document
 from corral.pki.attestation import HardwareProperties, SecureBoot
 

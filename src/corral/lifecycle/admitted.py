@@ -1,17 +1,9 @@
 """Who was let in, and how: what every way of enrolling comes to before a grant is made of it."""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from corral.lifecycle.change import Change, Event
-from corral.lifecycle.state import EnrollmentKind, Grant, Instant, Purpose
-
-
-class IdentityKind(StrEnum):
-    """How a device is to get its identity certificate."""
-
-    SCEP = "scep"
-    ACME = "acme"
+from corral.lifecycle.state import EnrollmentKind, Grant, IdentityKind, Instant, Purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

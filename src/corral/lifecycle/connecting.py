@@ -44,7 +44,8 @@ def decide_token_update(snapshot: Snapshot, message: TokenUpdate, policy: Policy
     )
     if provisional and message.awaiting_configuration and life.end_request is None:
         admitted_by = f"grant:{certificate.grant_id}" if certificate.grant_id else life.admitted_by
-        reborn = _successor(life, Origin.ENROLLED, admitted_by, moment)
+        installed = _installed(snapshot, life) if certificate.purpose is Purpose.RENEW else life.profile
+        reborn = _successor(replace(life, profile=installed), Origin.ENROLLED, admitted_by, moment)
         return _connect(snapshot, reborn, device, certificate, message, policy, moment)
     changed_both = _changed(snapshot.channel, message) == (True, True)
     renewing = life.renewal is not None and moment.now < life.renewal.asked_at + policy.renewal_time
@@ -188,7 +189,7 @@ def _go_on(
     if life.reauthenticated_at is not None or life.topic != message.topic:
         after = replace(life, reauthenticated_at=None, topic=message.topic)
     if renewed:
-        after = replace(after, renewal=None)
+        after = replace(after, renewal=None, profile=_installed(snapshot, life))
         events.append(life_event("connection.renewed", life, moment, fingerprint=certificate.fingerprint.hex()))
     elif renewal is not None:
         after = replace(after, renewal=replace(renewal, authenticated_at=None))
@@ -217,6 +218,11 @@ def _go_on(
         change = replace(change, grant=spent, retire=(life.id, certificate.fingerprint))
     change = _with_tokens(change, snapshot, after, device, snapshot.channel, message, policy, moment)
     return Decision(ACCEPTED, change)
+
+
+def _installed(snapshot: Snapshot, life: Connection) -> bytes:
+    """What the next renewal repeats: the profile that this one has brought, where it was one."""
+    return (snapshot.grant.profile if snapshot.grant else b"") or life.profile
 
 
 def _changed(channel: Channel | None, message: TokenUpdate) -> tuple[bool, bool]:

@@ -105,6 +105,7 @@ def _rebind(
         issued_at=moment.now,
         not_after=identity.not_after,
         heard_at=moment.now,
+        issuer=identity.issuer,
         der=identity.der,
     )
     event = Event(

@@ -13,6 +13,8 @@ class Identity:
     fingerprint: bytes
     authority: str = ""
     """Empty for our own; else the name of a foreign authority."""
+    issuer: str = ""
+    """Of our own: the id of the authority, of those that there are, that issued it."""
     connection_id: str | None = None
     """The life that a certificate of our own names in its subject alternative name."""
     not_after: Instant

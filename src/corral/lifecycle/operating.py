@@ -11,6 +11,7 @@ from corral.lifecycle.leaving import end
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.settle import settle
 from corral.lifecycle.state import (
+    DAY,
     Certificate,
     CertificateStatus,
     Connection,
@@ -162,6 +163,29 @@ def renewal_by_request(snapshot: Snapshot, grant: Grant, moment: Moment) -> Chan
         raise OperationRefused("Only a connected device can renew its identity.")
     after = replace(life, renewal=Renewal(grant_id=grant.id, asked_at=moment.now))
     return _device_change(device, (settle(after, device),), "connection.renewal-asked", "device", moment, "")
+
+
+def warn_of_expiry(snapshot: Snapshot, certificate: Certificate, days: int, why: str, moment: Moment) -> Change:
+    """Tell, once, that a connected device's identity comes within so many days of its end and nothing replaces it."""
+    device, life = snapshot.device, snapshot.bound
+    if device is None or life is None or life.phase is not Phase.CONNECTED:
+        raise OperationRefused("Only a connected device's identity matters.")
+    data: dict[str, object] = {
+        "fingerprint": certificate.fingerprint.hex(),
+        "not_after": certificate.not_after,
+        "days_left": (certificate.not_after - moment.now) // DAY,
+        "why": why,
+    }
+    kind = "identity.expired" if days == 0 else "identity.expiring"
+    event = Event(type=kind, at=moment.now, device_id=device.id, connection_id=life.id, data=data)
+    return Change(
+        device_id=device.id,
+        expects=device.version,
+        device=device,
+        certificates=(replace(certificate, warned_days=days),),
+        events=(event,),
+        at=moment.now,
+    )
 
 
 def revoke(snapshot: Snapshot, certificates: Sequence[Certificate], by: str, reason: str, moment: Moment) -> Change:

@@ -65,6 +65,13 @@ class EnrollmentKind(StrEnum):
     """With a certificate of a foreign authority that is trusted; no grant is of this kind."""
 
 
+class IdentityKind(StrEnum):
+    """How a device is to get its identity certificate."""
+
+    SCEP = "scep"
+    ACME = "acme"
+
+
 class CertificateStatus(StrEnum):
     ISSUED = "issued"
     """Issued under an enroll grant; no Authenticate has come with it yet."""
@@ -233,8 +240,12 @@ class Certificate:
     issued_at: Instant
     not_after: Instant
     heard_at: Instant | None = None
+    issuer: str = ""
+    """Of our own: the id of the authority that issued it; empty for the first one's, from before there were others."""
     attested: HardwareProperties | None = None
     """What Apple vouched for when it was issued, of the device that holds its key."""
+    warned_days: int | None = None
+    """So many days before its end it was last warned that nothing has replaced it; 0: when it was over."""
     der: bytes = b""
 
 
@@ -278,6 +289,8 @@ class Link:
     device_id: str | None = None
     serial_number: str | None = None
     revoked_at: Instant | None = None
+    identity: IdentityKind | None = None
+    """How its devices get their certificate; None: as the settings say."""
 
     def refusal(self, now: Instant) -> str | None:
         """Why nobody can enroll by this link any more, in words for a person; None while one can."""

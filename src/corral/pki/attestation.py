@@ -92,6 +92,8 @@ def read_attestation_object(data: bytes) -> tuple[bytes, ...]:
             return ()
         case {"fmt": "apple", "attStmt": dict()}:
             return _chain(cast(dict[str, dict[object, object]], whole)["attStmt"])
+        case {"fmt": "apple"}:
+            raise AttestationError("the attestation has no attStmt, or one that is no map")
         case {"fmt": str(other)}:
             raise AttestationError(f"attestation of format {other[:32]!a} where apple is expected")
         case _:

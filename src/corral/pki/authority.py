@@ -5,6 +5,7 @@ binding that was lost with the database can be found again. Everything in it com
 key comes from the request.
 """
 
+import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,12 +43,16 @@ class Authority:
     """A certificate authority with an RSA key: SCEP encloses its requests for that key (RFC 8894 3.1)."""
 
     certificate: x509.Certificate
-    key: rsa.RSAPrivateKey = field(repr=False)
+    key: rsa.RSAPrivateKey = field(repr=False, compare=False)
 
     @property
     def der(self) -> bytes:
         """The certificate as DER."""
         return self.certificate.public_bytes(Encoding.DER)
+
+    @property
+    def id(self) -> str:
+        return authority_id(self.certificate)
 
     def certificate_pem(self) -> bytes:
         return self.certificate.public_bytes(Encoding.PEM)
@@ -55,6 +60,11 @@ class Authority:
     def key_pem(self) -> bytes:
         """The private key as PKCS#8 without encryption: a secret for whoever stores it to seal."""
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def authority_id(certificate: x509.Certificate) -> str:
+    """What an authority is called: the first 16 hexadecimal digits of its certificate's SHA-256."""
+    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()[:16]
 
 
 def create_authority(name: str, now: datetime, years: int = 20, key: rsa.RSAPrivateKey | None = None) -> Authority:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
-from corral.pki.authority import connection_of
+from corral.pki.authority import authority_id, connection_of
 from corral.pki.cms.algorithms import CmsError
 from corral.pki.cms.certificate import UNREADABLE, load_certificate, load_public_key, read_parts
 
@@ -40,12 +40,14 @@ _E = TypeVar("_E", bound=x509.ExtensionType)
 class Trusted:
     """A certificate that an authority vouches for.
 
-    `authority` is `OWN` or the name the operator gave; `connection` is what a certificate of our own names.
+    `authority` is `OWN` or the name the operator gave, `anchor` the id of the certificate that it is trusted by;
+    `connection` is what a certificate of our own names.
     The dates are those between which it and every certificate between it and the authority are valid; that
     they are past is told as `expired`, and what then is the life cycle's to say.
     """
 
     authority: str
+    anchor: str
     not_before: datetime
     not_after: datetime
     connection: str | None
@@ -126,9 +128,10 @@ class Trust:
             return Untrusted(str(refused))
         if path is None:
             return Untrusted(search.reason)
-        name, chain = path
+        name, anchor, chain = path
         return Trusted(
             authority=name,
+            anchor=authority_id(anchor),
             not_before=max(one.not_valid_before_utc for one in chain),
             not_after=min(one.not_valid_after_utc for one in chain),
             connection=connection_of(certificate) if name == OWN else None,
@@ -158,12 +161,12 @@ class _Search:
 
     def path(
         self, subject: x509.Certificate, below: tuple[x509.Certificate, ...]
-    ) -> tuple[str, tuple[x509.Certificate, ...]] | None:
-        """The authority and the certificates up to it, itself left out; None when there is no way."""
+    ) -> tuple[str, x509.Certificate, tuple[x509.Certificate, ...]] | None:
+        """The authority's name, its certificate and those up to it; None when there is no way."""
         chain = (*below, subject)
         for name, anchor in self._anchors:
             if self._issued(subject, anchor, len(below), anchor=True):
-                return name, chain
+                return name, anchor, chain
         if len(chain) > _MAX_INTERMEDIATES:
             return None
         for issuer in self._between:

@@ -3,12 +3,14 @@
 import uuid
 from dataclasses import dataclass
 
+from corral.apple.attestable import can_attest
 from corral.apple.checkin import Authenticate
 from corral.apple.platform import family_of, platform_of
 from corral.lifecycle.admission import Applicant, Judgement, Known, Permit, Refusal, Standing, decide_admission
-from corral.lifecycle.admitted import Admitted, IdentityKind
+from corral.lifecycle.admitted import Admitted
 from corral.lifecycle.change import Event
-from corral.lifecycle.state import DAY, EnrollmentKind, Grant, Instant, Link, Phase, Purpose, Snapshot
+from corral.lifecycle.policy import Attestation
+from corral.lifecycle.state import DAY, EnrollmentKind, Grant, IdentityKind, Instant, Link, Phase, Purpose, Snapshot
 from corral.service.assignments import Assignment, Assignments
 from corral.service.clock import Clock
 from corral.service.enrolling import Enrolling
@@ -42,6 +44,7 @@ class Admitting:
         events: EventStore,
         clock: Clock,
         identity: IdentityKind,
+        attestation: Attestation = Attestation.WANTED,
     ) -> None:
         self._enrolling = enrolling
         self._policies = policies
@@ -50,6 +53,7 @@ class Admitting:
         self._events = events
         self._clock = clock
         self._identity = identity
+        self._attestation = attestation
         self._remarks = Remarks()
 
     async def judge(self, applicant: Applicant) -> Judged:
@@ -113,7 +117,7 @@ class Admitting:
                     link_id=link.id if link is not None else None,
                     source="; ".join(filter(None, (source or found, f"rule {rule}" if rule else ""))) or "policy",
                     evidence=evidence,
-                    identity=identity or self._identity,
+                    identity=identity or self._way(applicant, link),
                 )
                 expires = self._clock() + (valid or (VALID if admitted.is_bound else VALID_UNBOUND))
                 expires = expires if link is None else min(expires, link.expires_at)
@@ -158,6 +162,16 @@ class Admitting:
         if not isinstance(judgement, Refusal):
             return ""
         return f"{judgement.why} (rule {judgement.rule})" if judgement.rule else judgement.why
+
+    def _way(self, applicant: Applicant, link: Link | None) -> IdentityKind:
+        """Where no rule says it: by the link, else as the settings say; a device that cannot attest gets SCEP, unless
+        every one has to.
+        """
+        wanted = (link.identity if link is not None else None) or self._identity
+        if wanted is IdentityKind.SCEP or self._attestation is not Attestation.WANTED:
+            return wanted
+        able = can_attest(applicant.product, applicant.platform, applicant.os_version)
+        return wanted if able else IdentityKind.SCEP
 
     async def _standing(self, applicant: Applicant) -> Standing:
         """By UDID and by serial number: a device that was blocked is, whichever of both it is known by."""

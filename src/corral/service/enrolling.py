@@ -20,12 +20,12 @@ from corral.apple.profile import (
     identity_profile,
     profile_service,
 )
-from corral.lifecycle.admitted import Admitted, IdentityKind, admission, grant_of, serves_again
+from corral.lifecycle.admitted import Admitted, admission, grant_of, serves_again
 from corral.lifecycle.change import Event
 from corral.lifecycle.policy import Attestation
-from corral.lifecycle.state import HOUR, Connection, EnrollmentKind, Grant, Instant, Link
+from corral.lifecycle.state import HOUR, Connection, EnrollmentKind, Grant, IdentityKind, Instant, Link
 from corral.pki import cms
-from corral.pki.authority import Authority
+from corral.service.authorities import Authorities
 from corral.service.challenges import Challenges, EnrollChallenge
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound, OverCapacity, RequestRefused
@@ -55,7 +55,7 @@ _MODES = {EnrollmentKind.ACCOUNT_USER: EnrollmentMode.BYOD, EnrollmentKind.ACCOU
 class Enrolling:
     def __init__(
         self,
-        authority: Authority,
+        authorities: Authorities,
         challenges: Challenges,
         grants: GrantStore,
         devices: DeviceStore,
@@ -68,7 +68,7 @@ class Enrolling:
         attestation: Attestation = Attestation.WANTED,
     ) -> None:
         """`identity` is what profiles for links have; `attestation` whether ACME's ask a device to attest."""
-        self._authority = authority
+        self._authorities = authorities
         self._challenges = challenges
         self._grants = grants
         self._devices = devices
@@ -93,6 +93,7 @@ class Enrolling:
         device_id: str | None = None,
         serial_number: str | None = None,
         note: str = "",
+        identity: IdentityKind | None = None,
         by: str = "",
     ) -> tuple[Link, str]:
         """A new link and its token, which only its URL shows: what is kept is a hash."""
@@ -111,6 +112,7 @@ class Enrolling:
             expires_at=expires_at,
             device_id=device_id,
             serial_number=serial_number,
+            identity=identity,
         )
         await self._grants.add_link(link, _digest(token))
         data = {"link": link.id, "by": by, "uses": uses, "note": note}
@@ -132,13 +134,13 @@ class Enrolling:
 
     async def profile(self, link: Link, *, signed: bool = True, identity: IdentityKind | None = None) -> bytes:
         """The enrollment profile for one device under this link, with a challenge of its own; `identity` None is what
-        the installation has as its own.
+        the link has as its own, else the installation.
 
         Raises RequestRefused without a push certificate, since the profile must name its topic, and OverCapacity.
         """
-        kept = KeptProfile(await self._facts(), self._source(identity or self._identity), signed)
+        kept = await self._fresh(identity or link.identity or self._identity, signed=signed)
         secret = self._challenges.for_link(link.id, await self._remember(kept))
-        return await self._give_out(lambda: _build(kept, secret), signed=kept.signed)
+        return await self._give_out(lambda: _build(kept, secret), kept)
 
     async def first_profile(self, token: str, challenge: str) -> bytes:
         """The profile that begins an over-the-air enrollment by this link, signed. It lets nobody in by itself."""
@@ -150,7 +152,7 @@ class Enrolling:
             display_name=f"{self._organization}: enrollment",
             organization=self._organization,
         )
-        return await asyncio.to_thread(self._sign, profile)
+        return await asyncio.to_thread(self._sign, profile, self._authorities.current.id)
 
     async def admit(self, admitted: Admitted, expires_at: Instant) -> Grant:
         """A grant for who was admitted, stored, with its event.
@@ -189,8 +191,8 @@ class Enrolling:
         """
         kept, secret = _kept(grant), self._challenges.for_grant(grant.id)
         if enclosed_for is None:
-            return await self._give_out(lambda: _build(kept, secret), signed=kept.signed)
-        return await self._give_out(lambda: enclosed(_build(kept, secret), partial(_enclose, enclosed_for)))
+            return await self._give_out(lambda: _build(kept, secret), kept)
+        return await self._give_out(lambda: enclosed(_build(kept, secret), partial(_enclose, enclosed_for)), kept)
 
     async def identity_profile(self, grant: Grant) -> bytes | None:
         """A profile with an identity under this grant and nothing else, signed; None where identities come by ACME.
@@ -201,19 +203,32 @@ class Enrolling:
         if isinstance(kept.source, AcmeIdentity):
             return None
         return await self._give_out(
-            lambda: identity_profile(kept.facts, kept.source, secret, identity_uuid=_fresh_uuid())
+            lambda: identity_profile(kept.facts, kept.source, secret, identity_uuid=_fresh_uuid()), kept
         )
 
-    def renewal_profile(self, life: Connection, grant: Grant) -> bytes:
-        """The profile that the life was enrolled by, with a new identity: everything else is repeated exactly."""
+    def renewed(self, life: Connection) -> bytes:
+        """What the life's profile is to be from its next renewal on: everything that a device insists on is repeated
+        exactly, its signer among it; it comes to trust those authorities that are believed now."""
         kept = read_kept(life.profile)
         if kept is None:
             raise RequestRefused(
                 "The enrollment profile of this connection is not known here, so it cannot be repeated; "
                 "enroll the device again."
             )
+        source = kept.source
+        if isinstance(source, ScepIdentity):
+            asked = self._scep()
+            source = replace(source, name=asked.name, ca_fingerprint=asked.ca_fingerprint)
+        facts = replace(kept.facts, trust_roots=self._authorities.roots)
+        return replace(kept, facts=facts, source=source).encode()
+
+    def renewal_profile(self, grant: Grant) -> bytes:
+        """The profile that renews an identity, as `renewed` said it is to be."""
+        kept = read_kept(grant.profile)
+        if kept is None:
+            raise RequestRefused("This grant has no enrollment profile.")
         profile = _build(kept, self._challenges.for_grant(grant.id))
-        return self._sign(profile) if kept.signed else profile
+        return self._sign(profile, kept.signer) if kept.signed else profile
 
     def profile_identifier(self, life: Connection) -> str:
         """What RemoveProfile must name to end this life; empty if it is not known."""
@@ -222,12 +237,21 @@ class Enrolling:
 
     async def kept(self, challenge: EnrollChallenge, identity: IdentityKind = IdentityKind.SCEP) -> bytes:
         """What a renewal will have to repeat of the profile that this challenge stands in, as it was given out."""
-        stored = await self._vault.get_secret(_KEPT + challenge.kept) if challenge.kept else None
-        return stored or await self.keep(signed=challenge.signed, identity=identity)
+        if not challenge.kept:
+            return await self.keep(signed=challenge.signed, identity=identity)
+        stored = await self._vault.get_secret(_KEPT + challenge.kept)
+        if stored is None:
+            # Nothing is guessed: it may have asked for an attested key, which whoever asks now may not have.
+            raise RequestRefused("This profile is not known here any more; download it again.")
+        return stored
 
     async def keep(self, *, signed: bool, identity: IdentityKind = IdentityKind.SCEP) -> bytes:
         """What a renewal will have to repeat of the profiles that are given out for links now."""
-        return KeptProfile(await self._facts(), self._source(identity), signed).encode()
+        return (await self._fresh(identity, signed=signed)).encode()
+
+    async def _fresh(self, identity: IdentityKind, *, signed: bool) -> KeptProfile:
+        signer = self._authorities.current.id if signed else ""
+        return KeptProfile(await self._facts(), self._source(identity), signed, signer)
 
     async def _remember(self, kept: KeptProfile) -> str:
         """The name of what is kept. The same for all devices until a setting or the push certificate changes, so that
@@ -246,13 +270,13 @@ class Enrolling:
     async def _add(self, grant: Grant, admitted: Admitted) -> bool:
         return isinstance(await self._devices.commit(admission(grant, admitted)), Committed)
 
-    async def _give_out(self, build: Callable[[], bytes], *, signed: bool = True) -> bytes:
+    async def _give_out(self, build: Callable[[], bytes], kept: KeptProfile) -> bytes:
         if self._under_way >= AT_ONCE:
             raise OverCapacity("Too many enrollment profiles are asked for at once; try again in a few seconds.")
         self._under_way += 1
         try:
             profile = build()
-            return await asyncio.to_thread(self._sign, profile) if signed else profile
+            return await asyncio.to_thread(self._sign, profile, kept.signer) if kept.signed else profile
         finally:
             self._under_way -= 1
 
@@ -264,15 +288,20 @@ class Enrolling:
             managed_account=admitted.account if mode is not None else None,
             access_rights=None if mode is EnrollmentMode.BYOD else ALL_RIGHTS,
         )
-        return KeptProfile(facts, self._source(admitted.identity), signed=True)
+        return KeptProfile(facts, self._source(admitted.identity), True, self._authorities.current.id)
 
     def _source(self, identity: IdentityKind) -> IdentitySource:
         if identity is IdentityKind.ACME:
             return AcmeIdentity(f"{self._url}/acme/directory", attest=self._attestation is not Attestation.OFF)
+        return self._scep()
+
+    def _scep(self) -> ScepIdentity:
+        authority = self._authorities.current
         # Devices compare SHA-1 at every version that was ever documented, and a second preimage of it is still out
         # of reach.
-        fingerprint = hashlib.sha1(self._authority.der, usedforsecurity=False).digest()
-        return ScepIdentity(url=f"{self._url}/scep", name="corral", ca_fingerprint=fingerprint)
+        fingerprint = hashlib.sha1(authority.der, usedforsecurity=False).digest()
+        name = self._authorities.roster.scep_name(authority)
+        return ScepIdentity(url=f"{self._url}/scep", name=name, ca_fingerprint=fingerprint)
 
     async def _facts(self) -> EnrollmentFacts:
         certificates = [each for each in await self._vault.push_certificates() if not each.stopped]
@@ -291,15 +320,19 @@ class Enrolling:
             topic=newest.topic,
             capabilities=CAPABILITIES,
             access_rights=ALL_RIGHTS,
-            trust_roots=(self._authority.der,),
+            trust_roots=self._authorities.roots,
             mdm_uuid=self._uuid("mdm"),
         )
 
     def _uuid(self, name: str) -> str:
         return str(uuid.uuid5(self._namespace, name)).upper()
 
-    def _sign(self, profile: bytes) -> bytes:
-        return cms.sign(profile, self._authority.certificate, self._authority.key)
+    def _sign(self, profile: bytes, signer: str) -> bytes:
+        """By the authority that signed the device's first profile, though it may be retired: no other is taken."""
+        held = self._authorities.roster.find(signer)
+        if held is None:
+            raise RequestRefused(f"The authority {signer} that signed this profile is not known here any more.")
+        return cms.sign(profile, held.authority.certificate, held.authority.key)
 
 
 def _build(kept: KeptProfile, secret: str) -> bytes:

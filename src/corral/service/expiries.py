@@ -8,19 +8,20 @@ import msgspec
 from cryptography import x509
 
 from corral.lifecycle.change import Event
+from corral.lifecycle.expiry import WARN_DAYS, warning
 from corral.lifecycle.state import DAY, HOUR, Instant
-from corral.pki.authority import Authority
+from corral.service.authorities import Authorities
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.store.ade import AdeServer
 from corral.store.events import EventStore
 from corral.store.vault import StoredPushCertificate, Vault
 from corral.store.work import WorkStore
 
-WARN_DAYS = (60, 30, 7, 1)
-"""So many days before the end there is a warning, and one at the end."""
 WORK = "expiries"
 LOOKED_AT_EVERY = HOUR
 _TOLD = "expiries.told"
+_SUCCEED = "What it issues ends with it. Make its successor with `corral authority rotate`; devices are renewed over."
+_RETIRE = "Its devices are being renewed over (`corral authority list`); then end it with `corral authority retire"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +39,7 @@ class Expiry:
 
     def warning(self, now: Instant) -> int | None:
         """The smallest of WARN_DAYS that it has come within, 0 when it has ended; None while there is time."""
-        if now >= self.not_after:
-            return 0
-        left = self.not_after - now
-        return min((days for days in WARN_DAYS if left <= days * DAY), default=None)
+        return warning(self.not_after, now)
 
 
 class Expiries:
@@ -53,7 +51,7 @@ class Expiries:
         servers: Callable[[], Awaitable[Sequence[AdeServer]]],
         work: WorkStore,
         events: EventStore,
-        authority: Authority,
+        authorities: Authorities,
         clock: Clock,
         *,
         tls_certificate: Path | None = None,
@@ -63,7 +61,7 @@ class Expiries:
         self._servers = servers
         self._work = work
         self._events = events
-        self._authority = authority
+        self._authorities = authorities
         self._tls_certificate = tls_certificate
         self._clock = clock
         self._foreign = foreign
@@ -128,14 +126,16 @@ class Expiries:
             await self._vault.put_secret(_TOLD, msgspec.json.encode(still))
 
     def _certificates(self) -> list[Expiry]:
-        authority = self._authority.certificate
+        roster = self._authorities.roster
+        newest = roster.trusted[-1]
         found = [
             Expiry(
                 kind="authority",
-                name=authority.subject.rfc4514_string(),
-                not_after=to_instant(authority.not_valid_after_utc),
-                remedy="What it issues ends with it. Plan a new installation, and enroll the devices there.",
+                name=each.authority.certificate.subject.rfc4514_string(),
+                not_after=to_instant(each.authority.certificate.not_valid_after_utc),
+                remedy=_SUCCEED if each == newest else f"{_RETIRE} {each.id}`.",
             )
+            for each in roster.trusted
         ]
         found += [
             Expiry(

@@ -1,11 +1,10 @@
 """Who may have a certificate: from what a request shows to the grant that lets it in."""
 
 from corral.lifecycle import operating
-from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.operating import OperationRefused
-from corral.lifecycle.state import DAY, CertificateStatus, Grant, Purpose
+from corral.lifecycle.state import DAY, CertificateStatus, Grant, IdentityKind, Purpose
 from corral.service.challenges import Challenges, EnrollChallenge, GrantChallenge
 from corral.service.clock import Clock, fresh_id
 from corral.service.enrolling import Enrolling

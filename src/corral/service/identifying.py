@@ -21,6 +21,11 @@ class Identifying:
         self._clock = clock
         self._known: OrderedDict[bytes, Identity] = OrderedDict()
 
+    def believe(self, trust: Trust) -> None:
+        """From now on these authorities, and no others."""
+        self._trust = trust
+        self._known.clear()
+
     def identify(self, certificate: bytes, intermediates: Sequence[bytes] = ()) -> Identity | str:
         """The identity of a certificate (DER) whose holder has proven its key; else why it is not trusted."""
         now = self._clock()
@@ -33,6 +38,7 @@ class Identifying:
         identity = Identity(
             fingerprint=hashlib.sha256(certificate).digest(),
             authority="" if verdict.authority == OWN else verdict.authority,
+            issuer=verdict.anchor if verdict.authority == OWN else "",
             connection_id=verdict.connection,
             not_after=to_instant(verdict.not_after),
             der=certificate,

@@ -17,6 +17,7 @@ from corral.lifecycle.issuance import (
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import Certificate, CertificateStatus, Grant, Instant
 from corral.pki.authority import Authority, KeyRefused, PublicKey, check_key, issue_identity
+from corral.service.authorities import Authorities
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.service.transitions import ATTEMPTS
 from corral.store.devices import Committed, DeviceStore
@@ -30,14 +31,14 @@ BACKDATED = timedelta(hours=24)
 class Issuing:
     def __init__(
         self,
-        authority: Authority,
+        authorities: Authorities,
         grants: GrantStore,
         devices: DeviceStore,
         policy: Policy,
         clock: Clock,
         identity_days: int,
     ) -> None:
-        self._authority = authority
+        self._authorities = authorities
         self._grants = grants
         self._devices = devices
         self._policy = policy
@@ -45,13 +46,20 @@ class Issuing:
         self._valid = timedelta(days=identity_days)
 
     async def issue(
-        self, public_key: PublicKey, csr: bytes, state: GrantState, attested: AttestedKey | None = None
+        self,
+        public_key: PublicKey,
+        csr: bytes,
+        state: GrantState,
+        attested: AttestedKey | None = None,
+        authority: Authority | None = None,
     ) -> bytes | str:
         """The certificate (DER), recorded before it is given out; else why there is none.
 
         Of the request only its key is certified; its digest tells a repetition. What was `attested` is kept with
-        the certificate, and narrows the grant to that device. Raises StoreUnavailable.
+        the certificate, and narrows the grant to that device. `authority` is the one that was asked, where the client
+        takes a certificate of no other. Raises StoreUnavailable.
         """
+        issuer = authority or self._authorities.current
         try:
             key = check_key(public_key)
         except KeyRefused as error:
@@ -66,19 +74,19 @@ class Issuing:
                 case Reissue(certificate):
                     return certificate.der
                 case Issue(revoke):
-                    der = await asyncio.to_thread(self._sign, key, state.grant, now)
-                    record = self._record(der, state.grant, digest, now, attested)
+                    der = await asyncio.to_thread(self._sign, issuer, key, state.grant, now)
+                    record = self._record(issuer, der, state.grant, digest, now, attested)
                     outcome = await self._devices.commit(issued(state, record, revoke))
                     if isinstance(outcome, Committed):
                         return der
             state = await self._grants.grant_state(state.grant.id) or state
         raise StoreUnavailable("This enrollment is being used by several requests at once; try again.")
 
-    def _sign(self, key: PublicKey, grant: Grant, now: Instant) -> bytes:
+    def _sign(self, authority: Authority, key: PublicKey, grant: Grant, now: Instant) -> bytes:
         at = to_datetime(now)
-        last = self._authority.certificate.not_valid_after_utc
+        last = authority.certificate.not_valid_after_utc
         return issue_identity(
-            self._authority,
+            authority,
             key,
             common_name=f"Device {grant.connection_id}",
             connection=grant.connection_id,
@@ -87,7 +95,13 @@ class Issuing:
         )
 
     def _record(
-        self, der: bytes, grant: Grant, digest: bytes, now: Instant, attested: AttestedKey | None
+        self,
+        authority: Authority,
+        der: bytes,
+        grant: Grant,
+        digest: bytes,
+        now: Instant,
+        attested: AttestedKey | None,
     ) -> Certificate:
         at = to_datetime(now)
         return Certificate(
@@ -99,7 +113,8 @@ class Issuing:
             grant_id=grant.id,
             request_digest=digest,
             issued_at=now,
-            not_after=to_instant(min(at + self._valid, self._authority.certificate.not_valid_after_utc)),
+            not_after=to_instant(min(at + self._valid, authority.certificate.not_valid_after_utc)),
+            issuer=authority.id,
             attested=attested.properties if attested is not None else None,
             der=der,
         )

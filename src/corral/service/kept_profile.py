@@ -17,10 +17,13 @@ class KeptProfile:
     facts: EnrollmentFacts
     source: IdentitySource
     signed: bool
+    signer: str = ""
+    """The id of the authority that signed it; empty for the first one, from before there were others."""
 
     def encode(self) -> bytes:
         name = "acme" if isinstance(self.source, AcmeIdentity) else "scep"
-        return msgspec.json.encode({"facts": self.facts, name: self.source, "signed": self.signed})
+        signer = {"signer": self.signer} if self.signer else {}
+        return msgspec.json.encode({"facts": self.facts, name: self.source, "signed": self.signed} | signer)
 
 
 @lru_cache(256)
@@ -30,7 +33,7 @@ def read_kept(stored: bytes) -> KeptProfile | None:
         return None
     values = msgspec.json.decode(stored, type=dict[str, Any])
     facts = msgspec.convert(values["facts"], EnrollmentFacts)
-    return KeptProfile(facts, _source(values), values["signed"])
+    return KeptProfile(facts, _source(values), values["signed"], values.get("signer", ""))
 
 
 def _source(values: dict[str, Any]) -> IdentitySource:

@@ -3,7 +3,7 @@ installation, read when it is asked for. No label has values that devices or str
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from corral import __version__
 from corral.lifecycle.state import SECOND, Instant
-from corral.pki.authority import Authority
+from corral.service.authorities import Authorities
 from corral.service.clock import Clock
 from corral.store.directory import Backlog
 from corral.store.store import Store
@@ -75,10 +75,10 @@ class Metrics(Collector):
 class Exposition:
     """The whole answer to a scrape."""
 
-    def __init__(self, metrics: Metrics, store: Store, authority: Authority, clock: Clock) -> None:
+    def __init__(self, metrics: Metrics, store: Store, authorities: Authorities, clock: Clock) -> None:
         self._metrics = metrics
         self._store = store
-        self._authority = authority
+        self._authorities = authorities
         self._clock = clock
 
     async def read(self) -> bytes:
@@ -104,13 +104,31 @@ class Exposition:
             ),
             GaugeMetricFamily(
                 "corral_authority_expiry_timestamp_seconds",
-                "When the certificate of the identity authority expires.",
-                _seconds(self._authority.certificate.not_valid_after_utc),
+                "When the certificate of the authority that issues identities expires.",
+                _seconds(self._authorities.current.certificate.not_valid_after_utc),
+            ),
+            _gauge(
+                "corral_identities_unrenewed",
+                "Connected devices whose certificate should have been renewed, by days before its end (0: over).",
+                "days",
+                ((str(days), count) for days, count in (await self._store.directory.unrenewed()).items()),
+            ),
+            _gauge(
+                "corral_authority_devices",
+                "Devices that speak under a certificate of each authority.",
+                "authority",
+                self._depending(await self._store.directory.issuers()).items(),
             ),
         ]
         registry = CollectorRegistry()
         registry.register(_Families([*self._metrics.collect(), *state]))
         return generate_latest(registry)
+
+    def _depending(self, issuers: Mapping[str, int]) -> dict[str, int]:
+        """By the id of each authority; certificates of before there were several are the first one's."""
+        held = self._authorities.roster.held
+        lives = {each.id: issuers.get(each.id, 0) for each in held}
+        return lives | {held[0].id: lives[held[0].id] + issuers.get("", 0)}
 
 
 class _Families(Collector):

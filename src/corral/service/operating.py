@@ -87,8 +87,8 @@ class Operating:
             if life is None:
                 raise OperationRefused(f"Device {device_id} is not connected, so it cannot renew its identity.")
             sent = moment.fresh_id().upper()
-            grant = _renewal_grant(sent, life, self._policy, moment)
-            payload = self._enrolling.renewal_profile(life, grant)
+            grant = _renewal_grant(sent, life, self._enrolling.renewed(life), self._policy, moment)
+            payload = self._enrolling.renewal_profile(grant)
             install = command.build(sent, "InstallProfile", {"Payload": payload})
             return operating.begin_renewal(snapshot, grant, install.body, by, moment)
 
@@ -124,7 +124,7 @@ class Operating:
         return device_id
 
 
-def _renewal_grant(command_uuid: str, life: Connection, policy: Policy, moment: Moment) -> Grant:
+def _renewal_grant(command_uuid: str, life: Connection, profile: bytes, policy: Policy, moment: Moment) -> Grant:
     return Grant(
         id=command_uuid,
         purpose=Purpose.RENEW,
@@ -132,5 +132,5 @@ def _renewal_grant(command_uuid: str, life: Connection, policy: Policy, moment: 
         device_id=life.device_id,
         created_at=moment.now,
         expires_at=moment.now + policy.renewal_time,
-        profile=life.profile,
+        profile=profile,
     )

@@ -21,8 +21,7 @@ from corral.lifecycle.admission import (
     Rule,
     Standing,
 )
-from corral.lifecycle.admitted import IdentityKind
-from corral.lifecycle.state import EnrollmentKind
+from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import SecureBoot
 
 MOST_RULES = 1000

@@ -10,9 +10,11 @@ import structlog
 
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import DAY, HOUR, CertificateStatus, Instant, Phase
+from corral.lifecycle.state import DAY, HOUR, Certificate, CertificateStatus, Instant, Phase
+from corral.service.authorities import LEAD, Authorities, Held
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
+from corral.service.identity_warnings import IdentityWarnings
 from corral.service.operating import Operating
 from corral.service.transitions import Transitions
 from corral.store.errors import StoreUnavailable
@@ -39,6 +41,8 @@ class Renewing:
         work: WorkStore,
         transitions: Transitions,
         operating: Operating,
+        warnings: IdentityWarnings,
+        authorities: Authorities,
         policy: Policy,
         clock: Clock,
         renew_before: Instant,
@@ -47,10 +51,17 @@ class Renewing:
         self._work = work
         self._transitions = transitions
         self._operating = operating
+        self._warnings = warnings
+        self._authorities = authorities
         self._policy = policy
         self._clock = clock
         self._before = renew_before
         self._notice_at: Instant = 0
+        authorities.on_change(self._notice_soon)
+
+    def _notice_soon(self) -> None:
+        """As soon as a new authority issues, the devices of the older ones have a time to move over at."""
+        self._notice_at = min(self._notice_at, self._clock() + LEAD)
 
     async def notice(self) -> None:
         """Give every certificate that comes into its last `renew_before` a time at which its renewal begins."""
@@ -60,6 +71,21 @@ class Renewing:
                 at = begins_at(each.device_id, each.issued_at, each.not_after, self._before)
                 # To the hour, so that many are put in one commit.
                 due.setdefault(at - at % HOUR, []).append(each.connection_id)
+            for at, connections in due.items():
+                await self._work.add(RENEW, connections, at)
+        await self._notice_superseded()
+
+    async def _notice_superseded(self) -> None:
+        """The same for the devices of authorities that another has taken the place of."""
+        roster = self._authorities.roster
+        newest = roster.issuing(self._clock())
+        issuers = [each.id for each in roster.older(newest)]
+        if roster.held[0].id in issuers:
+            issuers.append("")
+        while issuers and (found := await self._work.superseded(issuers, newest.moved_by, NOTICED)):
+            due: dict[Instant, list[str]] = {}
+            for each in found:
+                due.setdefault(moves_at(each.device_id, newest), []).append(each.connection_id)
             for at, connections in due.items():
                 await self._work.add(RENEW, connections, at)
 
@@ -76,6 +102,9 @@ class Renewing:
             else:
                 await self._work.put_back([(work, again)])
 
+    def _is_of(self, certificate: Certificate, authority: Held) -> bool:
+        return (certificate.issuer or self._authorities.roster.held[0].id) == authority.id
+
     async def _renew(self, work: LeasedWork) -> Instant | None:
         """When to look again; None where there is nothing more to do for this certificate."""
         now = self._clock()
@@ -90,13 +119,19 @@ class Renewing:
         ]
         if not held:
             return None
-        newest = max(held, key=lambda each: each.not_after)
-        if newest.not_after >= now + self._before:
-            return None
+        issuing = self._authorities.roster.issuing(now)
+        newest = max(held, key=lambda each: (self._is_of(each, issuing), each.not_after))
         begins = begins_at(life.device_id, newest.issued_at, newest.not_after, self._before)
+        if not self._is_of(newest, issuing):
+            begins = min(begins, moves_at(life.device_id, issuing))
+        elif newest.not_after >= now + self._before:
+            return None
         if now < begins - HOUR:
             return begins
-        look = now + min(FIRST_LOOK << min(work.attempts, 10), LAST_LOOK)
+        late = begins + min(self._policy.renewal_time, (newest.not_after - begins) // 2)
+        if now >= late and _looked_at(work) >= begins:
+            await self._warnings.tell(newest, "its renewal does not come through")
+        look = now + _pause(work.attempts)
         if life.renewal is not None and now < life.renewal.asked_at + self._policy.renewal_time:
             return look
         try:
@@ -106,6 +141,20 @@ class Renewing:
         return look
 
 
+def _pause(attempts: int) -> Instant:
+    return min(FIRST_LOOK << min(attempts, 10), LAST_LOOK)
+
+
+def _looked_at(work: LeasedWork) -> Instant:
+    """When it was looked at before; 0 if it was not."""
+    return work.due_at - _pause(work.attempts - 1) if work.attempts else 0
+
+
+def moves_at(device_id: str, to: Held) -> Instant:
+    """When a device is renewed over to a new authority: spread over the time that there is for it."""
+    return to.created_at + int((to.moved_by - to.created_at) * _share(device_id))
+
+
 def begins_at(device_id: str, issued_at: Instant, not_after: Instant, renew_before: Instant) -> Instant:
     """When the renewal of a certificate begins: within the first half of its last `renew_before`, by device.
 
@@ -113,5 +162,9 @@ def begins_at(device_id: str, issued_at: Instant, not_after: Instant, renew_befo
     Never before two thirds of the validity are over, so that short certificates are not renewed all the time.
     """
     window = min(renew_before, (not_after - issued_at) // 3)
-    share = int.from_bytes(hashlib.sha256(device_id.encode()).digest()[:4]) / 2**32
-    return not_after - window + int(window * share / 2)
+    return not_after - window + int(window * _share(device_id) / 2)
+
+
+def _share(device_id: str) -> float:
+    """From 0 to 1, the same for a device each time."""
+    return int.from_bytes(hashlib.sha256(device_id.encode()).digest()[:4]) / 2**32

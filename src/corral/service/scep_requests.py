@@ -3,12 +3,12 @@
 import asyncio
 
 from corral.apple.profile import ScepIdentity
-from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.issuance import GrantState
-from corral.lifecycle.state import Grant
+from corral.lifecycle.state import Grant, IdentityKind
 from corral.pki import scep
-from corral.pki.authority import Authority
 from corral.pki.scep import FailInfo, MessageType, Refusal, Request
+from corral.service.authorities import Authorities
+from corral.service.clock import Clock
 from corral.service.granting import Granting
 from corral.service.issuing import Issuing
 from corral.service.kept_profile import read_kept
@@ -16,15 +16,18 @@ from corral.service.turns import Turns
 
 
 class ScepRequests:
-    def __init__(self, authority: Authority, granting: Granting, issuing: Issuing, turns: Turns) -> None:
-        self._authority = authority
+    def __init__(
+        self, authorities: Authorities, granting: Granting, issuing: Issuing, turns: Turns, clock: Clock
+    ) -> None:
+        self._authorities = authorities
+        self._clock = clock
         self._granting = granting
         self._issuing = issuing
         self._turns = turns
 
-    def ca_certificate(self) -> bytes:
-        """The answer to GetCACert: one certificate, DER."""
-        return self._authority.der
+    def ca_certificate(self, name: str = "") -> bytes:
+        """The answer to GetCACert: one certificate, DER, of the authority of this name, else of the one that issues."""
+        return self._authorities.roster.asked(name, self._clock()).der
 
     async def operate(self, message: bytes) -> bytes:
         """The answer to PKIOperation: a CertRep, DER, for a refusal too.
@@ -32,22 +35,26 @@ class ScepRequests:
         Raises ScepError for what cannot be answered, OverCapacity, and StoreUnavailable.
         """
         async with self._turns.take():
-            request = await asyncio.to_thread(scep.read_request, message, self._authority)
+            # A profile of before a roll-over names the older authority, and a device takes what that signed only.
+            known = [each.authority for each in reversed(self._authorities.roster.trusted)]
+            authority = scep.addressed(message, known)
+            request = await asyncio.to_thread(scep.read_request, message, authority)
             if isinstance(request, Refusal):
-                return await asyncio.to_thread(scep.reply_refused, request, self._authority)
+                return await asyncio.to_thread(scep.reply_refused, request, authority)
             outcome = await self._authorize(request)
             if isinstance(outcome, GrantState):
-                outcome = await self._issuing.issue(request.public_key, request.csr, outcome)
+                outcome = await self._issuing.issue(request.public_key, request.csr, outcome, authority=authority)
             if isinstance(outcome, str):
                 await self._granting.refused(request.challenge or "", outcome)
-                return await asyncio.to_thread(scep.reply_refused, request, self._authority, FailInfo.BAD_REQUEST)
-            return await asyncio.to_thread(scep.reply_issued, request, self._authority, outcome)
+                return await asyncio.to_thread(scep.reply_refused, request, authority, FailInfo.BAD_REQUEST)
+            return await asyncio.to_thread(scep.reply_issued, request, authority, outcome)
 
     async def _authorize(self, request: Request) -> GrantState | str:
         """The grant that lets this request in, as it stands now; else why there is none."""
         if request.message_type is MessageType.RENEWAL_REQ:
-            return await self._granting.by_certificate(request.signer)
-        found = await self._granting.by_challenge(request.challenge or "", IdentityKind.SCEP)
+            found = await self._granting.by_certificate(request.signer)
+        else:
+            found = await self._granting.by_challenge(request.challenge or "", IdentityKind.SCEP)
         if isinstance(found, GrantState) and not _is_by_scep(found.grant):
             return "this enrollment is for a certificate by ACME"
         return found

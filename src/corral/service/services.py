@@ -20,6 +20,7 @@ from corral.service.profiles.profiles import Profiles
 from corral.service.push_certificates import PushCertificates
 from corral.service.returning import Returning
 from corral.service.revealing import Revealing
+from corral.service.rotating import Rotating
 from corral.service.waking import Waking
 from corral.store.directory import Directory
 from corral.store.events import EventStore
@@ -47,6 +48,7 @@ class Services:
     revealing: Revealing
     waking: Waking
     expiries: Expiries
+    rotating: Rotating
     directory: Directory
     events: EventStore
     queue: QueueStore

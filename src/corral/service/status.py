@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from corral import __version__
-from corral.pki.authority import Authority
+from corral.service.authorities import Authorities
 from corral.service.clock import Clock, to_datetime
 from corral.service.expiries import Expiries
 from corral.store.store import Store
 
 
 class Status:
-    def __init__(self, store: Store, authority: Authority, expiries: Expiries, clock: Clock) -> None:
+    def __init__(self, store: Store, authorities: Authorities, expiries: Expiries, clock: Clock) -> None:
         self._store = store
-        self._authority = authority
+        self._authorities = authorities
         self._expiries = expiries
         self._clock = clock
 
     async def read(self) -> Mapping[str, Any]:
         counts = await self._store.directory.counts()
+        authority = self._authorities.current.certificate
         breaker = await self._store.vault.breaker_opened_at()
         return {
             "version": __version__,
@@ -35,9 +36,10 @@ class Status:
                 for each in await self._store.vault.push_certificates()
             ],
             "authority": {
-                "subject": self._authority.certificate.subject.rfc4514_string(),
-                "not_after": self._authority.certificate.not_valid_after_utc,
+                "subject": authority.subject.rfc4514_string(),
+                "not_after": authority.not_valid_after_utc,
             },
+            "unrenewed": dict(await self._store.directory.unrenewed()),
             "expiries": [
                 {
                     "kind": each.kind,

@@ -7,8 +7,7 @@ from enum import StrEnum
 from corral.apple.enrollment_error import EnrollmentError
 from corral.apple.machine_info import MachineInfo
 from corral.lifecycle.admission import Applicant, Known, Permit, Refusal
-from corral.lifecycle.admitted import IdentityKind
-from corral.lifecycle.state import EnrollmentKind
+from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import HardwareProperties
 from corral.service.admitting import Admitting
 from corral.service.applicants import applicant_of

@@ -90,3 +90,16 @@ class Directory(Protocol):
         ...
 
     async def backlog(self) -> Backlog: ...
+
+    async def issuers(self) -> Mapping[str, int]:
+        """Lives that are not over and have been heard under a certificate of our own, by who issued it; a life counts
+        for each of its authorities while a renewal is between two."""
+        ...
+
+    async def unrenewed(self) -> Mapping[int, int]:
+        """Connected lives whose certificate was warned of and is still the one they have, by days (0: it is over)."""
+        ...
+
+    async def profiles(self) -> tuple[tuple[bytes, int], ...]:
+        """What is kept of enrollment profiles of lives that are not over, and for how many of them each."""
+        ...

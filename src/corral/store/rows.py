@@ -25,6 +25,7 @@ from corral.lifecycle.state import (
     EndRequest,
     EnrollmentKind,
     Grant,
+    IdentityKind,
     Link,
     Origin,
     Phase,
@@ -56,7 +57,7 @@ CHANNEL = (
 
 CERTIFICATE = (
     "fingerprint authority purpose status connection_id device_id grant_id request_digest issued_at not_after"
-    " heard_at attested der"
+    " heard_at attested issuer warned_days der"
 )
 
 GRANT = (
@@ -65,7 +66,7 @@ GRANT = (
 )
 """Of the view `granted`; the table `enroll_grant` has a key of `profile` in the place of profile."""
 
-LINK = "id created_at created_by note uses used expires_at device_id serial_number revoked_at"
+LINK = "id created_at created_by note uses used expires_at device_id serial_number revoked_at identity"
 
 DELIVERY = (
     "channel_id command_uuid request_type consequence state sequence priority not_before expires_at deferred_at"
@@ -253,7 +254,9 @@ def grant_row(value: Grant, profile_key: int | bytes | None) -> Row:
 
 
 def link(row: Row) -> Link:
-    return Link(**dict(zip(_LINK, row, strict=True)))
+    values = dict(zip(_LINK, row, strict=True))
+    values["identity"] = IdentityKind(values["identity"]) if values["identity"] else None
+    return Link(**values)
 
 
 def link_row(value: Link) -> Row:

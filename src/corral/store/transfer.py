@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 5
+SCHEMA = 8
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -64,12 +64,13 @@ TABLES = (
     _table(
         "certificate",
         "number fingerprint authority purpose status connection_id device_id grant_id request_digest issued_at"
-        " not_after heard_at attested der",
+        " not_after heard_at attested issuer warned_days der",
         numbered="number",
     ),
     _table(
         "link",
-        "number id token_digest created_at created_by note uses used expires_at device_id serial_number revoked_at",
+        "number id token_digest created_at created_by note uses used expires_at device_id serial_number revoked_at"
+        " identity",
         numbered="number",
     ),
     _table(

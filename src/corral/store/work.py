@@ -110,3 +110,14 @@ class WorkStore(Protocol):
         life may appear with two certificates while a renewal is between them.
         """
         ...
+
+    async def unrenewable(self, before: Instant, warned: int, limit: int) -> tuple[str, ...]:
+        """Connected lives that have been heard under a certificate that ends before then and cannot be renewed from
+        here (of a foreign authority, or of a life whose profile is not known), and were not warned of yet at so many
+        days or fewer."""
+        ...
+
+    async def superseded(self, issuers: Sequence[str], begun_by: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        """The same kind of lives whose certificate is of one of these authorities, for which no work `renew` is there
+        that is due before then or was begun."""
+        ...

@@ -7,12 +7,12 @@ from itertools import chain
 from corral.apns.client import PushClient
 from corral.dep.client import DepClient
 from corral.pki import cms
-from corral.pki.authority import Authority
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import automated_enrollment
 from corral.service.ade.profiles import Where
 from corral.service.apps import Apps
 from corral.service.assignments import WEB_PATH
+from corral.service.authorities import Authorities
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.escrowing import Escrowing
@@ -24,6 +24,7 @@ from corral.service.profiles.profiles import make_profiles
 from corral.service.push_certificates import PushCertificates
 from corral.service.returning import Returning
 from corral.service.revealing import Revealing
+from corral.service.rotating import Rotating
 from corral.service.services import Services
 from corral.service.status import Status
 from corral.service.targeting import Targeting
@@ -34,15 +35,18 @@ from corral.wiring.ground import Ground
 
 def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metrics) -> Services:
     settings, store, clock = ground.settings, ground.store, ground.clock
-    anchors = tuple(base64.b64encode(each).decode() for each in ground.anchors)
     web_url = settings.public_url + WEB_PATH if settings.oidc_issuer is not None else ""
+
+    def anchors() -> tuple[str, ...]:
+        return tuple(base64.b64encode(each).decode() for each in ground.anchors)
+
     where = Where(f"{settings.public_url}/enroll/automated", anchors, settings.public_url, web_url)
     expiries = Expiries(
         store.vault,
         store.ade.servers,
         store.work,
         store.events,
-        ground.authority,
+        ground.authorities,
         clock,
         tls_certificate=settings.tls_certificate,
         foreign=[*chain.from_iterable(ground.foreign.values())],
@@ -54,7 +58,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         ade=automated_enrollment(store, dep, where, clock, settings.ade_sync_every),
         enrolling=ground.enrolling,
         commanding=commanding,
-        profiles=make_profiles(store, commanding, partial(_sign, ground.authority), clock),
+        profiles=make_profiles(store, commanding, partial(_sign, ground.authorities), clock),
         apps=Apps(
             store.apps,
             commanding,
@@ -96,15 +100,28 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         revealing=Revealing(store.queue, store.directory, store.events, clock),
         waking=Waking(store.directory, store.work, store.events, clock),
         expiries=expiries,
+        rotating=Rotating(
+            ground.authorities,
+            ground.authority_file,
+            store.directory,
+            store.work,
+            store.ade,
+            store.events,
+            clock,
+            organization=settings.organization,
+            own_tls=settings.tls == "own",
+        ),
         directory=store.directory,
         events=store.events,
         queue=store.queue,
         grants=store.grants,
         vault=store.vault,
-        status=Status(store, ground.authority, expiries, clock).read,
-        metrics=Exposition(metrics, store, ground.authority, clock).read,
+        status=Status(store, ground.authorities, expiries, clock).read,
+        metrics=Exposition(metrics, store, ground.authorities, clock).read,
     )
 
 
-def _sign(authority: Authority, profile: bytes) -> bytes:
-    return cms.sign(profile, authority.certificate, authority.key)
+def _sign(authorities: Authorities, profile: bytes) -> bytes:
+    """By the first authority, for ever: a device takes the next version of a profile from the same signer only."""
+    first = authorities.roster.held[0].authority
+    return cms.sign(profile, first.certificate, first.key)

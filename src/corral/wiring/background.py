@@ -1,6 +1,7 @@
 """What runs beside the requests: pushes, sweeps, retention, renewals, synchronization, warnings."""
 
 from corral.apns.client import PushClient
+from corral.service.identity_warnings import IdentityWarnings
 from corral.service.metrics import Metrics
 from corral.service.pushing import Pushing
 from corral.service.renewing import Renewing
@@ -9,6 +10,7 @@ from corral.service.services import Services
 from corral.service.sweeping import Sweeping
 from corral.settings import Settings
 from corral.wiring.ground import Ground
+from corral.worker import worker as running
 from corral.worker.worker import Worker
 
 
@@ -16,8 +18,17 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
     settings, store, clock = ground.settings, ground.store, ground.clock
     pushing = Pushing(store.work, store.vault, store.events, push, clock, metrics.pushed)
     await pushing.load_certificates()
+    warnings = IdentityWarnings(store.grants, store.work, ground.transitions, clock)
     renewing = Renewing(
-        store.grants, store.work, ground.transitions, services.operating, ground.policy, clock, settings.renew_before
+        store.grants,
+        store.work,
+        ground.transitions,
+        services.operating,
+        warnings,
+        ground.authorities,
+        ground.policy,
+        clock,
+        settings.renew_before,
     )
     worker = Worker(
         store.work,
@@ -26,11 +37,14 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
         Retaining(store.retention, _keep(settings), clock, forget=(store.accounts.forget_expired,)),
         ground.contacts,
         clock,
+        running.SWEEP_EVERY,
         rounds={
             "automated-enrollment": services.ade.syncing.round,
             "renewals": renewing.round,
+            "identities": warnings.round,
             "expiries": services.expiries.round,
         },
+        watches={"authorities": services.rotating.refresh},
     )
     store.on_work(worker.wake)
     return worker

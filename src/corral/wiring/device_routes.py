@@ -45,9 +45,11 @@ def device_routes(ground: Ground, services: Services) -> DeviceRoutes:
     settings = ground.settings
     pairing = PairingTokens(ground.secret, ground.clock)
     mdm = _mdm(ground, services, pairing)
-    scep = ScepRequests(ground.authority, ground.granting, ground.issuing, ground.turns)
+    scep = ScepRequests(ground.authorities, ground.granting, ground.issuing, ground.turns, ground.clock)
     applicants = Applicants(DeviceTrust(named_files.device_roots(settings)), pairing)
-    automated = Automated(ground.admitting, applicants, services.account_sessions, ground.anchors, settings.public_url)
+    automated = Automated(
+        ground.admitting, applicants, services.account_sessions, lambda: ground.anchors, settings.public_url
+    )
     pages = EnrollPages(ground.enrolling, ground.admitting, settings.organization, ground.clock)
     over_the_air = OverTheAirRoute(
         pages,
@@ -107,7 +109,7 @@ def _acme(ground: Ground) -> acme.AcmeRoutes:
         settings.attestation,
         clock,
     )
-    return acme.AcmeRoutes(base, ground.authority, nonces, Callers(base, store.acme, nonces, clock), ordering)
+    return acme.AcmeRoutes(base, ground.authorities, nonces, Callers(base, store.acme, nonces, clock), ordering)
 
 
 def _identity_source(settings: Settings) -> IdentitySource:

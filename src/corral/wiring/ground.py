@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from cryptography import x509
 
 from corral.lifecycle.policy import Policy
-from corral.pki.authority import Authority, read_authority
 from corral.pki.escrow_key import EscrowKey, EscrowKeyError, create_escrow_key, read_escrow_key
 from corral.pki.identity import Trust
 from corral.service.admitting import Admitting
 from corral.service.assignments import WEB_PATH, ListedAssignments
+from corral.service.authorities import Authorities, AuthorityFile
 from corral.service.challenges import Challenges
 from corral.service.clock import Clock, to_datetime
 from corral.service.contacts import ContactBook
@@ -35,7 +35,8 @@ class Ground:
     settings: Settings
     store: Store
     clock: Clock
-    authority: Authority
+    authorities: Authorities
+    authority_file: AuthorityFile
     foreign: Mapping[str, Sequence[x509.Certificate]]
     """Other authorities whose certificates are believed, by name."""
     secret: bytes = field(repr=False)
@@ -56,7 +57,7 @@ class Ground:
     @property
     def anchors(self) -> tuple[bytes, ...]:
         """Under a certificate of our own authority a device in Setup Assistant has nothing else to know us by."""
-        return (self.authority.der,) if self.settings.tls == "own" else ()
+        return self.authorities.roots if self.settings.tls == "own" else ()
 
 
 async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
@@ -66,13 +67,22 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         raise StoreRefused("The database holds no challenge key; it was not made by `corral init`.")
     escrow_key = await _keep_escrow_key(settings, store, clock)
     policy = replace(settings.policy(), verifier=named_files.verifier(settings, secret), escrow_key=escrow_key)
-    authority = await _read_authority(store)
+    file = AuthorityFile(store.vault)
+    roster = await file.read()
+    if roster is None:
+        raise StoreRefused("The database holds no certificate authority; it was not made by `corral init`.")
+    authorities = Authorities(roster, clock)
     challenges = Challenges(secret)
     foreign = named_files.foreign_authorities(settings.authorities)
-    identifying = Identifying(Trust([authority.certificate], foreign), clock)
+
+    def trust() -> Trust:
+        return Trust([each.authority.certificate for each in authorities.roster.trusted], foreign)
+
+    identifying = Identifying(trust(), clock)
+    authorities.on_change(lambda: identifying.believe(trust()))
     contacts = ContactBook(store.contacts, clock)
     enrolling = Enrolling(
-        authority,
+        authorities,
         challenges,
         store.grants,
         store.devices,
@@ -93,13 +103,15 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         store.events,
         clock,
         settings.identity_enrollment,
+        settings.attestation,
     )
     transitions = Transitions(store.devices, contacts, policy, clock, admitting.objection)
     return Ground(
         settings=settings,
         store=store,
         clock=clock,
-        authority=authority,
+        authorities=authorities,
+        authority_file=file,
         foreign=foreign,
         secret=secret,
         escrow_key=escrow_key,
@@ -111,17 +123,9 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         policies=policies,
         admitting=admitting,
         granting=Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock),
-        issuing=Issuing(authority, store.grants, store.devices, policy, clock, settings.identity_days),
+        issuing=Issuing(authorities, store.grants, store.devices, policy, clock, settings.identity_days),
         turns=Turns(),
     )
-
-
-async def _read_authority(store: Store) -> Authority:
-    certificate = await store.vault.get_secret("authority.certificate")
-    key = await store.vault.get_secret("authority.key")
-    if certificate is None or key is None:
-        raise StoreRefused("The database holds no certificate authority; it was not made by `corral init`.")
-    return read_authority(certificate, key)
 
 
 async def _keep_escrow_key(settings: Settings, store: Store, clock: Clock) -> EscrowKey:

@@ -17,6 +17,10 @@ from corral.store.work import WorkStore
 _log = structlog.get_logger("corral.worker")
 
 PUSH_KINDS = ("push", "push-later")
+SWEEP_EVERY = 30.0
+"""Seconds between two sweeps, and two of each round."""
+WATCH_EVERY = 2.0
+"""Seconds after which a process sees what others have decided for all."""
 FORGET_EVERY = 300.0
 """Seconds between two rounds of retention."""
 LONGEST_SLEEP = 5.0
@@ -34,10 +38,11 @@ class Worker:
         retaining: Retaining,
         contacts: ContactBook,
         clock: Clock,
-        sweep_every: float = 30.0,
+        sweep_every: float = SWEEP_EVERY,
         rounds: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        watches: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
     ) -> None:
-        """`rounds`: what else is done as often as the sweeps, by its name in the log."""
+        """What else is done, by its name in the log: `rounds` as often as the sweeps, `watches` every WATCH_EVERY."""
         self._work = work
         self._pushing = pushing
         self._sweeping = sweeping
@@ -46,6 +51,7 @@ class Worker:
         self._clock = clock
         self._sweep_every = sweep_every
         self._rounds = rounds or {}
+        self._watches = watches or {}
         self._woken = {kind: asyncio.Event() for kind in PUSH_KINDS}
 
     def wake(self, kind: str) -> None:
@@ -63,6 +69,8 @@ class Worker:
             group.create_task(self._every(self._sweep_every, "certificates", self._pushing.load_certificates))
             for name, act in self._rounds.items():
                 group.create_task(self._every(self._sweep_every, name, act))
+            for name, act in self._watches.items():
+                group.create_task(self._every(WATCH_EVERY, name, act))
 
     async def finish(self) -> None:
         """After the last answer: write what is gathered in memory."""

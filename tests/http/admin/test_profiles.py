@@ -79,7 +79,7 @@ async def test_two_versions_never_have_one_uuid(installation: Installation) -> N
 
 
 async def test_a_signature_is_checked_and_taken_off(installation: Installation) -> None:
-    authority = installation.corral.authority
+    authority = installation.corral.authorities.current
     signed = cms.sign(PROFILE, authority.certificate, authority.key)
     assert (await add(installation, signed))["version"]["size"] == len(PROFILE)
     broken = signed.replace(b"correct horse", b"correct mouse")
@@ -144,7 +144,7 @@ async def test_a_profile_goes_to_devices_signed_and_each_has_its_verdict(install
     payload = plistlib.loads(body)["Command"]["Payload"]
     content, signature = cms.verify_attached(payload)
     assert plistlib.loads(content)["PayloadIdentifier"] == WIFI
-    assert signature.certificate == installation.corral.authority.der
+    assert signature.certificate == installation.corral.authorities.current.der
     queued = await installation.get("/commands", device=mac)
     assert [each["request_type"] for each in queued["commands"]] == ["ProfileList", "InstallProfile"]
 

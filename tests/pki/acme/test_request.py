@@ -148,7 +148,15 @@ def test_a_request_for_another_url_is_refused(ec_key: ec.EllipticCurvePrivateKey
 
 @pytest.mark.parametrize(
     "more",
-    [{"crit": ["b64"], "b64": False}, {"crit": []}, {"b64": True}, {"kid": "https://x/1"}, {"jwk": None}, {"nonce": 7}],
+    [
+        {"crit": ["b64"], "b64": False},
+        {"crit": []},
+        {"b64": True},
+        {"b64": None},
+        {"kid": "https://x/1"},
+        {"jwk": None},
+        {"nonce": 7},
+    ],
     ids=str,
 )
 def test_a_header_with_what_no_request_has_is_refused(ec_key: ec.EllipticCurvePrivateKey, more: dict[str, Any]) -> None:

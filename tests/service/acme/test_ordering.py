@@ -69,8 +69,10 @@ class Applicant:
     def says(self, payload: object = None) -> Caller:
         return Caller(self.account, b"" if payload is None else json.dumps(payload).encode())
 
-    async def identifier(self, **bound: str) -> str:
-        link, _ = await self.office.enrolling.create_link(uses=1, expires_at=NOW + DAY, **bound)
+    async def identifier(self, *, serial_number: str | None = None, device_id: str | None = None) -> str:
+        link, _ = await self.office.enrolling.create_link(
+            uses=1, expires_at=NOW + DAY, serial_number=serial_number, device_id=device_id
+        )
         return self.office.challenges.for_link(link.id, "")
 
     async def order(self, identifier: str) -> AcmeOrder:

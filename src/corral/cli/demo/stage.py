@@ -160,7 +160,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         settings = read_settings({"data": self._folder})
         await app.initialize(settings)
         async with app.build(settings) as corral:
-            (self._folder / "authority.der").write_bytes(corral.authority.der)
+            (self._folder / "authority.der").write_bytes(corral.authorities.current.der)
 
     async def _play(self) -> None:
         await self._step("service", "the service answers over TLS that its own authority vouches for", self._greet)

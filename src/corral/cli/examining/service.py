@@ -16,6 +16,7 @@ def examine(status: Mapping[str, Any]) -> list[Finding]:
         *_push(status, now),
         _authority(status["authority"], now),
         *_expiries(status["expiries"]),
+        *_unrenewed(status["unrenewed"]),
         *_breaker(status["breaker_opened_at"]),
     ]
 
@@ -64,7 +65,7 @@ def _authority(authority: Mapping[str, Any], now: datetime) -> Finding:
     days = (datetime.fromisoformat(authority["not_after"]) - now).days
     if days < 400:
         level = fail if days < 30 else warn
-        remedy = "Certificates that it issues end with it. Plan a new installation, and enroll the devices there."
+        remedy = "Certificates that it issues end with it. Make a new one with `corral authority rotate`."
         return level("authority", f"{authority['subject']} expires in {days} days", remedy)
     return ok("authority", f"{authority['subject']}, {days // 365} years left")
 
@@ -80,6 +81,20 @@ def _expiries(expiries: Sequence[Mapping[str, Any]]) -> list[Finding]:
         told = "has expired" if near == 0 else f"expires in {days} days"
         found.append(level(each["kind"], f"{each['name']} {told}", each["remedy"]))
     return found
+
+
+def _unrenewed(unrenewed: Mapping[str, int]) -> list[Finding]:
+    """Devices by the days that their certificates are near to the end; JSON has numbers as names in quotes."""
+    if not unrenewed:
+        return []
+    over = unrenewed.get("0", 0)
+    near = sum(unrenewed.values()) - over
+    told = ", ".join(
+        (*([f"{near:,} end soon"] if near else []), *([f"{over:,} have expired"] if over else [])),
+    )
+    remedy = "See `corral events` for identity.expiring: wake these devices, or enroll them again before the end."
+    level = fail if over or unrenewed.get("1") or unrenewed.get("7") else warn
+    return [level("identities", f"certificates of devices that are not renewed: {told}", remedy)]
 
 
 def _breaker(opened_at: str | None) -> list[Finding]:

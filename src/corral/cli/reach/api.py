@@ -94,7 +94,7 @@ class Api:
                 if "CERTIFICATE_VERIFY_FAILED" in text:
                     return (
                         f"The TLS certificate of {url} is not trusted here; if it is of Corral's own authority, give "
-                        "--ca FILE (`corral authority --out FILE` on the installation writes it)."
+                        "--ca FILE (`corral authority show --out FILE` on the installation writes it)."
                     )
                 return f"Cannot reach {url}: {_words(error)}."
 

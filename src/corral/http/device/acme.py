@@ -16,10 +16,10 @@ from corral.lifecycle.acme_order import AcmeAccount, AcmeOrder, OrderStatus
 from corral.pki.acme import problem
 from corral.pki.acme.problem import Kind, Problem
 from corral.pki.acme.request import MAX_REQUEST
-from corral.pki.authority import Authority
 from corral.service.acme.callers import Callers
 from corral.service.acme.nonces import Nonces
 from corral.service.acme.ordering import IDENTIFIER, Ordering
+from corral.service.authorities import Authorities
 from corral.service.clock import to_datetime
 from corral.service.errors import OverCapacity
 from corral.store.errors import StoreUnavailable
@@ -36,9 +36,11 @@ Verb = Callable[[Request, bytes], Awaitable[Response]]
 class AcmeRoutes:
     """`base` is the public URL of `/acme`."""
 
-    def __init__(self, base: str, authority: Authority, nonces: Nonces, callers: Callers, ordering: Ordering) -> None:
+    def __init__(
+        self, base: str, authorities: Authorities, nonces: Nonces, callers: Callers, ordering: Ordering
+    ) -> None:
         self._base = base
-        self._authority = authority
+        self._authorities = authorities
         self._nonces = nonces
         self._callers = callers
         self._ordering = ordering
@@ -114,7 +116,8 @@ class AcmeRoutes:
     async def _certificate(self, request: Request, body: bytes) -> Response:
         caller = await self._callers.identify(body, _path(request))
         der = await self._ordering.certificate(caller, request.path_params["order"])
-        chain = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) + self._authority.certificate_pem()
+        issuer = self._authorities.roster.issuer_of(der)
+        chain = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) + issuer.certificate_pem()
         return self._reply(Response(chain, media_type="application/pem-certificate-chain"))
 
     def _signed(self, verb: Verb) -> Callable[[Request], Awaitable[Response]]:

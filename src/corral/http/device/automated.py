@@ -4,6 +4,7 @@
 """
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -24,7 +25,7 @@ class Automated:
         admitting: Admitting,
         applicants: Applicants,
         sessions: Sessions,
-        anchors: tuple[bytes, ...],
+        anchors: Callable[[], tuple[bytes, ...]],
         public_url: str,
     ) -> None:
         """`anchors` (DER) are what a device has to trust to reach this service; none under a public authority."""
@@ -52,10 +53,10 @@ class Automated:
     async def service_config(self, request: Request) -> Response:
         del request
         config = {"dep_enrollment_url": f"{self._url}/enroll/automated"}
-        if self._anchors:
+        if self._anchors():
             config["dep_anchor_certs_url"] = f"{self._url}/MDMServiceConfig/anchors"
         return JSONResponse(config, headers=HEADERS)
 
     async def anchors(self, request: Request) -> Response:
         del request
-        return JSONResponse([base64.b64encode(each).decode() for each in self._anchors], headers=HEADERS)
+        return JSONResponse([base64.b64encode(each).decode() for each in self._anchors()], headers=HEADERS)

@@ -24,10 +24,11 @@ class ScepRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query: bytes = scope["query_string"]
-        operation = _operation(query)
+        operation = _parameter(query, "operation")
         try:
             if operation == "GetCACert":
-                await respond(send, 200, self._requests.ca_certificate(), b"application/x-x509-ca-cert")
+                certificate = self._requests.ca_certificate(_parameter(query, "message"))
+                await respond(send, 200, certificate, b"application/x-x509-ca-cert")
             elif operation == "GetCACaps":
                 await respond(send, 200, scep.CAPABILITIES, b"text/plain")
             elif operation == "PKIOperation":
@@ -51,10 +52,10 @@ class ScepRoute:
             await send_answer(send, Answer(503, reason="SCEP: the request failed here; try again later."))
 
 
-def _operation(query: bytes) -> str:
-    """The operation; where a client repeats the parameter, the first counts."""
+def _parameter(query: bytes, name: str) -> str:
+    """Empty where it is missing; where a client repeats it, the first counts."""
     try:
-        return parse_qs(query.decode("ascii"), max_num_fields=16).get("operation", [""])[0]
+        return parse_qs(query.decode("ascii"), max_num_fields=16).get(name, [""])[0]
     except ValueError:
         return ""
 

@@ -33,8 +33,8 @@ class _Header(msgspec.Struct):
     url: str
     jwk: dict[str, Any] | None = None
     kid: str | None = None
-    crit: msgspec.Raw | None = None
-    b64: msgspec.Raw | None = None
+    crit: Any = msgspec.UNSET
+    b64: Any = msgspec.UNSET
 
 
 class _Registry(jws.JWSRegistry):
@@ -92,7 +92,7 @@ def read_request(body: bytes, url: str) -> SignedRequest:
         ) from None
     if header.alg not in _ALGORITHMS:
         raise Problem(Kind.BAD_SIGNATURE_ALGORITHM, f"Sign by one of {', '.join(_ALGORITHMS)}.")
-    if header.crit is not None or header.b64 is not None:
+    if header.crit is not msgspec.UNSET or header.b64 is not msgspec.UNSET:
         raise Problem(Kind.MALFORMED, "The header has crit or b64, which no ACME request needs.")
     if header.url != url:
         raise Problem(Kind.UNAUTHORIZED, "The request was signed for another URL than the one that it came to.")

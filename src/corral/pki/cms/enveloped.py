@@ -76,6 +76,15 @@ def encrypt(
     )
 
 
+def is_enclosed_for(data: bytes, certificate: bytes) -> bool:
+    """Whether `data` can be read as enclosed for the holder of this certificate (DER)."""
+    try:
+        _read_enveloped(ber.Reader(data), certificate)
+    except (ber.BerError, CmsError):
+        return False
+    return True
+
+
 def decrypt(
     data: bytes,
     certificate: x509.Certificate | bytes,

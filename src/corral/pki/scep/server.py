@@ -7,6 +7,7 @@ along; for a renewal, `signer` is a certificate that the caller must judge.
 import base64
 import binascii
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -84,6 +85,19 @@ class _Wrong(Exception):
     def __init__(self, fail_info: FailInfo, reason: str) -> None:
         super().__init__(reason)
         self.fail_info = fail_info
+
+
+def addressed(der: bytes, authorities: Sequence[Authority]) -> Authority:
+    """Of several authorities the one that a pkiMessage is enclosed for; the first where it is for none of them."""
+    if len(authorities) > 1:
+        try:
+            content = read_signed(der, MAX_MESSAGE).content or b""
+        except cms.CmsError:
+            content = b""
+        for each in authorities:
+            if cms.is_enclosed_for(content, each.der):
+                return each
+    return authorities[0]
 
 
 def read_request(der: bytes, authority: Authority) -> Request | Refusal:

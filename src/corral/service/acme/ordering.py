@@ -18,10 +18,9 @@ from corral.lifecycle.acme_order import (
     refusal_of_attestation,
     taken,
 )
-from corral.lifecycle.admitted import IdentityKind
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.policy import Attestation
-from corral.lifecycle.state import DAY, Device, Purpose
+from corral.lifecycle.state import DAY, Device, IdentityKind, Purpose
 from corral.pki.acme import encoding
 from corral.pki.acme.csr import Csr, read_csr
 from corral.pki.acme.problem import Kind, Problem

@@ -1,7 +1,7 @@
 """Profiles of automated enrollment: defined at Apple, kept here by a name, given out by rules."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ class Where:
     """
 
     url: str
-    anchors: tuple[str, ...] = ()
+    anchors: Callable[[], tuple[str, ...]] = tuple
     service: str = ""
     web_url: str = ""
 
@@ -49,8 +49,8 @@ class Profiles:
         line = await self._servers.line(server)
         self._check_sign_in(document.get("configuration_web_url"))
         silent = {"url": self._where.url}
-        if self._where.anchors and document.get("url") in (None, self._where.url):
-            silent |= {"anchor_certs": self._where.anchors}
+        if (anchors := self._where.anchors()) and document.get("url") in (None, self._where.url):
+            silent |= {"anchor_certs": anchors}
         given = {name: value for name, value in document.items() if value is not None}
         try:
             profile = read_profile({**silent, **given}, any_skip_key=any_skip_key)

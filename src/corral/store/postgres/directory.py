@@ -58,6 +58,19 @@ _LAST_PUSH = (
     " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = $1 ORDER BY p.at DESC LIMIT 1"
 )
 _DESCRIBED = "id platform os_version"
+_UNRENEWED = (
+    "SELECT ce.warned_days, count(*) FROM certificate AS ce JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.warned_days IS NOT NULL AND ce.status = 'bound' AND co.phase = 'connected' GROUP BY ce.warned_days"
+)
+_ISSUERS = (
+    "SELECT ce.issuer, count(DISTINCT co.id) FROM certificate AS ce JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.status = 'bound' AND ce.authority = '' AND ce.heard_at IS NOT NULL AND co.phase <> 'ended'"
+    " GROUP BY ce.issuer"
+)
+_IN_USE = (
+    "SELECT p.body, count(*) FROM connection AS co JOIN profile AS p ON p.digest = co.profile_digest"
+    " WHERE co.phase <> 'ended' GROUP BY p.digest"
+)
 _RESOLVE = (
     "SELECT id FROM device WHERE id = $1 UNION ALL (SELECT id FROM device WHERE serial_number = $1"
     " UNION SELECT device_id FROM connection WHERE id = $1) LIMIT 2"
@@ -145,6 +158,15 @@ class PostgresDirectory:
             return counts | {f"topics:{row[0]}": row[1] for row in await sql.all(_TOPICS)}
 
         return await self._database.read(count)
+
+    async def issuers(self) -> Mapping[str, int]:
+        return {row[0]: row[1] for row in await self._database.all(_ISSUERS)}
+
+    async def unrenewed(self) -> Mapping[int, int]:
+        return {row[0]: row[1] for row in await self._database.all(_UNRENEWED)}
+
+    async def profiles(self) -> tuple[tuple[bytes, int], ...]:
+        return tuple((row[0], row[1]) for row in await self._database.all(_IN_USE))
 
     async def backlog(self) -> Backlog:
         return rows.backlog(await self._database.all(_OPEN_COMMANDS), await self._database.all(_WORK))

@@ -89,13 +89,26 @@ _UNCONFIGURED = (
     " ORDER BY 3 LIMIT $2"
 )
 
-_EXPIRING = (
+_RENEWABLE = (
     "SELECT ce.connection_id, co.device_id, ce.issued_at, ce.not_after FROM certificate AS ce"
     " JOIN connection AS co ON co.id = ce.connection_id"
-    " WHERE ce.status = 'bound' AND ce.not_after < $1 AND ce.authority = '' AND ce.heard_at IS NOT NULL"
+    " WHERE ce.status = 'bound' AND ce.authority = '' AND ce.heard_at IS NOT NULL"
     " AND co.phase = 'connected' AND co.profile_digest IS NOT NULL"
+)
+_UNRENEWABLE = (
+    "SELECT ce.connection_id FROM certificate AS ce JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.status = 'bound' AND ce.heard_at IS NOT NULL AND co.phase = 'connected'"
+    " AND (ce.authority <> '' OR co.profile_digest IS NULL)"
+    " AND ce.not_after < $1 AND coalesce(ce.warned_days, $2 + 1) > $2 ORDER BY ce.not_after LIMIT $3"
+)
+_EXPIRING = (
+    _RENEWABLE + " AND ce.not_after < $1"
     " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = 'renew' AND key = ce.connection_id)"
     " ORDER BY ce.not_after LIMIT $2"
+)
+_SUPERSEDED = (
+    _RENEWABLE + " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = 'renew' AND key = ce.connection_id"
+    " AND (due_at <= $1 OR attempts > 0)) AND ce.issuer = ANY ($2::text[]) LIMIT $3"
 )
 
 
@@ -199,3 +212,10 @@ class PostgresWork:
 
     async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
         return tuple(expiring_identity(row) for row in await self._database.all(_EXPIRING, before, limit))
+
+    async def unrenewable(self, before: Instant, warned: int, limit: int) -> tuple[str, ...]:
+        return tuple(row[0] for row in await self._database.all(_UNRENEWABLE, before, warned, limit))
+
+    async def superseded(self, issuers: Sequence[str], begun_by: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        found = await self._database.all(_SUPERSEDED, begun_by, list(issuers), limit)
+        return tuple(expiring_identity(row) for row in found)

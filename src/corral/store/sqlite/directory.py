@@ -49,6 +49,19 @@ _LAST_PUSH = (
     "SELECT p.at, p.outcome FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
     " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = ? ORDER BY p.at DESC LIMIT 1"
 )
+_UNRENEWED = (
+    "SELECT ce.warned_days, count(*) FROM certificate AS ce JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.warned_days IS NOT NULL AND ce.status = 'bound' AND co.phase = 'connected' GROUP BY ce.warned_days"
+)
+_ISSUERS = (
+    "SELECT ce.issuer, count(DISTINCT co.id) FROM certificate AS ce JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.status = 'bound' AND ce.authority = '' AND ce.heard_at IS NOT NULL AND co.phase <> 'ended'"
+    " GROUP BY ce.issuer"
+)
+_IN_USE = (
+    "SELECT p.body, count(*) FROM connection AS co JOIN profile AS p ON p.id = co.profile_id"
+    " WHERE co.phase <> 'ended' GROUP BY p.id"
+)
 _RESOLVE = (
     "SELECT id FROM device WHERE id = ?1 UNION ALL SELECT id FROM (SELECT id FROM device WHERE serial_number = ?1"
     " UNION SELECT device_id FROM connection WHERE id = ?1) LIMIT 2"
@@ -125,6 +138,15 @@ class SqliteDirectory:
             return counts | {f"topics:{row[0]}": row[1] for row in sql.execute(_TOPICS)}
 
         return await self._database.browse(count)
+
+    async def issuers(self) -> Mapping[str, int]:
+        return dict(await self._database.browse(lambda sql: sql.execute(_ISSUERS).fetchall()))
+
+    async def unrenewed(self) -> Mapping[int, int]:
+        return dict(await self._database.browse(lambda sql: sql.execute(_UNRENEWED).fetchall()))
+
+    async def profiles(self) -> tuple[tuple[bytes, int], ...]:
+        return tuple(await self._database.browse(lambda sql: sql.execute(_IN_USE).fetchall()))
 
     async def backlog(self) -> Backlog:
         def read(sql: Sql) -> Backlog:

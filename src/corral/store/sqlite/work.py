@@ -5,6 +5,7 @@ A row that is put anew during its lease remembers when (`again_at`), so that fin
 
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
+import json
 import secrets
 from collections.abc import Sequence
 
@@ -78,13 +79,26 @@ _UNCONFIGURED = (
     " ORDER BY 3 LIMIT ?2"
 )
 
-_EXPIRING = (
+_RENEWABLE = (
     "SELECT ce.connection_id, co.device_id, ce.issued_at, ce.not_after FROM certificate AS ce"
     " JOIN connection AS co ON co.id = ce.connection_id"
-    " WHERE ce.status = 'bound' AND ce.not_after < ?1 AND ce.authority = '' AND ce.heard_at IS NOT NULL"
+    " WHERE ce.status = 'bound' AND ce.authority = '' AND ce.heard_at IS NOT NULL"
     " AND co.phase = 'connected' AND co.profile_id IS NOT NULL"
+)
+_UNRENEWABLE = (
+    "SELECT ce.connection_id FROM certificate AS ce JOIN connection AS co ON co.id = ce.connection_id"
+    " WHERE ce.status = 'bound' AND ce.heard_at IS NOT NULL AND co.phase = 'connected'"
+    " AND (ce.authority <> '' OR co.profile_id IS NULL)"
+    " AND ce.not_after < ?1 AND coalesce(ce.warned_days, ?2 + 1) > ?2 ORDER BY ce.not_after LIMIT ?3"
+)
+_EXPIRING = (
+    _RENEWABLE + " AND ce.not_after < ?1"
     " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = 'renew' AND key = ce.connection_id)"
     " ORDER BY ce.not_after LIMIT ?2"
+)
+_SUPERSEDED = (
+    _RENEWABLE + " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = 'renew' AND key = ce.connection_id"
+    " AND (due_at <= ?1 OR attempts > 0)) AND ce.issuer IN (SELECT value FROM json_each(?2)) LIMIT ?3"
 )
 
 
@@ -198,6 +212,16 @@ class SqliteWork:
 
     async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
         found = await self._database.browse(lambda sql: sql.execute(_EXPIRING, (before, limit)).fetchall())
+        return tuple(expiring_identity(row) for row in found)
+
+    async def unrenewable(self, before: Instant, warned: int, limit: int) -> tuple[str, ...]:
+        values = (before, warned, limit)
+        found = await self._database.browse(lambda sql: sql.execute(_UNRENEWABLE, values).fetchall())
+        return tuple(row[0] for row in found)
+
+    async def superseded(self, issuers: Sequence[str], begun_by: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+        values = (begun_by, json.dumps(list(issuers)), limit)
+        found = await self._database.browse(lambda sql: sql.execute(_SUPERSEDED, values).fetchall())
         return tuple(expiring_identity(row) for row in found)
 
 

@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec import Meta
 
 from corral.http.admin.endpoint import Call, File, Query, View
 from corral.http.admin.times import shown
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
-from corral.service.errors import NotFound
 from corral.service.metrics import CONTENT_TYPE
 
 
@@ -40,7 +37,8 @@ class ExpiryView(View):
 
 
 class StatusView(View):
-    """`connections` by phase; `topics`: live channels that depend on each push topic."""
+    """`connections` by phase; `topics`: live channels that depend on each push topic; `unrenewed`: connected devices
+    whose certificate has come within so many days of its end (0: is over) although it should have been renewed."""
 
     version: str
     time: datetime
@@ -48,17 +46,9 @@ class StatusView(View):
     topics: Mapping[str, int]
     push_certificates: tuple[PushState, ...]
     authority: AuthorityState
+    unrenewed: Mapping[int, int]
     expiries: tuple[ExpiryView, ...]
     breaker_opened_at: datetime | None
-
-
-class AuthorityView(View):
-    """The authority that issues identity certificates, as PEM; `fingerprint` is SHA-256 in hex."""
-
-    subject: str
-    not_after: datetime
-    fingerprint: str
-    certificate: str
 
 
 class BreakerView(View):
@@ -102,21 +92,9 @@ async def show_status(call: Call) -> StatusView:
         topics=facts["topics"],
         push_certificates=tuple(PushState(**each) for each in facts["push_certificates"]),
         authority=AuthorityState(**facts["authority"]),
+        unrenewed=facts["unrenewed"],
         expiries=tuple(ExpiryView(**each) for each in facts["expiries"]),
         breaker_opened_at=facts["breaker_opened_at"],
-    )
-
-
-async def show_authority(call: Call) -> AuthorityView:
-    pem = await call.services.vault.get_secret("authority.certificate")
-    if pem is None:
-        raise NotFound("This installation has no certificate authority.")
-    certificate = x509.load_pem_x509_certificate(pem)
-    return AuthorityView(
-        subject=certificate.subject.rfc4514_string(),
-        not_after=certificate.not_valid_after_utc,
-        fingerprint=certificate.fingerprint(SHA256()).hex(),
-        certificate=pem.decode(),
     )
 
 

@@ -8,14 +8,15 @@ from msgspec import Meta
 from corral.http.admin.endpoint import Body, Call, File, Query, View
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.operating import OperationRefused
-from corral.lifecycle.state import DAY, Instant, Link
+from corral.lifecycle.state import DAY, IdentityKind, Instant, Link
 from corral.service.errors import NotFound
 
 PROFILE_TYPE = "application/x-apple-aspen-config"
 
 
 class NewLink(Body):
-    """`uses` null: any number of devices. Without an expiry the setting `link_days` counts."""
+    """`uses` null: any number of devices. Without an expiry the setting `link_days` counts. `identity`: how its devices
+    get their certificate, `scep` or `acme`; null: as the setting `identity_enrollment` says."""
 
     uses: Annotated[int, Meta(ge=1, le=1_000_000)] | None = 1
     expires_at: Time | None = None
@@ -23,6 +24,7 @@ class NewLink(Body):
     device_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     serial_number: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     note: Annotated[str, Meta(max_length=1000)] = ""
+    identity: IdentityKind | None = None
 
 
 class LinkView(View):
@@ -37,6 +39,7 @@ class LinkView(View):
     expires_at: datetime | None
     device_id: str | None
     serial_number: str | None
+    identity: IdentityKind | None
     closed: str
 
 
@@ -80,6 +83,7 @@ async def create_link(call: Call, body: NewLink) -> CreatedLink:
         device_id=body.device_id,
         serial_number=body.serial_number,
         note=body.note,
+        identity=body.identity,
         by=call.by,
     )
     return CreatedLink(link=_view(link, call.now), url=call.services.enrolling.link_url(token))
@@ -120,5 +124,6 @@ def _view(link: Link, now: Instant) -> LinkView:
         expires_at=shown(link.expires_at),
         device_id=link.device_id,
         serial_number=link.serial_number,
+        identity=link.identity,
         closed=link.refusal(now) or "",
     )
