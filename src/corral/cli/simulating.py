@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.cli.api_operator import ApiOperator, connect
@@ -160,7 +160,7 @@ def make_push_files(folder: Path) -> StandInApple:
 
 def _write_push_certificate(apple: StandInApple, folder: Path) -> None:
     """What the service under test imports in place of one from Apple, which the stand-in would not believe."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, 2048)
     topic = f"com.apple.mgmt.External.{uuid.uuid4()}"
     secret = folder / "push.key"
     secret.touch(0o600)
