@@ -5,6 +5,8 @@ import plistlib
 from contextlib import suppress
 
 from corral.apple import plist
+from corral.apple.app_manifest import Manifest, ManifestError, Package, read_manifest, write_manifest
+from corral.apple.catalog import Target, lint
 from corral.apple.checkin import CheckinError, read_checkin
 from corral.apple.command import CommandError, read_raw
 from corral.apple.installed_profile import ProfileError, read_enrollment_profile
@@ -15,6 +17,7 @@ from corral.apple.machine_info import (
     read_machine_info,
     write_machine_info,
 )
+from corral.apple.platform import Platform
 from corral.apple.plist import PlistError
 from corral.apple.profile import EnrollmentFacts, ScepIdentity, enrollment_profile
 from corral.apple.report import ReportError, error_chain, read_lenient, read_report
@@ -45,6 +48,19 @@ def fuzz_checkin(data: bytes) -> None:
         read_enrollment_profile(data)
 
 
+def fuzz_profile(data: bytes) -> None:
+    with suppress(ManifestError):
+        assert read_manifest(data).package.url.startswith("https://")
+    with suppress(PlistError):
+        profile = plist.parse_dict(data)
+        for target in (
+            Target(),
+            Target(Platform.IOS, "18.2", supervised=False),
+            Target(Platform.MACOS, "15.2", "user"),
+        ):
+            lint(profile, target)
+
+
 def fuzz_report(data: bytes) -> None:
     with suppress(ReportError):
         read_report(data)
@@ -73,8 +89,22 @@ def seeds(_target: str) -> list[bytes]:
         {"Status": "Idle", "UDID": "D"},
         {"Status": "Error", "CommandUUID": "C", "UDID": "D", "ErrorChain": [{"ErrorCode": 1, "ErrorDomain": "d"}]},
         {"CommandUUID": "C", "Command": {"RequestType": "R", "F": [1.5, True, -1]}},
+        {
+            "PayloadType": "Configuration",
+            "PayloadContent": [
+                {
+                    "PayloadType": "com.apple.wifi.managed",
+                    "EncryptionType": "WPA2",
+                    "PayloadUUID": "1",
+                    "AutoJoin": True,
+                },
+                {"PayloadType": "com.apple.dnsSettings.managed", "DNSSettings": {"DNSProtocol": "TLS"}},
+            ],
+        },
     ]
     machine = write_machine_info(MachineInfo(product="Mac14,2", build_version="1", udid="U", serial_number="S"))
     written = [machine]
     written += [plistlib.dumps(message, fmt=form) for message in messages for form in plistlib.PlistFormat]
+    package = Package(url="https://h/a.ipa", size=1, chunk_size=1, sha256s=("0" * 64,))
+    written.append(write_manifest(Manifest(bundle_id="b", version="1", title="t", package=package)))
     return [*written, enrollment_profile(facts, ScepIdentity("https://h/scep", "n"), "c", identity_uuid=uuids[2])]

@@ -16,6 +16,7 @@ TARGETS = [
     ("acme_targets", "fuzz_attestation"),
     ("apple_targets", "fuzz_plist"),
     ("apple_targets", "fuzz_checkin"),
+    ("apple_targets", "fuzz_profile"),
     ("apple_targets", "fuzz_report"),
     ("apple_targets", "fuzz_machine_info"),
     ("pki_targets", "fuzz_device_signature"),

@@ -12,7 +12,7 @@ from corral.lifecycle.state import FOREVER, Connection, Consequence, Instant, Ph
 from corral.service.breathing import in_order, pieces
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
-from corral.service.targeting import Aim, DeviceQuery, Targeting, asks_supervision
+from corral.service.targeting import DeviceQuery, Targeting, asks_supervision
 from corral.service.verdicts import UNKNOWN, Order, Sent, build, judge
 from corral.store.directory import DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
@@ -115,16 +115,16 @@ class Commanding:
     ) -> tuple[Target, Sent]:
         """What is known of a device, and what would become of a command for it. Without `keys` those that are required
         are taken as given. Raises NotFound."""
-        known, target = await self._targeting.one(device, user_id)
+        _, aim = await self._targeting.one(device, user_id)
         built, payload = build(request_type, keys, None)
         order = Order(built=built, keys=payload, user_id=user_id)
-        sent = judge(Aim(device, known, target), order, order.profile_identifier, {})
+        sent = judge(aim, order, order.profile_identifier, {})
         if keys is None:
             findings = tuple(each for each in sent.findings if each.where == request_type)
             errors = [each for each in findings if each.severity == "error"]
             problem = "; ".join(f"{each.where} {each.what}" for each in errors) if sent.channel_id else sent.problem
             sent = msgspec.structs.replace(sent, findings=findings, problem=problem)
-        return target, msgspec.structs.replace(sent, queued=False)
+        return aim.target(user_id), msgspec.structs.replace(sent, queued=False)
 
     async def cancel(self, command_uuid: str, device: str | None, by: str) -> int:
         """Cancel what is still open of a command; returns how many deliveries."""
@@ -151,7 +151,7 @@ class Commanding:
 
     async def _check(self, devices: Sequence[str], order: Order, supervision: bool) -> AsyncIterator[Sent]:
         """A verdict for each name, once. Devices that do not differ in what the catalog asks for share its findings."""
-        found = dict[Target, tuple[Finding, ...]]()
+        found = dict[object, tuple[Finding, ...]]()
         profile = order.profile_identifier
         async for names in pieces(dict.fromkeys(devices)):
             for aim in await self._targeting.aim(names, order.user_id, supervision=supervision):

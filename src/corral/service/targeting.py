@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
 from corral.apple import catalog
 from corral.apple.catalog import Target
@@ -47,12 +48,50 @@ class DeviceQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
-    """A name that was asked for, with what is known of it; `target` is the same value for all that do not differ."""
+class Learned:
+    """What a device has said of itself, and how it came; None: not known."""
+
+    supervised: bool | None = None
+    shared_ipad: bool | None = None
+    automated: bool | None = None
+
+
+NOTHING = Learned()
+
+
+class Aim(NamedTuple):
+    """A name that was asked for, with what is known of it."""
 
     name: str
     known: CommandTarget | None
-    target: Target
+    learned: Learned | None = None
+    """None where it was not asked for."""
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """The same for all targets that the catalog does not tell apart."""
+        known = self.known
+        assert known is not None
+        return known.platform, known.os_version, known.channel_kind, known.profile, self.learned
+
+    def target(self, user_id: str) -> Target:
+        """As the catalog wants to know it, on the channel of this user or, for '', of the device."""
+        known, learned = self.known, self.learned or NOTHING
+        if known is None:
+            return Target()
+        kept = read_kept(known.profile)
+        kind = Kind(known.channel_kind) if known.channel_kind is not None else None
+        return Target(
+            platform=known.platform,
+            os_version=known.os_version,
+            channel="user" if user_id else "device",
+            kind=kind,
+            # A personal device that its owner enrolled is never supervised.
+            supervised=False if kind is not None and kind.is_user_enrollment else learned.supervised,
+            access_rights=kept.facts.access_rights if kept else None,
+            shared_ipad=True if kind is Kind.SHARED_IPAD_USER else learned.shared_ipad,
+            automated=learned.automated,
+        )
 
 
 class Targeting:
@@ -83,18 +122,19 @@ class Targeting:
         shared."""
         known = await self._directory.targets(names, user_id)
         lives = sorted({each.connection_id for each in known.values() if each.connection_id}) if supervision else []
-        learned: Mapping[str, _Learned] = {}
-        if lives:
-            answers = await self._queue.recent("DeviceInformation", lives, _ANSWERS)
-            learned = await asyncio.to_thread(_learn, answers, await self._directory.admitted(lives))
-        return [Aim(name, found := known.get(name), _target(found, user_id, learned)) for name in names]
+        if not lives:
+            return [Aim(name, known.get(name)) for name in names]
+        answers = await self._queue.recent("DeviceInformation", lives, _ANSWERS)
+        learned = await asyncio.to_thread(_learn, answers, await self._directory.admitted(lives))
+        lived = {name: each.connection_id or "" for name, each in known.items()}
+        return [Aim(name, known.get(name), learned.get(lived.get(name, ""))) for name in names]
 
-    async def one(self, name: str, user_id: str) -> tuple[CommandTarget, Target]:
+    async def one(self, name: str, user_id: str) -> tuple[CommandTarget, Aim]:
         """A device and all that is known of it; raises NotFound."""
         (aim,) = await self.aim([name], user_id, supervision=True)
         if aim.known is None:
             raise NotFound(f"There is no device {name}, or more than one; name it by its id.")
-        return aim.known, aim.target
+        return aim.known, aim
 
 
 @cache
@@ -107,21 +147,11 @@ def asks_supervision(request_type: str) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Learned:
-    supervised: bool | None = None
-    shared_ipad: bool | None = None
-    automated: bool | None = None
-
-
-_NOTHING = _Learned()
-
-
-def _learn(answers: Sequence[StoredResult], admitted: Mapping[str, EnrollmentKind]) -> dict[str, _Learned]:
+def _learn(answers: Sequence[StoredResult], admitted: Mapping[str, EnrollmentKind]) -> dict[str, Learned]:
     """By the life; of its answers the newest that tells counts."""
-    learned = {life: _Learned(automated=kind is EnrollmentKind.AUTOMATED) for life, kind in admitted.items()}
+    learned = {life: Learned(automated=kind is EnrollmentKind.AUTOMATED) for life, kind in admitted.items()}
     for answer in answers:
-        before = learned.get(answer.channel_id, _NOTHING)
+        before = learned.get(answer.channel_id, NOTHING)
         if before.supervised is not None and before.shared_ipad is not None:
             continue
         try:
@@ -139,22 +169,3 @@ def _learn(answers: Sequence[StoredResult], admitted: Mapping[str, EnrollmentKin
 
 def _either(known: bool | None, told: object) -> bool | None:
     return known if known is not None else told if isinstance(told, bool) else None
-
-
-def _target(known: CommandTarget | None, user_id: str, learned: Mapping[str, _Learned]) -> Target:
-    if known is None:
-        return Target()
-    kept = read_kept(known.profile)
-    kind = Kind(known.channel_kind) if known.channel_kind is not None else None
-    told = learned.get(known.connection_id or "", _NOTHING)
-    return Target(
-        platform=known.platform,
-        os_version=known.os_version,
-        channel="user" if user_id else "device",
-        kind=kind,
-        # A personal device that its owner enrolled is never supervised.
-        supervised=False if kind is not None and kind.is_user_enrollment else told.supervised,
-        access_rights=kept.facts.access_rights if kept else None,
-        shared_ipad=True if kind is Kind.SHARED_IPAD_USER else told.shared_ipad,
-        automated=told.automated,
-    )

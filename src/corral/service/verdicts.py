@@ -100,24 +100,27 @@ def build(
         raise RequestRefused(str(error)) from None
 
 
-def judge(aim: Aim, order: Order, profile: str, found: dict[Target, tuple[Finding, ...]]) -> Sent:
+def judge(aim: Aim, order: Order, profile: str, found: dict[object, tuple[Finding, ...]]) -> Sent:
     """`profile` is the order's identifier of one; `found` keeps the findings of targets that do not differ."""
     known = aim.known
     problem = refusal(aim.name, known, order, profile)
     if known is None or known.channel_id is None or problem:
         device, channel = (known.device_id, known.channel_id or "") if known else (aim.name, "")
         return Sent(device=device, channel_id=channel, command_uuid=order.built.uuid, queued=False, problem=problem)
-    if aim.target not in found:
-        found[aim.target] = order.findings(aim.target)
-    errors = [each for each in found[aim.target] if each.severity == "error"]
-    queued = order.force or not errors
+    alike = aim.alike
+    if alike not in found:
+        found[alike] = order.findings(aim.target(order.user_id))
+    findings = found[alike]
+    problem = ""
+    if findings and not order.force:
+        problem = "; ".join(f"{each.where} {each.what}" for each in findings if each.severity == "error")
     return Sent(
         device=known.device_id,
         channel_id=known.channel_id,
         command_uuid=order.built.uuid,
-        queued=queued,
-        findings=found[aim.target],
-        problem="" if queued else "; ".join(f"{each.where} {each.what}" for each in errors),
+        queued=not problem,
+        findings=findings,
+        problem=problem,
     )
 
 
