@@ -28,6 +28,7 @@ from corral.lifecycle.policy import (
     OnLostBinding,
     OnRestore,
     OnReturn,
+    OnTakeover,
     Policy,
     UserAuthentication,
 )
@@ -245,6 +246,10 @@ class Settings(BaseSettings):
         OnRestore.ACCEPT,
         description="A backup restored to the same device: `accept` it, or `refuse` (it must re-enroll)",
     )
+    on_takeover: OnTakeover = Field(
+        OnTakeover.CONFIRM,
+        description="A newcomer by a link for anybody that claims to be a connected device: `confirm`, or `accept`",
+    )
     on_lost_binding: OnLostBinding = Field(
         OnLostBinding.REBIND,
         description="A certificate of our own that the database no longer knows: `rebind` it by its name, or `refuse`",
@@ -423,6 +428,7 @@ class Settings(BaseSettings):
         """What the life cycle needs of these settings."""
         return Policy(
             on_restore=self.on_restore,
+            on_takeover=self.on_takeover,
             on_lost_binding=self.on_lost_binding,
             on_expired_identity=self.on_expired_identity,
             admission=self.admission,

@@ -67,7 +67,7 @@ async def test_a_new_life_takes_the_place_of_the_old_and_nothing_of_its_queue(co
     device = await corral.enrolled()
     old, before = await corral.life(device), enrollment_of(device)
     queued = await corral.send(device, "ProfileList")
-    fresh = await draft(device, await corral.link())
+    fresh = await draft(device, await corral.link(device_id=device.facts.udid))
     await authenticate(device, fresh)
     await update_token(device, fresh)
     new, former = await corral.lives(device)

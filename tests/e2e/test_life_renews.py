@@ -113,7 +113,7 @@ async def test_a_wiped_device_that_enrolls_during_a_renewal_is_a_new_life(corral
     old, queued = await corral.life(device), await corral.send(device, "ProfileList")
     late = await renewal_profile(corral, device)
     device.wipe()
-    await device.enroll(await corral.link())
+    await device.enroll(await corral.link(device_id=device.facts.udid))
     new, former = await corral.lives(device)
     assert (former["id"], former["end_reason"], former["renewing_since"]) == (old["id"], "superseded", None)
     assert new["phase"] == "connected"

@@ -67,7 +67,7 @@ def test_row_8_the_first_token_update_connects_the_life_and_spends_what_let_it_i
 
 def test_row_8_an_older_life_is_superseded_in_the_same_commit() -> None:
     older = a.life("older")
-    snapshot = attempt(lives=(a.life(phase=Phase.AUTHENTICATING), older))
+    snapshot = attempt(lives=(a.life(phase=Phase.AUTHENTICATING), older), grant=a.grant(device_id=a.UDID))
     change = update(snapshot).change
     over = a.row(change, "older")
     assert (over.phase, over.end_reason, over.proof) == (Phase.ENDED, EndReason.SUPERSEDED, "connected as life")
@@ -330,7 +330,8 @@ def test_row_8_a_true_enrollment_while_a_renewal_is_pending_is_no_renewal() -> N
     """Evidence decides: its certificate came by an enroll grant, whatever this service is waiting for."""
     older = a.life("older", renewal=a.renewal())
     attempt = a.life("life", Phase.AUTHENTICATING)
-    snapshot = a.seen(attempt, lives=(attempt, older), grant=a.grant(), link=a.link(), channel=None)
+    bound = a.grant(device_id=a.UDID)
+    snapshot = a.seen(attempt, lives=(attempt, older), grant=bound, link=a.link(), channel=None)
     decision = decide(snapshot, a.token_update(), a.identity(), Policy(), a.moment())
     assert decision.answer == ACCEPTED
     rows = {row.id: row for row in decision.change.connections}

@@ -16,7 +16,7 @@ from corral.lifecycle import operating
 from corral.lifecycle.change import Answer
 from corral.lifecycle.evidence import Identity
 from corral.lifecycle.expiry import warning
-from corral.lifecycle.policy import OnExpiredIdentity, OnRestore
+from corral.lifecycle.policy import OnExpiredIdentity, OnRestore, OnTakeover
 from corral.lifecycle.settle import settle
 from corral.lifecycle.state import (
     DAY,
@@ -67,10 +67,19 @@ class LifeCycle(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.world.close()
 
-    @initialize(restores=st.sampled_from(OnRestore), expired=st.sampled_from(OnExpiredIdentity), users=st.booleans())
-    def policies(self, restores: OnRestore, expired: OnExpiredIdentity, users: bool) -> None:
+    @initialize(
+        restores=st.sampled_from(OnRestore),
+        takeovers=st.sampled_from(OnTakeover),
+        expired=st.sampled_from(OnExpiredIdentity),
+        users=st.booleans(),
+    )
+    def policies(self, restores: OnRestore, takeovers: OnTakeover, expired: OnExpiredIdentity, users: bool) -> None:
         self.world.policy = replace(
-            self.world.policy, on_restore=restores, on_expired_identity=expired, manage_users=users
+            self.world.policy,
+            on_restore=restores,
+            on_takeover=takeovers,
+            on_expired_identity=expired,
+            manage_users=users,
         )
 
     def send(self, device: FakeDevice, identity: Identity, message: Any) -> Answer:

@@ -33,6 +33,7 @@ from corral.lifecycle.state import (
     Purpose,
     Snapshot,
 )
+from corral.lifecycle.taking_over import is_held, let_in
 from corral.store.devices import Ask, Committed, Contact, Next, Stale
 from lifecycle.memory import MemoryStore
 
@@ -199,7 +200,19 @@ class World:
         snapshot = self.run(self.store.load(contact))
         decision = decide(snapshot, message, identity, self.policy, self.moment())
         self.commit(decision.change)
-        return self._answer(device, identity, snapshot, decision)
+        answer = self._answer(device, identity, snapshot, decision)
+        self._decide_takeover(device)
+        return answer
+
+    def _decide_takeover(self, device: FakeDevice) -> None:
+        """A person says at once that whoever is held is the device."""
+        for life in self.lives(device):
+            snapshot = self.run(self.store.load_connection(life.id, self.since))
+            if is_held(snapshot):
+                assert self.life(device) is not None, "nobody is held whose place is free"
+                grant = self.store.grants.get(life.admitted_by.removeprefix("grant:"))
+                link = self.store.links.get(grant.link_id or "") if grant else None
+                self.commit(let_in(snapshot, grant, link, "a person", self.moment()))
 
     def send_both(self, *sent: tuple[FakeDevice, Identity, Message]) -> None:
         """Messages that are decided at the same moment: whoever commits later decides again, once."""

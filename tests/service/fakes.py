@@ -316,3 +316,8 @@ def push_certificate(topic: str = "com.apple.mgmt.test", **fields: Any) -> Store
         "imported_at": NOW,
     }
     return StoredPushCertificate(**{**plain, **fields})
+
+
+async def nobody_waits(connection: str) -> None:
+    """For who is told of connections that no push can reach."""
+    del connection

@@ -18,6 +18,7 @@ from corral.apns.push import (
 from corral.lifecycle.state import DAY, HOUR, SECOND
 from corral.service.clock import to_datetime
 from corral.service.pushing import BATCH, Pushing
+from corral.store.errors import StoreUnavailable
 from service.fakes import (
     NOW,
     Clock,
@@ -25,6 +26,7 @@ from service.fakes import (
     FakePushService,
     FakeVault,
     FakeWork,
+    nobody_waits,
     push_certificate,
     target,
 )
@@ -41,10 +43,18 @@ class Station:
         self.events = FakeEvents()
         self.client = FakePushService()
         self.counted: list[str] = []
-        self.pushing = Pushing(self.work, self.vault, self.events, self.client, Clock(), self.counted.append)
+        self.gone: list[str] = []
+        self.pushing = Pushing(
+            self.work, self.vault, self.events, self.client, Clock(), self.counted.append, self._gone
+        )
         for channel in channels or ("C1",):
             self.work.targets[channel] = target(channel)
             self.work.due["push", channel] = NOW
+
+    async def _gone(self, connection: str) -> None:
+        self.gone.append(connection)
+        if connection == "C-BUSY":
+            raise StoreUnavailable("not now")
 
     async def push(self, outcome: Outcome | None = None) -> int:
         if outcome is not None:
@@ -120,6 +130,14 @@ async def test_a_token_that_apple_calls_dead_is_pushed_no_more(timestamp: dateti
     assert station.work.records[0].outcome == "Unregistered"
 
 
+async def test_who_waits_for_the_place_of_what_no_push_can_reach_is_told() -> None:
+    station = Station("C1", "C1/ANN", "C-BUSY")
+    station.work.due["push", "C2"] = NOW
+    await station.push(Unregistered(None))
+    assert sorted(station.gone) == ["C-BUSY", "C1", "C2"], "of the devices, not of their users"
+    assert sorted(station.work.finished) == ["C-BUSY", "C1", "C1/ANN", "C2"]
+
+
 async def test_a_token_that_is_newer_than_apples_word_stays() -> None:
     station = Station()
     await station.push(Unregistered(to_datetime(NOW - 1001)))
@@ -138,7 +156,9 @@ async def test_a_token_that_was_replaced_during_the_push_stays() -> None:
     station = Station()
     client = Replacing()
     client.outcomes[TOPIC] = Unregistered(None)
-    pushing = Pushing(station.work, station.vault, station.events, client, Clock(), station.counted.append)
+    pushing = Pushing(
+        station.work, station.vault, station.events, client, Clock(), station.counted.append, nobody_waits
+    )
     await pushing.push_due("push")
     assert client.pushes[0].token == b"C1"
     assert station.work.unreachable == {}
@@ -214,6 +234,8 @@ async def test_no_secret_is_told() -> None:
 async def test_certificates_are_loaded_but_for_topics_that_apple_has_refused() -> None:
     station = Station()
     station.vault = FakeVault(push_certificate("a"), push_certificate("b", stopped="BadCertificate"))
-    pushing = Pushing(station.work, station.vault, station.events, station.client, Clock(), station.counted.append)
+    pushing = Pushing(
+        station.work, station.vault, station.events, station.client, Clock(), station.counted.append, nobody_waits
+    )
     await pushing.load_certificates()
     assert station.client.loaded == ["a"]

@@ -29,6 +29,7 @@ from service.fakes import (
     FakeQueue,
     FakeVault,
     FakeWork,
+    nobody_waits,
     push_certificate,
     target,
 )
@@ -55,7 +56,7 @@ class House:
         self.book = ContactBook(self.contacts, self.clock)
         self.queue = FakeQueue()
         vault = FakeVault(push_certificate())
-        pushing = Pushing(self.work, vault, FakeEvents(), self.client, self.clock, lambda outcome: None)
+        pushing = Pushing(self.work, vault, FakeEvents(), self.client, self.clock, lambda outcome: None, nobody_waits)
         transitions = Transitions(MemoryStore(), self.book, Policy(), self.clock)
         sweeping = Sweeping(self.queue, self.work, FakeAcme(), transitions, Policy(), self.clock)
         retaining = Retaining(NothingOld(), Keep(), self.clock)

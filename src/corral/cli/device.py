@@ -78,6 +78,24 @@ def renew_device(session: Session, device: Name) -> None:
     session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
 
 
+@app.command("takeover")
+@over_api
+def decide_takeover(
+    session: Session,
+    device: Name,
+    accept: Annotated[
+        bool, typer.Option("--accept/--refuse", help="It is the device, which was erased; or somebody else.")
+    ],
+) -> None:
+    """Say whether a newcomer is this device.
+
+    It came by a link for anybody, claims to be this device, and is held while the device is connected.
+    """
+    data = session.api.post(f"/devices/{_segment(device)}/takeover", {"accept": accept})
+    said = "The newcomer has taken its place." if accept else "The newcomer is told to leave when it calls."
+    session.show(data, lambda found: print(f"{found['device']['id']}: {said}"))
+
+
 @app.command("return-to-service")
 @over_api
 def return_to_service(

@@ -33,7 +33,7 @@ def decide_authenticate(
 ) -> Decision:
     """Rows 5 to 7: the same life again, a renewal, or a new life; else a refusal that changes nothing."""
     certificate, bound, current = snapshot.certificate, snapshot.bound, snapshot.current
-    device = _described(snapshot.device, message, moment)
+    device = _described(snapshot.device, message, moment, is_connected=current is not None)
     if certificate is not None and bound is not None and not bound.is_over and certificate.device_id is not None:
         if bound.renewal is not None and belongs_to_renewal(certificate, bound.renewal):
             return _begin_renewal(bound, bound.renewal, device, certificate, moment)
@@ -89,13 +89,16 @@ def change_of(device: Device, *rows: Connection, moment: Moment, events: Sequenc
     )
 
 
-def _described(device: Device | None, message: Authenticate, moment: Moment) -> Device:
-    """The device as it describes itself now; what it leaves out stays as it was."""
+def _described(device: Device | None, message: Authenticate, moment: Moment, *, is_connected: bool) -> Device:
+    """The device as it describes itself now; what it leaves out stays as it was.
+
+    The serial number of a connected device is not changed by a newcomer's word: certificates are held against it.
+    """
     known = device or Device(id=message.speaker.device_id, created_at=moment.now)
     return replace(
         known,
         user_enrollment=message.speaker.kind.is_user_enrollment,
-        serial_number=message.serial_number or known.serial_number,
+        serial_number=(known.serial_number if is_connected else None) or message.serial_number or known.serial_number,
         platform=platform_of(message.product_name, message.model_name) or known.platform,
         os_version=message.os_version or known.os_version,
         build_version=message.build_version or known.build_version,

@@ -6,6 +6,7 @@ from corral.apple.checkin import TokenUpdate
 from corral.lifecycle.admitting import belongs_to_renewal, change_of, life_event, refusal_of_grant
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Escrow, Event, Work, merge
 from corral.lifecycle.configuring import await_configuration
+from corral.lifecycle.connected import PUSH, become_connected
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.policy import Admission, OnRestore, Policy
@@ -18,16 +19,12 @@ from corral.lifecycle.state import (
     EndReason,
     EndRequest,
     EscrowKind,
-    Grant,
     Origin,
     Phase,
-    Purpose,
     Snapshot,
 )
+from corral.lifecycle.taking_over import held, unproven
 from corral.lifecycle.unenroll import unenroll
-
-PUSH = "push"
-"""The kind of work that wakes a channel."""
 
 
 def decide_token_update(snapshot: Snapshot, message: TokenUpdate, policy: Policy, moment: Moment) -> Decision:
@@ -74,6 +71,9 @@ def _complete(
     if refusal:
         return _refuse_attempt(life, device, refusal, moment)
     begun = _successor(life, Origin.ENROLLED, life.admitted_by, moment) if life.is_over else life
+    former = unproven(snapshot, begun, device, certificate, policy)
+    if former is not None:
+        return _hold(snapshot, begun, former, device, certificate, message, policy, moment)
     return _connect(snapshot, begun, device, certificate, message, policy, moment)
 
 
@@ -138,38 +138,40 @@ def _connect(
     moment: Moment,
 ) -> Decision:
     """The life becomes the device's connected one; an older one is superseded in the same commit."""
-    connected = replace(life, phase=Phase.CONNECTED, connected_at=moment.now, topic=message.topic)
-    change = Change()
-    for former in snapshot.lives:
-        if former.id != life.id and not former.is_over:
-            reason = EndReason.SUPERSEDED if former.erasing_at is None else EndReason.ERASED
-            change = merge(change, end(former, device, reason, moment, proof=f"connected as {life.id}"))
-    bound = replace(
-        certificate,
-        status=CertificateStatus.BOUND,
-        connection_id=life.id,
-        device_id=device.id,
-        heard_at=moment.now,
+    begun = replace(life, topic=message.topic)
+    change = merge(
+        Change(certificates=(_heard(certificate, begun, moment),)), become_connected(snapshot, begun, device, moment)
     )
-    kind = "connection.restored" if life.origin is Origin.RESTORED else "connection.connected"
-    begun = replace(
-        change_of(device, connected, moment=moment),
-        certificates=(bound,),
-        events=(life_event(kind, connected, moment, origin=life.origin.value, admitted_by=life.admitted_by),),
-    )
-    change = merge(change, begun)
-    spent = _spend(snapshot, moment)
-    if spent is not None:
-        change = replace(change, grant=spent[0], link_used=spent[1])
+    (connected,) = (row for row in change.connections if row.id == life.id)
     change = _with_tokens(change, snapshot, connected, device, None, message, policy, moment)
     return Decision(ACCEPTED, change)
 
 
-def _spend(snapshot: Snapshot, moment: Moment) -> tuple[Grant, str | None] | None:
-    grant = snapshot.grant
-    if grant is None or grant.spent_at is not None or grant.purpose is not Purpose.ENROLL:
-        return None
-    return replace(grant, spent_at=moment.now), snapshot.link.id if snapshot.link else None
+def _hold(
+    snapshot: Snapshot,
+    life: Connection,
+    former: Connection,
+    device: Device,
+    certificate: Certificate,
+    message: TokenUpdate,
+    policy: Policy,
+    moment: Moment,
+) -> Decision:
+    """Nothing but its word says that this is the device which is connected already: it waits."""
+    waiting = replace(life, topic=message.topic)
+    change = replace(change_of(device, waiting, moment=moment), certificates=(_heard(certificate, waiting, moment),))
+    change = _with_tokens(change, snapshot, waiting, device, snapshot.channel, message, policy, moment)
+    return Decision(ACCEPTED, held(change, waiting, former, moment))
+
+
+def _heard(certificate: Certificate, life: Connection, moment: Moment) -> Certificate:
+    return replace(
+        certificate,
+        status=CertificateStatus.BOUND,
+        connection_id=life.id,
+        device_id=life.device_id,
+        heard_at=moment.now,
+    )
 
 
 def _go_on(

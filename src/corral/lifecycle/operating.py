@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from corral.apple import command
 from corral.lifecycle.change import Change, Enqueue, Event, Work, merge
-from corral.lifecycle.connecting import PUSH
+from corral.lifecycle.connected import PUSH
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.policy import Policy

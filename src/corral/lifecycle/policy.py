@@ -13,6 +13,14 @@ class OnRestore(StrEnum):
     REFUSE = "refuse"
 
 
+class OnTakeover(StrEnum):
+    """A newcomer under a link for anybody says that it is a device which is connected already."""
+
+    ACCEPT = "accept"
+    CONFIRM = "confirm"
+    """It is held until a person, or a dead push token of the former connection, says that it is."""
+
+
 class OnLostBinding(StrEnum):
     REBIND = "rebind"
     REFUSE = "refuse"
@@ -56,6 +64,7 @@ class UserAuthentication(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     on_restore: OnRestore = OnRestore.ACCEPT
+    on_takeover: OnTakeover = OnTakeover.CONFIRM
     on_lost_binding: OnLostBinding = OnLostBinding.REBIND
     on_expired_identity: OnExpiredIdentity = OnExpiredIdentity.REPAIR
     admission: Admission = Admission.GRANT

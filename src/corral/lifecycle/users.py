@@ -12,7 +12,7 @@ from corral.apple.checkin import (
 )
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, Work
 from corral.lifecycle.configuring import await_user_configuration
-from corral.lifecycle.connecting import PUSH
+from corral.lifecycle.connected import PUSH
 from corral.lifecycle.digest import Verifier
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.message import Message, Reported

@@ -2,7 +2,9 @@
 
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
 
 from corral.apns.client import PushClient
 from corral.apns.push import (
@@ -16,11 +18,18 @@ from corral.apns.push import (
     Unregistered,
 )
 from corral.lifecycle.change import Event
+from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import DAY, MINUTE, SECOND, Instant
 from corral.service.clock import Clock, to_instant
+from corral.store.errors import StoreUnavailable
 from corral.store.events import EventStore
 from corral.store.vault import Vault
 from corral.store.work import LeasedWork, PushRecord, PushTarget, WorkStore
+
+_log = structlog.get_logger("corral.pushing")
+
+UNREGISTERED = "Apple: unregistered"
+"""Why no push reaches a channel whose token is dead."""
 
 KEPT_FOR = 7 * DAY
 """How long Apple keeps a push for a device that is off; it keeps the last one only."""
@@ -50,14 +59,16 @@ class Pushing:
         client: PushClient,
         clock: Clock,
         count: Callable[[str], None],
+        gone: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`count` gets a word for the outcome of every push."""
+        """`count` gets a word for the outcome of every push; `gone` each connection that no push can reach."""
         self._work = work
         self._vault = vault
         self._events = events
         self._client = client
         self._clock = clock
         self._count = count
+        self._gone = gone
         self._jitter = random.SystemRandom().random
         self._loaded: dict[str, Instant] = {}
         """Topics that the client has a certificate for, by when that was imported."""
@@ -113,6 +124,8 @@ class Pushing:
         refused: dict[str, str] = {}
         for work in leased:
             target, outcome = targets.get(work.key), outcomes.get(work.key)
+            if target is None:
+                await self._tell_gone(work.key)
             if target is None or outcome is None:
                 finished.append(work)
                 continue
@@ -143,7 +156,17 @@ class Pushing:
         if outcome.timestamp is not None and to_instant(outcome.timestamp) < target.token_updated_at:
             return
         event = self._event("push.unregistered", target, now, outcome.reason)
-        await self._work.mark_unreachable(target.channel_id, target.token, "Apple: unregistered", event)
+        await self._work.mark_unreachable(target.channel_id, target.token, UNREGISTERED, event)
+        await self._tell_gone(target.channel_id)
+
+    async def _tell_gone(self, channel: str) -> None:
+        """What it means to others is no reason not to settle the other pushes of the batch."""
+        if "/" in channel:  # a user's
+            return
+        try:
+            await self._gone(channel)
+        except (OperationRefused, StoreUnavailable) as error:
+            _log.warning("pushing.gone", connection=channel, why=str(error))
 
     async def _alarm(self, target: PushTarget, outcome: Misconfigured | Broken, now: Instant) -> None:
         """The token stays: a wrong certificate or environment must not look like a fleet that is gone."""

@@ -21,6 +21,7 @@ from corral.service.push_certificates import PushCertificates
 from corral.service.returning import Returning
 from corral.service.revealing import Revealing
 from corral.service.rotating import Rotating
+from corral.service.takeovers import Takeovers
 from corral.service.waking import Waking
 from corral.store.directory import Directory
 from corral.store.events import EventStore
@@ -39,6 +40,7 @@ class Services:
     profiles: Profiles
     apps: Apps
     operating: Operating
+    takeovers: Takeovers
     filevault: FileVault
     returning: Returning
     push_certificates: PushCertificates

@@ -27,6 +27,7 @@ from corral.service.revealing import Revealing
 from corral.service.rotating import Rotating
 from corral.service.services import Services
 from corral.service.status import Status
+from corral.service.takeovers import Takeovers
 from corral.service.targeting import Targeting
 from corral.service.waking import Waking
 from corral.wiring import named_files
@@ -69,6 +70,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
             clock,
         ),
         operating=Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock),
+        takeovers=Takeovers(store.directory, store.grants, ground.transitions),
         filevault=FileVault(
             ground.escrow_key,
             commanding,

@@ -25,6 +25,11 @@ def write_device(data: dict[str, Any]) -> None:
             ("queued", count(data["open_commands"], "command") if data["open_commands"] else ""),
         )
     )
+    if data["takeover"]:
+        say(
+            f"A newcomer claims to be this device and waits (connection {data['takeover']}). If the device was erased,",
+            f"`corral device takeover {device['id']} --accept`; else `--refuse`.",
+        )
     _write_waiting(data["waiting"])
     say("")
     _write_lives(lives)

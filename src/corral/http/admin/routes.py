@@ -53,6 +53,12 @@ ENDPOINTS = (
     Endpoint("POST", "/devices/{device}/unblock", devices.unblock_device, "Let it enroll again"),
     Endpoint("POST", "/devices/{device}/renew", devices.renew_device, "Renew its identity certificate"),
     Endpoint(
+        "POST",
+        "/devices/{device}/takeover",
+        devices.decide_takeover,
+        "Let a newcomer take its place that claims to be it, or turn it away",
+    ),
+    Endpoint(
         "POST", "/devices/{device}/return-to-service", devices.return_to_service, "Erase it, and have it come back"
     ),
     Endpoint(

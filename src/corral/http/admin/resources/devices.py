@@ -111,7 +111,8 @@ class PushView(View):
 
 
 class DetailView(View):
-    """All that is known of a device, newest first. `waiting` tells what its next command waits for."""
+    """All that is known of a device, newest first. `waiting` tells what its next command waits for; `takeover` is the
+    connection of a newcomer, if one waits to take the place of this device's."""
 
     device: DeviceView
     connections: tuple[ConnectionView, ...]
@@ -121,6 +122,7 @@ class DetailView(View):
     last_push: PushView | None
     open_commands: int
     waiting: tuple[Waiting, ...]
+    takeover: str | None
 
 
 class DeviceQuery(Query):
@@ -173,6 +175,12 @@ class Blocking(Body):
 
 class Renewing(View):
     command_uuid: str
+
+
+class Takeover(Body):
+    """Whether the newcomer that waits to take the place of this device's connection is the device."""
+
+    accept: bool
 
 
 class ReturningToService(Body):
@@ -228,6 +236,7 @@ async def show_device(call: Call, device: str) -> DetailView:
         last_push=PushView(at=shown(push[0]), outcome=push[1]) if push else None,
         open_commands=detail.open_commands,
         waiting=await _waiting(call, detail),
+        takeover=_newcomer(detail),
     )
 
 
@@ -272,6 +281,11 @@ async def renew_device(call: Call, device: str) -> Renewing:
     return Renewing(command_uuid=await call.services.operating.renew(device, call.by))
 
 
+async def decide_takeover(call: Call, device: str, body: Takeover) -> DetailView:
+    await call.services.takeovers.decide(device, accept=body.accept, by=call.by)
+    return await show_device(call, device)
+
+
 async def return_to_service(call: Call, device: str, body: ReturningToService) -> Returning:
     sent = await call.services.returning.erase(device, body.wifi_profile, call.by)
     return Returning(command_uuid=sent.command_uuid)
@@ -304,6 +318,13 @@ async def _waiting(call: Call, detail: DeviceDetail) -> tuple[Waiting, ...]:
         device_id=detail.device.id, command_uuid=None, state=DeliveryState.OPEN, before=None, limit=OPEN_SHOWN
     )
     return why_waiting(detail, [each.delivery for each in records], call.now)
+
+
+def _newcomer(detail: DeviceDetail) -> str | None:
+    """Only one that is held has a token before its time."""
+    told = {channel.connection_id for channel in detail.channels if channel.token_updated_at is not None}
+    held = (life.id for life in detail.connections if life.phase is Phase.AUTHENTICATING and life.id in told)
+    return next(held, None)
 
 
 def _summary(found: DeviceSummary) -> SummaryView:
