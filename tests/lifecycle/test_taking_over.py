@@ -54,6 +54,18 @@ def test_who_is_held_gets_no_command_and_what_he_says_later_is_kept() -> None:
     assert a.row(again.change).phase is Phase.AUTHENTICATING
 
 
+def test_an_attempt_that_another_had_replaced_is_held_in_its_place() -> None:
+    superseded = a.life("life", Phase.ENDED, end_reason=EndReason.SUPERSEDED, connected_at=None)
+    other = a.life("other", Phase.AUTHENTICATING)
+    snapshot = a.seen(superseded, lives=(other, superseded, OLDER), grant=a.grant(), link=a.link(), channel=None)
+    change = decide(snapshot, a.token_update(), a.identity(), POLICY, a.moment()).change
+    rows = {row.id: row for row in change.connections}
+    assert rows.pop("other").end_reason is EndReason.SUPERSEDED
+    ((fresh, held_life),) = rows.items()
+    assert held_life.phase is Phase.AUTHENTICATING
+    assert change.channels[0].connection_id == fresh not in ("life", "older")
+
+
 @pytest.mark.parametrize(
     "fields",
     [

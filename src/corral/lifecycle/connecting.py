@@ -21,6 +21,7 @@ from corral.lifecycle.state import (
     EscrowKind,
     Origin,
     Phase,
+    Purpose,
     Snapshot,
 )
 from corral.lifecycle.taking_over import held, unproven
@@ -159,8 +160,15 @@ def _hold(
 ) -> Decision:
     """Nothing but its word says that this is the device which is connected already: it waits."""
     waiting = replace(life, topic=message.topic)
-    change = replace(change_of(device, waiting, moment=moment), certificates=(_heard(certificate, waiting, moment),))
-    change = _with_tokens(change, snapshot, waiting, device, snapshot.channel, message, policy, moment)
+    change = Change()
+    for other in snapshot.lives:
+        if other.phase is Phase.AUTHENTICATING and other.id != life.id:
+            change = merge(change, end(other, device, EndReason.SUPERSEDED, moment, proof=f"held as {life.id}"))
+    change = merge(change, change_of(device, waiting, moment=moment))
+    change = replace(change, certificates=(_heard(certificate, waiting, moment),))
+    is_known = snapshot.bound is not None and snapshot.bound.id == life.id
+    channel = snapshot.channel if is_known else None
+    change = _with_tokens(change, snapshot, waiting, device, channel, message, policy, moment)
     return Decision(ACCEPTED, held(change, waiting, former, moment))
 
 
