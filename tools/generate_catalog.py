@@ -116,6 +116,15 @@ def commands(source: Facts) -> Facts:
     return found
 
 
+def answers(source: Facts) -> Facts:
+    """What devices tell in their results, beside what every result has; commands that only succeed are left out."""
+    return {
+        facts["request_type"]: {"keys": [key(each) for each in facts["response_keys"]]}
+        for facts in source["commands"]
+        if facts["response_keys"]
+    }
+
+
 def payloads(source: Facts) -> Facts:
     """Some types (com.apple.MCX) are described in several files: such a payload takes the keys of each of them."""
     found: Facts = {}
@@ -158,6 +167,7 @@ def main(arguments: list[str]) -> None:
     source = Path(arguments[0]) if arguments else ROOT.parent / "shared" / "apple"
     read = {name: json.loads((source / f"{name}.json").read_bytes()) for name in ("commands", "profiles", "errors")}
     write("commands.json", commands(read["commands"]))
+    write("answers.json", answers(read["commands"]))
     write("payloads.json", payloads(read["profiles"]))
     write("enrollment_errors.json", enrollment_errors(read["errors"]))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from corral.apple.catalog import KeySpec, answers_with_secrets, is_secret, spec, specs
+from corral.apple.catalog import KeySpec, answer_keys, answers_with_secrets, is_secret, spec, specs
 
 
 def every(keys: Iterable[KeySpec]) -> Iterable[KeySpec]:
@@ -45,6 +45,20 @@ def test_what_sounds_like_a_secret_in_a_command_is_one_or_a_fact() -> None:
 )
 def test_a_secret_of_an_answer_is_known(key: str) -> None:
     assert is_secret(key)
+
+
+def test_answers_that_hold_secrets_are_those_that_the_schema_describes_so() -> None:
+    """Of these commands the schema has such a key, of truths and dictionaries apart; a list of names is none either."""
+    sound = {
+        each.request_type
+        for each in specs()
+        for key in every(answer_keys(each.request_type))
+        if is_secret(key.name) and key.type in ("string", "data")
+    }
+    assert sound - {each.request_type for each in specs() if answers_with_secrets(each.request_type)} == {
+        "DeviceInformation",  # PushToken, which is of no use without the key that pushes
+        "ManagedApplicationList",  # UnusedRedemptionCode, of App Store apps that were bought by code
+    }
 
 
 def test_a_period_of_grace_is_none() -> None:

@@ -101,6 +101,6 @@ def test_the_files_are_those_that_the_tool_writes(tmp_path: Path, monkeypatch: p
     found.loader.exec_module(tool)
     monkeypatch.setattr(tool, "TARGET", tmp_path)
     tool.main([str(source)])
-    for name in ("commands", "payloads", "enrollment_errors"):
+    for name in ("answers", "commands", "payloads", "enrollment_errors"):
         committed = resources.files("corral.apple.catalog").joinpath(f"{name}.json").read_bytes()
         assert json.loads(committed) == json.loads((tmp_path / f"{name}.json").read_bytes())

@@ -100,6 +100,12 @@ def spec(request_type: str) -> CommandSpec | None:
 
 
 @cache
+def answer_keys(request_type: str) -> tuple[KeySpec, ...]:
+    """What a device tells in its result, beside the keys of every result; empty where it only says that it is done."""
+    return _keys(_table("answers").get(request_type, {}))
+
+
+@cache
 def payload_spec(payload_type: str) -> PayloadSpec | None:
     """`CommonPayloadKeys` are those of every payload, `TopLevel` those of the profile itself."""
     facts = _table("payloads").get(payload_type)

@@ -35,6 +35,10 @@ def write_type(data: dict[str, Any]) -> None:
     print_table(("platform", "since", "until", "channel", "conditions"), rows, "")
     say("")
     print_table(("key", "type", "", "allowed", "where"), list(_keys(data["keys"], 0)), "It has no keys.")
+    if data["answer"]:
+        say("")
+        columns = ("answer", "type", "", "values", "where")
+        print_table(columns, [(name, kind, "", *rest) for name, kind, _, *rest in _keys(data["answer"], 0)], "")
     if data["judged"] is not None:
         say("")
         _write_judged(data["judged"])

@@ -81,12 +81,14 @@ class JudgedView(View):
 
 
 class RequestTypeDetail(View):
-    """`schema` is the JSON Schema of the keys that `POST /commands` takes; `judged` is there if a device was named."""
+    """`schema` is the JSON Schema of the keys that `POST /commands` takes; `answer` are the keys of a device's result;
+    `judged` is there if a device was named."""
 
     request_type: str
     access_rights: int
     platforms: Mapping[str, AvailabilityView]
     keys: tuple[KeyView, ...]
+    answer: tuple[KeyView, ...]
     schema: Mapping[str, Any]
     judged: JudgedView | None
 
@@ -129,6 +131,7 @@ async def show_request_type(call: Call, request_type: str, query: ExplainQuery) 
         access_rights=spec.access_rights,
         platforms={str(name): _availability(each) for name, each in spec.platforms.items()},
         keys=_keys(spec.keys),
+        answer=_keys(catalog.answer_keys(request_type)),
         schema=catalog.json_schema(spec.keys),
         judged=None if query.device is None else await _judged(call, query.device, request_type, query.user),
     )
