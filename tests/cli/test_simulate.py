@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cli.conftest import Cli
+from corral.simulator.attesting import AttestationServer
 
 
 def test_push_files_are_made_once(cli: Cli, tmp_path: Path) -> None:
@@ -41,3 +42,16 @@ def test_wrong_usage_is_told_in_one_line(cli: Cli, arguments: tuple[str, ...], t
     outcome = cli("simulate", *arguments)
     assert outcome.code == 2
     assert told in outcome.error
+
+
+def test_acme_files_are_made_once(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    assert cli("simulate", "--acme-files", str(folder)).code == 0
+    made = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert sorted(made) == ["attestation.pem", "attester.pem"]
+    assert (folder / "attester.pem").stat().st_mode & 0o077 == 0
+    again = AttestationServer.from_pem(made["attester.pem"])
+    again.between.verify_directly_issued_by(x509.load_pem_x509_certificate(made["attestation.pem"]))
+    assert again.key.public_key() == again.between.public_key()
+    assert cli("simulate", "--acme-files", str(folder)).code == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made

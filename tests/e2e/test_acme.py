@@ -6,12 +6,15 @@ Apple: "Managed Device Attestation", "ACMECertificate" payload; RFC 8555; draft-
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from corral.apple.installed_profile import ScepIdentity, read_enrollment_profile
+from corral.cli.simulating import Plan, make_acme_files
+from corral.cli.simulating import run as simulate
 from corral.simulator import attesting
 from corral.simulator.acme_signing import sign_request
 from corral.simulator.attesting import AttestationServer, attestation_server
@@ -177,3 +180,28 @@ class OfAnother(AttestationServer):
         self, key: ec.EllipticCurvePublicKey, said: Mapping[str, bytes], now: datetime, *, valid: timedelta = DAY
     ) -> tuple[bytes, ...]:
         return super().attest(key, {**said, attesting.SERIAL_NUMBER: b"C0FFEE1234"}, now, valid=valid)
+
+
+async def test_a_simulated_fleet_attests_under_an_authority_of_its_own(start: Start, tmp_path: Path) -> None:
+    """`corral simulate --acme-files`, whose root the service is told to believe."""
+    make_acme_files(tmp_path / "acme")
+    corral = await start({**BY_ACME, "CORRAL_ATTESTATION_ROOTS": str(tmp_path / "acme" / "attestation.pem")})
+    (tmp_path / "ca.pem").write_text((await corral.get("/authority"))["certificate"])
+    plan = Plan(
+        source=await corral.link(uses=None),
+        devices=3,
+        scenarios=("poll",),
+        seconds=0,
+        concurrency=3,
+        keys=1,
+        seed=1,
+        proxy_form=None,
+        proxy_header="",
+        ca=tmp_path / "ca.pem",
+        push=None,
+        push_files=None,
+        acme_files=tmp_path / "acme",
+        access=None,
+    )
+    assert [(tally.done, tally.failed) for tally in await simulate(plan)] == [(3, 0), (3, 0)]
+    assert (await corral.get("/status"))["connections"]["connected"] == 3

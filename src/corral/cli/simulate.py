@@ -24,7 +24,7 @@ def simulate(
     source: Annotated[
         str | None,
         typer.Argument(
-            help="Enrollment link or profile URL (https://...), or a profile file; none: only make --push-files."
+            help="Enrollment link or profile URL (https://...), or a profile file; none: only make the files."
         ),
     ] = None,
     devices: Annotated[int, typer.Option("--devices", min=1, max=100_000, help="How many.")] = 10,
@@ -57,6 +57,14 @@ def simulate(
             "push.key, for `push-cert import`); made once and kept for the next run.",
         ),
     ] = None,
+    acme_files: Annotated[
+        Path | None,
+        typer.Option(
+            "--acme-files",
+            help="Folder for the authority that attests the devices' keys, for profiles by ACME (attestation.pem, for "
+            "`attestation_roots`); made once and kept for the next run.",
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option("--url", help="Corral's admin API, for scenarios that need it.")] = None,
     token_file: Annotated[Path | None, typer.Option("--token-file", help="File of the token for --url.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Or the installation on this machine.")] = None,
@@ -74,12 +82,15 @@ def simulate(
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
         raise UsageFailure(f"There is no scenario {unknown[0]}; `--scenario list` shows all.")
-    from corral.cli.simulating import Plan, make_push_files, run
+    from corral.cli.simulating import Plan, make_acme_files, make_push_files, run
 
     if source is None:
-        if push_files is None:
-            raise UsageFailure("Name an enrollment link or a profile; or --push-files, to make only these.")
-        make_push_files(push_files)
+        if push_files is None and acme_files is None:
+            raise UsageFailure("Name an enrollment link or a profile; or --push-files or --acme-files, to make these.")
+        if push_files is not None:
+            make_push_files(push_files)
+        if acme_files is not None:
+            make_acme_files(acme_files)
         return
     if not source.startswith(("https://", "http://")) and not Path(source).is_file():
         raise UsageFailure(f"{source} is neither a URL nor a file.")
@@ -97,6 +108,7 @@ def simulate(
         ca=ca,
         push=push,
         push_files=push_files,
+        acme_files=acme_files,
         access=choose(url, token_file, data, ca) if url or data else None,
     )
     tallies = asyncio.run(run(plan))

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from corral.cli.api_operator import ApiOperator, connect
 from corral.cli.failure import Failure, UsageFailure
 from corral.cli.reach.access import Access
+from corral.simulator.attesting import AttestationServer, attestation_server
 from corral.simulator.behaviour import Behaviour
 from corral.simulator.device import Device, make_device
 from corral.simulator.fleet import Fleet, Tally, explain, make_fleet
@@ -49,6 +50,7 @@ class Plan:
     ca: Path | None
     push: str | None
     push_files: Path | None
+    acme_files: Path | None
     access: Access | None
 
 
@@ -60,7 +62,8 @@ async def run(plan: Plan) -> list[Tally]:
         transport = Transport(connections=plan.concurrency)
         stack.push_async_callback(transport.close)
         push = await _serve_pushes(plan, stack)
-        world = World(transport=transport, keys=keys, push=push, trust=_trust(plan.ca))
+        attester = make_acme_files(plan.acme_files) if plan.acme_files else None
+        world = World(transport=transport, keys=keys, push=push, trust=_trust(plan.ca), attester=attester)
         proof = ProxyHeader(plan.proxy_header, plan.proxy_form) if plan.proxy_form else None
         fleet = make_fleet(
             world, plan.devices, seed=plan.seed, behaviour=Behaviour(proof=proof), concurrency=plan.concurrency
@@ -156,6 +159,19 @@ def make_push_files(folder: Path) -> StandInApple:
     kept.touch(0o600)
     kept.write_bytes(apple.pem())
     return apple
+
+
+def make_acme_files(folder: Path) -> AttestationServer:
+    """The stand-in for Apple's attestation servers whose keys are kept in the folder; made there, if need be."""
+    kept = folder / "attester.pem"
+    if kept.exists():
+        return AttestationServer.from_pem(kept.read_bytes())
+    attester = attestation_server(datetime.now(UTC))
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "attestation.pem").write_bytes(attester.root_pem)
+    kept.touch(0o600)
+    kept.write_bytes(attester.pem())
+    return attester
 
 
 def _write_push_certificate(apple: StandInApple, folder: Path) -> None:

@@ -7,13 +7,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import cbor2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from corral.simulator.facts import Facts
@@ -38,8 +43,23 @@ class AttestationServer:
     between: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
 
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Self:
+        """What `pem` made. Raises ValueError."""
+        key = load_pem_private_key(pem, None)
+        root, between = x509.load_pem_x509_certificates(pem)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("the stand-in's key is not an elliptic curve key")
+        return cls(root, between, key)
+
+    def pem(self) -> bytes:
+        """Both certificates, and the private key of the one that attests."""
+        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return self.root_pem + self.between.public_bytes(Encoding.PEM) + key
+
     @property
     def root_pem(self) -> bytes:
+        """What a service must trust to believe it."""
         return self.root.public_bytes(Encoding.PEM)
 
     def attest(

@@ -15,9 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from corral.cli.api_operator import ApiOperator
 from corral.cli.demo.account import sign_in, with_ada
+from corral.cli.demo.attested import enroll_attested
 from corral.cli.demo.automated import unbox
 from corral.cli.process import ServiceFailed, ServiceProcess, free_port
 from corral.simulator.ade.service import AdeService
+from corral.simulator.attesting import attestation_server
 from corral.simulator.behaviour import Behaviour, User
 from corral.simulator.device import Device, make_device
 from corral.simulator.facts import Model
@@ -77,6 +79,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
 
     async def __aenter__(self) -> Self:
         self._apple = StandInApple.create(datetime.now(UTC))
+        self._attester = attestation_server(datetime.now(UTC))
         self._push = PushService(self._apple)
         push_port = await self._push.start()
         self._stack.push_async_callback(self._push.stop)
@@ -103,7 +106,9 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         feed = Feed()
         feed.listen(self._view.happened)
         trust = Trust().and_roots(((self._folder / "authority.der").read_bytes(),))
-        self._world = World(transport=Transport(), keys=keys, push=self._push, trust=trust, observe=feed)
+        self._world = World(
+            transport=Transport(), keys=keys, push=self._push, trust=trust, observe=feed, attester=self._attester
+        )
         self._stack.push_async_callback(self._world.transport.close)
         return self
 
@@ -150,11 +155,13 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._folder.mkdir(mode=0o700, parents=True)
         make_key_file(self._folder / "sealing.key")
         (self._folder / "apns.pem").write_bytes(self._apple.root_pem)
+        (self._folder / "attestation.pem").write_bytes(self._attester.root_pem)
         (self._folder / "corral.toml").write_text(
             f'public_url = "{self._url}"\norganization = "Corral Demo"\n'
             f'apns_url = "https://127.0.0.1:{push_port}"\napns_ca = "{self._folder / "apns.pem"}"\n'
             f'ade_url = "{self._ade.url}"\nade_ca = "{self._folder / "apns.pem"}"\n'
             f'device_roots = "{self._folder / "apns.pem"}"\n'
+            f'attestation_roots = "{self._folder / "attestation.pem"}"\n'
             f'oidc_ca = "{self._folder / "apns.pem"}"\n{with_ada(self._people, self._url)}'
         )
         settings = read_settings({"data": self._folder})
@@ -169,6 +176,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         await self._step("enroll", SCENARIOS["enroll"].title, self._enroll)
         await self._step("poll", SCENARIOS["poll"].title, self._ask_all)
         await self._step("ade", "devices that were bought enroll by themselves", self._unbox)
+        await self._step("acme", "a phone proves that its key is its own", self._attest)
         await self._step("account", "a person signs in on a phone of her own", self._sign_in)
         for name, _ in ROLES:
             await self._scenario(name)
@@ -233,6 +241,10 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._bought = [self._make(2000 + number, model) for number, model in enumerate((Model.IPHONE, Model.IPAD))]
         return await unbox(self._operator, self._apple, self._ade, self._bought)
 
+    async def _attest(self) -> str:
+        self._attested = self._make(4000, Model.IPHONE)
+        return await enroll_attested(self._operator, self._attested)
+
     async def _sign_in(self) -> str:
         self._hers = self._make(3000, Model.IPHONE)
         return await sign_in(self._operator, self._apple, self._hers, self._url)
@@ -276,7 +288,8 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         # A clone believes that it is enrolled; the service knows better.
         others = [other for name, (_, others) in self._actors.items() if name != "clone" for other in others]
         enrolled = sum(
-            device.state is State.ENROLLED for device in (*self._fleet.devices, *self._bought, self._hers, *others)
+            device.state is State.ENROLLED
+            for device in (*self._fleet.devices, *self._bought, self._hers, self._attested, *others)
         )
         if counts.get("connected") != enrolled:
             raise ScenarioFailed(f"{enrolled} devices are enrolled, the service counts {counts}")

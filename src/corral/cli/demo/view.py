@@ -14,7 +14,7 @@ from rich.text import Text
 from corral.cli.demo.stage import ROLES, View
 from corral.simulator.world import Happening, State
 
-STEPS = len(ROLES) + 8
+STEPS = len(ROLES) + 9
 MOST_ROWS = 24
 _STATE_STYLES = {
     State.ENROLLED: "green",
