@@ -14,7 +14,6 @@ from corral.apple.installed_profile import ProfileError, read_enrollment_profile
 from corral.apple.plist import dump
 from corral.apple.profile import CONTENT_TYPE
 from corral.simulator.browser import Browser, SignInFailed
-from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed, open_profile
 from corral.simulator.speaking import Voice
 from corral.simulator.transport import Response, Unreachable
@@ -24,11 +23,6 @@ SCHEME: Final = "apple-remotemanagement-user-login"
 _RESULTS: Final = f"{SCHEME}://authentication-results"
 _MODES: Final = {"mdm-byod": "BYOD", "mdm-adde": "ADDE"}
 _PARAMETER: Final = re.compile(r'\s*([a-z0-9-]+)="([^"]*)"\s*(?:,|$)')
-_FAMILIES: Final = {
-    Model.IPHONE: "iPhone",
-    Model.IPAD: "iPad",
-    Model.MAC: "Mac",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ async def discover(voice: Voice, account: str, trust: Trust, origin: str | None 
     Raises InstallationFailed.
     """
     domain = account.rpartition("@")[2]
-    query = urlencode({"user-identifier": account, "model-family": _FAMILIES.get(voice.facts.model, "iPhone")})
+    query = urlencode({"user-identifier": account, "model-family": voice.facts.model.value})
     url = f"{origin or f'https://{domain}'}/.well-known/com.apple.remotemanagement?{query}"
     response = await _ask(voice, "GET", url, trust)
     if response.status != 200:
