@@ -6,18 +6,15 @@ from corral.apple.platform import Platform
 from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
-    Applicant,
-    Attested,
-    Conditions,
     Decline,
-    Known,
     Outcome,
     RequirePairing,
     RequirePlatformSSO,
     RequireUpdate,
     Rule,
-    Standing,
 )
+from corral.lifecycle.applicant import Applicant, Known, Standing
+from corral.lifecycle.conditions import Attested, Conditions
 from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import HardwareProperties, SecureBoot
 

@@ -16,22 +16,18 @@ from corral.apple.platform import Platform
 from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
-    Applicant,
-    Attested,
-    Conditions,
     Decline,
     Judgement,
-    Known,
     Outcome,
     Permit,
     Refusal,
     RequirePairing,
     RequireUpdate,
     Rule,
-    Standing,
     decide_admission,
-    precedes,
 )
+from corral.lifecycle.applicant import Applicant, Known, Standing
+from corral.lifecycle.conditions import Attested, Conditions, precedes
 from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import HardwareProperties, SecureBoot
 from lifecycle.admission_cases import SSO, applicants, known, policies

@@ -7,7 +7,7 @@ import pytest
 from contract import values as v
 from corral.apple.installed_profile import read_enrollment_profile
 from corral.apple.platform import platform_of
-from corral.lifecycle.admission import Applicant
+from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.policy import Attestation
 from corral.lifecycle.state import DAY, EnrollmentKind, IdentityKind
 from corral.pki import cms

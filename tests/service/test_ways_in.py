@@ -16,19 +16,17 @@ from corral.apple.platform import Platform
 from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
-    Attested,
-    Conditions,
     Decline,
-    Known,
     Permit,
     Refusal,
     RequirePairing,
     RequireUpdate,
     Rule,
-    Standing,
 )
 from corral.lifecycle.admission import decide_admission as judge
 from corral.lifecycle.admitted import Admitted
+from corral.lifecycle.applicant import Known, Standing
+from corral.lifecycle.conditions import Attested, Conditions
 from corral.lifecycle.state import (
     DAY,
     Certificate,

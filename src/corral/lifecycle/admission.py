@@ -5,10 +5,7 @@ none does, who is entitled is admitted and nobody else. A rule that would ask fo
 already (an update to a version that it runs), does not fit: so no device is sent round in a circle.
 """
 
-import re
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from corral.apple.enrollment_error import (
@@ -18,105 +15,11 @@ from corral.apple.enrollment_error import (
     SoftwareUpdateRequired,
     WellKnownFailed,
 )
-from corral.apple.platform import Platform, version
+from corral.apple.platform import Platform
+from corral.lifecycle.applicant import Applicant, Known, Standing
+from corral.lifecycle.conditions import Conditions, holds, is_early, precedes, release_of, without_what_is_early
 from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.lifecycle.unenroll import unrecognized_document
-from corral.pki.attestation import HardwareProperties, SecureBoot
-
-
-class Standing(StrEnum):
-    """What is known here of a device that asks."""
-
-    UNKNOWN = "unknown"
-    CONNECTED = "connected"
-    ENDED = "ended"
-    BLOCKED = "blocked"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applicant:
-    """Who asks, as far as it is proven: `serial_number` and `udid` by a device's signature, `account` by a sign-in.
-
-    `discovery` tells that an account's address is only being looked up yet; its `account` is what was typed in then,
-    and proven by nothing. `signing_in` tells that the person is about to sign in, and will be judged again by the
-    account. `has_certificate` tells that the device has its identity: what Apple `attested` with it is known now, even
-    that it is nothing. `os_version` has its supplement, as `16.1 (a)`.
-    """
-
-    kind: EnrollmentKind
-    discovery: bool = False
-    signing_in: bool = False
-    udid: str | None = None
-    serial_number: str | None = None
-    product: str = ""
-    family: str = ""
-    platform: Platform | None = None
-    os_version: str | None = None
-    account: str | None = None
-    can_request_software_update: bool = False
-    can_request_platform_sso: bool = False
-    has_pairing_token: bool = False
-    has_certificate: bool = False
-    attested: HardwareProperties | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What this service knows: whether the organization has the device assigned to it, and its former lives.
-
-    `must_sign_in`: its profile at Apple has its person sign in first.
-    """
-
-    assigned: bool = False
-    must_sign_in: bool = False
-    standing: Standing = Standing.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attested:
-    """What Apple says of the device with its certificate (ACME); all that are given must hold. What Apple does not say
-    holds for nothing. `present` False is about devices that attested nothing."""
-
-    present: bool = True
-    secure_boot: tuple[SecureBoot, ...] = ()
-    sip: bool | None = None
-    """System Integrity Protection of a Mac."""
-    os_below: str | None = None
-    os_from: str | None = None
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a bound that is no version, and for properties of what is not there."""
-        if not self.present and (self.secure_boot or self.sip is not None or self.os_below or self.os_from):
-            raise ValueError("what is not attested has neither a system nor secure boot: leave `present` out")
-        for bound in filter(None, (self.os_below, self.os_from)):
-            _release(bound)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """All that are given must hold; of each, one of its values. Texts may have `*` and `?`, and case counts.
-
-    `assigned` None asks for neither; it is True unless a rule says otherwise, so that no rule lets a device in by
-    Automated Device Enrollment that the organization does not have assigned without saying so. `attested` is looked at
-    when the device has its certificate, at its Authenticate.
-    """
-
-    kind: tuple[EnrollmentKind, ...] = ()
-    serial_number: tuple[str, ...] = ()
-    product: tuple[str, ...] = ()
-    family: tuple[str, ...] = ()
-    platform: tuple[Platform, ...] = ()
-    os_below: str | None = None
-    os_from: str | None = None
-    account: tuple[str, ...] = ()
-    standing: tuple[Standing, ...] = ()
-    assigned: bool | None = True
-    attested: Attested | None = None
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a bound that is no version."""
-        for bound in filter(None, (self.os_below, self.os_from)):
-            _release(bound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +41,7 @@ class RequireUpdate:
 
     def __post_init__(self) -> None:
         """Raises ValueError for a minimum that is no version."""
-        _release(self.minimum)
+        release_of(self.minimum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +110,6 @@ _BLOCKED = f"This device may not be managed here. {_ASK}"
 _DECLINED = f"This device may not be enrolled. {_ASK}"
 _UPDATABLE = (Platform.IOS, Platform.MACOS, Platform.VISIONOS)
 _BY_ACCOUNT = (EnrollmentKind.ACCOUNT_USER, EnrollmentKind.ACCOUNT_DEVICE)
-_SUPPLEMENT = re.compile(r"\(([a-z])\)\s*$")
 
 
 def decide_admission(applicant: Applicant, policy: AdmissionPolicy, known: Known, security_token: str) -> Judgement:
@@ -219,12 +121,12 @@ def decide_admission(applicant: Applicant, policy: AdmissionPolicy, known: Known
     if known.standing is Standing.BLOCKED:
         return _refuse("", "the device is blocked", _BLOCKED, applicant)
     for rule in policy.rules:
-        if _is_early(rule.when, applicant) and _holds(_without_what_is_early(rule.when, applicant), applicant, known):
+        if is_early(rule.when, applicant) and holds(without_what_is_early(rule.when, applicant), applicant, known):
             # Who signs in decides, or what is attested. Whom a rule may admit then no later rule sends away now; one
             # that may refuse does so when its time comes.
             if isinstance(rule.then, Admit):
                 return _entitle("", rule.when, rule.then.identity, applicant, known)
-        elif _holds(rule.when, applicant, known):
+        elif holds(rule.when, applicant, known):
             judgement = _apply(rule, applicant, known, security_token)
             if judgement is not None:
                 return judgement
@@ -306,77 +208,3 @@ def _refuse(rule: str, why: str, message: str, applicant: Applicant, *, unrecogn
 def _must_update(update: RequireUpdate, applicant: Applicant) -> bool:
     able = applicant.can_request_software_update and applicant.platform in _UPDATABLE and not applicant.discovery
     return able and applicant.os_version is not None and precedes(applicant.os_version, update.minimum)
-
-
-def _is_early(when: Conditions, applicant: Applicant) -> bool:
-    """Whether these conditions ask for something that nobody can know yet."""
-    by_account = applicant.signing_in and bool(when.account)
-    return by_account or (when.attested is not None and not applicant.has_certificate)
-
-
-def _without_what_is_early(when: Conditions, applicant: Applicant) -> Conditions:
-    return replace(
-        when,
-        account=() if applicant.signing_in else when.account,
-        attested=when.attested if applicant.has_certificate else None,
-    )
-
-
-def _holds(when: Conditions, applicant: Applicant, known: Known) -> bool:
-    by_assignment = applicant.kind is EnrollmentKind.AUTOMATED
-    return (
-        (not when.kind or applicant.kind in when.kind)
-        and _fits(when.serial_number, applicant.serial_number)
-        and _fits(when.product, applicant.product)
-        and _fits(when.family, applicant.family)
-        and (not when.platform or applicant.platform in when.platform)
-        and _is_within(when.os_below, when.os_from, applicant.os_version)
-        and _fits(when.account, applicant.account)
-        and (not when.standing or known.standing in when.standing)
-        and (not by_assignment or when.assigned is None or when.assigned is known.assigned)
-        and (when.attested is None or (applicant.has_certificate and _is_attested(when.attested, applicant.attested)))
-    )
-
-
-def _is_attested(wanted: Attested, said: HardwareProperties | None) -> bool:
-    if said is None or not wanted.present:
-        return said is None and not wanted.present
-    return (
-        (not wanted.secure_boot or said.secure_boot in wanted.secure_boot)
-        and (wanted.sip is None or said.sip_enabled is wanted.sip)
-        and _is_within(wanted.os_below, wanted.os_from, said.os_version)
-    )
-
-
-def _fits(patterns: tuple[str, ...], value: str | None) -> bool:
-    return not patterns or (value is not None and any(fnmatchcase(value, pattern) for pattern in patterns))
-
-
-def _is_within(below: str | None, at_least: str | None, os_version: str | None) -> bool:
-    if below is None and at_least is None:
-        return True
-    if os_version is None:
-        return False
-    try:
-        release = _release(os_version)
-    except ValueError:
-        return False
-    older = below is None or release < _release(below)
-    return older and (at_least is None or release >= _release(at_least))
-
-
-def precedes(os_version: str, than: str) -> bool:
-    """Whether a version is older, numerically, and then by its supplement: 9.3 < 16.1 < 16.1 (a) < 16.2.
-
-    What the device says and is no version precedes nothing. Raises ValueError for a `than` that is none.
-    """
-    wanted = _release(than)
-    try:
-        return _release(os_version) < wanted
-    except ValueError:
-        return False
-
-
-def _release(text: str) -> tuple[tuple[int, ...], str]:
-    found = _SUPPLEMENT.search(text)
-    return version(text), found[1] if found else ""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from corral.apple.attestable import can_attest
 from corral.apple.checkin import Authenticate
 from corral.apple.platform import family_of, platform_of
-from corral.lifecycle.admission import Applicant, Judgement, Known, Permit, Refusal, Standing, decide_admission
+from corral.lifecycle.admission import Judgement, Permit, Refusal, decide_admission
 from corral.lifecycle.admitted import Admitted
+from corral.lifecycle.applicant import Applicant, Known, Standing
 from corral.lifecycle.change import Event
 from corral.lifecycle.policy import Attestation
 from corral.lifecycle.state import DAY, EnrollmentKind, Grant, IdentityKind, Instant, Link, Phase, Purpose, Snapshot

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from corral.apple.machine_info import MachineInfo, MachineInfoError, read_machine_info
-from corral.lifecycle.admission import Applicant
+from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.state import Device, EnrollmentKind
 from corral.pki.device_signature import DeviceSignatureError, DeviceSigned, DeviceTrust
 from corral.service.pairing_tokens import PairingTokens

@@ -7,18 +7,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from urllib.parse import urlsplit
 
 from corral.apple.profile import (
+    ALL_ACCESS_RIGHTS,
     AcmeIdentity,
-    EnrollmentFacts,
     EnrollmentMode,
-    IdentitySource,
     ScepIdentity,
     enclosed,
     enrollment_profile,
     identity_profile,
-    profile_service,
 )
 from corral.lifecycle.admitted import Admitted, admission, grant_of, serves_again
 from corral.lifecycle.change import Event
@@ -30,17 +27,12 @@ from corral.service.challenges import Challenges, EnrollChallenge
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound, OverCapacity, RequestRefused
 from corral.service.kept_profile import KeptProfile, read_kept
+from corral.service.letterhead import Letterhead
 from corral.store.devices import Committed, DeviceStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
 from corral.store.vault import Vault
 
-CAPABILITIES = (
-    "com.apple.mdm.per-user-connections",
-    "com.apple.mdm.bootstraptoken",
-    "com.apple.mdm.token",
-)
-ALL_RIGHTS = 8191
 AT_ONCE = 64
 """Profiles that are signed for strangers at the same time, at most."""
 
@@ -74,16 +66,11 @@ class Enrolling:
         self._devices = devices
         self._vault = vault
         self._events = events
-        self._url = public_url.rstrip("/")
-        self._organization = organization
+        self._letterhead = Letterhead(authorities, vault, public_url, organization, attestation)
         self._clock = clock
         self._identity = identity
-        self._attestation = attestation
         self._under_way = 0
         self._remembered: set[str] = set()
-        host = (urlsplit(self._url).hostname or "localhost").lower()
-        self._namespace = uuid.uuid5(uuid.NAMESPACE_URL, self._url)
-        self._identifier = ".".join([*reversed(host.split(".")), "corral", "enrollment"])
 
     async def create_link(
         self,
@@ -120,7 +107,7 @@ class Enrolling:
         return link, token
 
     def link_url(self, token: str) -> str:
-        return f"{self._url}/enroll/{token}"
+        return f"{self._letterhead.url}/enroll/{token}"
 
     async def find_link(self, token: str) -> Link | None:
         """The link of a token, whatever its state; None if there is none. Looking counts nothing."""
@@ -144,15 +131,8 @@ class Enrolling:
 
     async def first_profile(self, token: str, challenge: str) -> bytes:
         """The profile that begins an over-the-air enrollment by this link, signed. It lets nobody in by itself."""
-        profile = profile_service(
-            url=f"{self.link_url(token)}/over-the-air",
-            challenge=challenge,
-            identifier=f"{self._identifier}.over-the-air",
-            payload_uuid=self._uuid("over-the-air"),
-            display_name=f"{self._organization}: enrollment",
-            organization=self._organization,
-        )
-        return await asyncio.to_thread(self._sign, profile, self._authorities.current.id)
+        profile = self._letterhead.first_profile(f"{self.link_url(token)}/over-the-air", challenge)
+        return await asyncio.to_thread(self._letterhead.sign, profile, self._authorities.current.id)
 
     async def admit(self, admitted: Admitted, expires_at: Instant) -> Grant:
         """A grant for who was admitted, stored, with its event.
@@ -217,7 +197,7 @@ class Enrolling:
             )
         source = kept.source
         if isinstance(source, ScepIdentity):
-            asked = self._scep()
+            asked = self._letterhead.scep()
             source = replace(source, name=asked.name, ca_fingerprint=asked.ca_fingerprint)
         facts = replace(kept.facts, trust_roots=self._authorities.roots)
         return replace(kept, facts=facts, source=source).encode()
@@ -228,7 +208,7 @@ class Enrolling:
         if kept is None:
             raise RequestRefused("This grant has no enrollment profile.")
         profile = _build(kept, self._challenges.for_grant(grant.id))
-        return self._sign(profile, kept.signer) if kept.signed else profile
+        return self._letterhead.sign(profile, kept.signer) if kept.signed else profile
 
     def profile_identifier(self, life: Connection) -> str:
         """What RemoveProfile must name to end this life; empty if it is not known."""
@@ -251,7 +231,7 @@ class Enrolling:
 
     async def _fresh(self, identity: IdentityKind, *, signed: bool) -> KeptProfile:
         signer = self._authorities.current.id if signed else ""
-        return KeptProfile(await self._facts(), self._source(identity), signed, signer)
+        return KeptProfile(await self._letterhead.facts(), self._letterhead.source(identity), signed, signer)
 
     async def _remember(self, kept: KeptProfile) -> str:
         """The name of what is kept. The same for all devices until a setting or the push certificate changes, so that
@@ -276,63 +256,19 @@ class Enrolling:
         self._under_way += 1
         try:
             profile = build()
-            return await asyncio.to_thread(self._sign, profile, kept.signer) if kept.signed else profile
+            return await asyncio.to_thread(self._letterhead.sign, profile, kept.signer) if kept.signed else profile
         finally:
             self._under_way -= 1
 
     async def _kept(self, admitted: Admitted) -> KeptProfile:
         mode = _MODES.get(admitted.kind)
         facts = replace(
-            await self._facts(),
+            await self._letterhead.facts(),
             mode=mode,
             managed_account=admitted.account if mode is not None else None,
-            access_rights=None if mode is EnrollmentMode.BYOD else ALL_RIGHTS,
+            access_rights=None if mode is EnrollmentMode.BYOD else ALL_ACCESS_RIGHTS,
         )
-        return KeptProfile(facts, self._source(admitted.identity), True, self._authorities.current.id)
-
-    def _source(self, identity: IdentityKind) -> IdentitySource:
-        if identity is IdentityKind.ACME:
-            return AcmeIdentity(f"{self._url}/acme/directory", attest=self._attestation is not Attestation.OFF)
-        return self._scep()
-
-    def _scep(self) -> ScepIdentity:
-        authority = self._authorities.current
-        # Devices compare SHA-1 at every version that was ever documented, and a second preimage of it is still out
-        # of reach.
-        fingerprint = hashlib.sha1(authority.der, usedforsecurity=False).digest()
-        name = self._authorities.roster.scep_name(authority)
-        return ScepIdentity(url=f"{self._url}/scep", name=name, ca_fingerprint=fingerprint)
-
-    async def _facts(self) -> EnrollmentFacts:
-        certificates = [each for each in await self._vault.push_certificates() if not each.stopped]
-        if not certificates:
-            raise RequestRefused(
-                "There is no push certificate yet, and a profile must name its topic: see `corral push-cert request`."
-            )
-        newest = max(certificates, key=lambda each: each.imported_at)
-        return EnrollmentFacts(
-            identifier=self._identifier,
-            uuid=self._uuid("profile"),
-            organization=self._organization,
-            display_name=f"{self._organization}: device management",
-            server_url=f"{self._url}/mdm",
-            check_in_url=f"{self._url}/checkin",
-            topic=newest.topic,
-            capabilities=CAPABILITIES,
-            access_rights=ALL_RIGHTS,
-            trust_roots=self._authorities.roots,
-            mdm_uuid=self._uuid("mdm"),
-        )
-
-    def _uuid(self, name: str) -> str:
-        return str(uuid.uuid5(self._namespace, name)).upper()
-
-    def _sign(self, profile: bytes, signer: str) -> bytes:
-        """By the authority that signed the device's first profile, though it may be retired: no other is taken."""
-        held = self._authorities.roster.find(signer)
-        if held is None:
-            raise RequestRefused(f"The authority {signer} that signed this profile is not known here any more.")
-        return cms.sign(profile, held.authority.certificate, held.authority.key)
+        return KeptProfile(facts, self._letterhead.source(admitted.identity), True, self._authorities.current.id)
 
 
 def _build(kept: KeptProfile, secret: str) -> bytes:

@@ -11,7 +11,8 @@ import hashlib
 import hmac
 
 from corral.apple.machine_info import MachineInfo
-from corral.lifecycle.admission import Applicant, Refusal
+from corral.lifecycle.admission import Refusal
+from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.state import HOUR, CertificateStatus, EnrollmentKind, Grant, Link, Purpose
 from corral.pki.device_signature import DeviceSigned
 from corral.service.admitting import Admitting

@@ -12,15 +12,14 @@ from corral.apple.platform import Platform
 from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
-    Attested,
-    Conditions,
     Decline,
     RequirePairing,
     RequirePlatformSSO,
     RequireUpdate,
     Rule,
-    Standing,
 )
+from corral.lifecycle.applicant import Standing
+from corral.lifecycle.conditions import Attested, Conditions
 from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import SecureBoot
 

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from corral.apple.enrollment_error import EnrollmentError
 from corral.apple.machine_info import MachineInfo
-from corral.lifecycle.admission import Applicant, Known, Permit, Refusal
+from corral.lifecycle.admission import Permit, Refusal
+from corral.lifecycle.applicant import Applicant, Known
 from corral.lifecycle.state import EnrollmentKind, IdentityKind
 from corral.pki.attestation import HardwareProperties
 from corral.service.admitting import Admitting

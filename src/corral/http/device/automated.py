@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 
 from corral.http.device.accounts.challenge import bearer
 from corral.http.device.admission import HEADERS, answered
-from corral.lifecycle.admission import Applicant, Refusal
+from corral.lifecycle.admission import Refusal
+from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.sessions import Sessions
 from corral.service.admitting import Admitting

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from corral.apple.enrollment_error import WellKnownFailed
 from corral.apple.platform import platform_of
-from corral.lifecycle.admission import Applicant, Refusal
+from corral.lifecycle.admission import Refusal
+from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.person import AccountRules, Person
 from corral.service.accounts.sessions import Sessions

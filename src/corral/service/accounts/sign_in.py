@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 import msgspec
 from itsdangerous import BadData, URLSafeSerializer
 
-from corral.lifecycle.admission import Applicant
+from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.state import MINUTE, Instant
 
 TIME = 15 * MINUTE
