@@ -65,7 +65,7 @@ def serve_bare_route(port: int, shared: bool = False) -> None:
     """The service's own HTTP server over one constant answer: no routing, no certificate, no database. `shared`:
     several processes at one port, as with `--workers`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve([Listener(_bare, open_tcp(f"127.0.0.1:{port}", shared=shared))], _nothing, _nothing))
+        runner.run(serve([Listener(_bare, open_tcp(f"127.0.0.1:{port}", shared=shared))], _nothing, _nothing, _nothing))
 
 
 async def _bare(scope: Scope, receive: Receive, send: Send) -> None:

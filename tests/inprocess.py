@@ -29,6 +29,7 @@ from corral.lifecycle.state import (
 from corral.sealing import make_key_file
 from corral.settings import Settings, read_settings
 from corral.simulator.push_certificates import StandInApple
+from event_schemas import check_events
 
 START: Instant = 1_790_000_000_000
 TOPIC = "com.apple.mgmt.External.5a0c2d3e-test"
@@ -162,3 +163,12 @@ async def opened(settings: Settings, now: Instant) -> AsyncGenerator[Installatio
             httpx.AsyncClient(transport=outside, base_url=base) as made.remote,
         ):
             yield made
+            await _check_events(made)
+
+
+async def _check_events(made: Installation) -> None:
+    """Whatever a test brought about, its events are those that the vocabulary describes."""
+    after = 0
+    while found := await made.corral.store.events.read(after, 1000):
+        check_events(each.event for each in found)
+        after = found[-1].sequence

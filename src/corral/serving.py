@@ -63,7 +63,8 @@ async def _serve(settings: Settings, number: int) -> None:
         if tls is not None:
             background.append(asyncio.create_task(tls.keep_fresh()))
         try:
-            await serve(listeners, started, tls.reload if tls is not None else _nothing)
+            reload = tls.reload if tls is not None else _nothing
+            await serve(listeners, started, reload, corral.services.feed.close)
         finally:
             for task in background:
                 task.cancel()

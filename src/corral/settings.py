@@ -331,6 +331,9 @@ class Settings(BaseSettings):
     outgoing_networks: Networks = Field(
         (), description="Networks that are not public, in which URLs that the settings name may lie all the same"
     )
+    webhook_ca: Path | None = Field(
+        None, description="PEM file of authorities that receivers of webhooks are believed by, beside the system's"
+    )
     account_method: Literal["as-web", "oauth2"] = Field(
         "as-web",
         description="How devices sign their person in: `as-web` (once), or `oauth2` (with tokens that are refreshed)",
@@ -479,6 +482,7 @@ def _read_file(data: Path) -> dict[str, Any]:
         "attestation_roots",
         "sealing_key_file",
         "oidc_ca",
+        "webhook_ca",
         "account_sso",
         "user_file",
         "return_to_service_wifi",

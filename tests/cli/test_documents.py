@@ -1,13 +1,17 @@
-"""docs/cli.md and docs/api.md name what there is, and nothing else."""
+"""docs/cli.md, docs/api.md and docs/events.md name what there is, and nothing else."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 from cli.test_tree import ALL
 from corral.cli.failure import ExitCode
 from corral.http.admin.routes import ENDPOINTS
+from corral.lifecycle.vocabulary import VOCABULARY
+from lifecycle.vocabulary_used import used
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
 
 
 def test_every_command_is_in_the_table_and_every_one_there_exists() -> None:
@@ -32,5 +36,19 @@ def test_the_exit_codes_are_told() -> None:
 
 def test_every_address_of_the_api_is_told_and_every_one_told_exists() -> None:
     table = (DOCS / "api.md").read_text()
-    told = set(re.findall(r"`(GET|POST|PUT|DELETE) (/[a-z/{}_-]+)`", table))
+    told = set(re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/[a-z/{}_-]+)`", table))
     assert told == {(each.method, each.path) for each in ENDPOINTS}
+
+
+def test_the_events_that_are_told_are_those_of_the_vocabulary() -> None:
+    """Else: PYTHONPATH=src python tools/generate_event_page.py"""
+    found = importlib.util.spec_from_file_location("generate_event_page", ROOT / "tools" / "generate_event_page.py")
+    assert found is not None
+    assert found.loader is not None
+    tool = importlib.util.module_from_spec(found)
+    found.loader.exec_module(tool)
+    assert (DOCS / "events.md").read_text().partition(tool.BEGIN)[2] == f"\n{tool.tables()}"
+
+
+def test_the_vocabulary_has_every_event_that_is_written_and_no_other() -> None:
+    assert used().keys() == VOCABULARY.keys()

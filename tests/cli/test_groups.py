@@ -388,12 +388,16 @@ def test_the_breaker_is_shown_and_only_an_open_one_is_closed(cli: Cli, service: 
 
 def test_events_are_told_and_read_on(cli: Cli, service: Running) -> None:
     cli("enroll", "link", "--note", "first")
-    found = json.loads(cli("events", "--limit", 1000, "--json").out)
+    found = json.loads(cli("events", "list", "--limit", 1000, "--json").out)
     assert found["events"]
     cli("enroll", "link", "--note", "second")
-    told = cli("events", "--after", found["next"]).out
+    told = cli("events", "list", "--after", found["next"]).out
     assert "note second" in told
     assert "note first" not in told
+    tail = cli("events", "tail", "--type", "link.*", "-n", 1000, "--json").out.splitlines()
+    assert [json.loads(each)["data"]["note"] for each in tail[-2:]] == ["first", "second"]
+    assert "link.created" in cli("events", "tail", "-n", 3).out
+    assert "link.created" in cli("events", "types").out
 
 
 def test_the_authority_is_written_for_everybody_to_read(cli: Cli, service: Running, home: Path) -> None:
@@ -426,3 +430,34 @@ def test_an_authority_is_rolled_over_and_the_older_one_is_told_apart(cli: Cli, s
     assert refused.code == 1
     assert "make its successor first" in refused.err
     assert cli("authority", "retire", "0" * 16).code == 3
+
+
+def test_a_webhook_is_added_changed_and_removed(cli: Cli, service: Running) -> None:
+    assert "No webhook" in cli("webhook", "list").out
+    made = cli("webhook", "add", "https://hooks.example.org/in", "--type", "link.*", "--note", "for Ada")
+    name, secret = re.findall(r"wh_[0-9a-f]+|whsec_\S+", made.out)
+    listed = cli("webhook", "list").out
+    assert "https://hooks.example.org/in" in listed
+    assert "nothing sent yet" in listed
+    assert secret not in listed
+    assert cli("webhook", "change", name, "--type", "device.*", "--disable").code == 0
+    shown = json.loads(cli("webhook", "show", name, "--json").out)
+    assert shown["types"] == ["device.*"]
+    assert shown["disabled_at"]
+    assert "disabled" in cli("doctor").out
+    assert cli("webhook", "change", name).code == 2
+    assert cli("webhook", "change", name, "--enable").code == 0
+    rotated = json.loads(cli("webhook", "rotate", name, "--overlap", "2h", "--json").out)
+    assert rotated["webhook"]["secrets"] == 2
+    assert rotated["secret"] != secret
+    assert cli("webhook", "rotate", name, "--overlap", "2031-02-03").code == 2
+    assert cli("webhook", "replay", name).code == 2
+    assert cli("webhook", "replay", name, "--after", 0).code == 0
+    assert cli("webhook", "replay", name, "--since", "1h").code == 0
+    assert "No dead events" in cli("webhook", "dead", name).out
+    assert "0 events" in cli("webhook", "resend", name).out
+    refused = cli("webhook", "test", name)
+    assert refused.code == 1
+    assert "Not taken" in refused.error
+    assert cli("webhook", "remove", name).code == 0
+    assert cli("webhook", "show", name).code == 3

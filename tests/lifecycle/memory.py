@@ -25,6 +25,7 @@ from corral.lifecycle.state import (
     channel_id,
 )
 from corral.store.devices import Ask, CommitOutcome, Committed, Contact, Next, Stale
+from event_schemas import check_events
 
 FINAL = {
     Status.ACKNOWLEDGED: DeliveryState.ACKNOWLEDGED,
@@ -179,6 +180,7 @@ class MemoryStore:
         if change.unenrolling is not None:
             self.unenrolling.append((change.unenrolling, change.at or change.events[0].at))
         self.breaker_open = self.breaker_open or change.trip_breaker
+        check_events(change.events)
         self.events += change.events
         for work in change.work:
             former = self.work.get((work.kind, work.key), work)

@@ -1,6 +1,6 @@
 """What the verbs of the service rest on, in memory: a clock to turn, and stores that remember what they were told."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,9 +33,21 @@ class FakeEvents:
     async def append(self, events: tuple[Event, ...]) -> None:
         self.told += events
 
-    async def read(self, after: int, limit: int) -> tuple[StoredEvent, ...]:
-        found = [StoredEvent(sequence=n, event=event) for n, event in enumerate(self.told, 1)]
-        return tuple(found[after : after + limit])
+    async def read(self, after: int, limit: int, device_id: str | None = None) -> tuple[StoredEvent, ...]:
+        found = [each for each in self._stored() if device_id in (None, each.event.device_id)]
+        return tuple([each for each in found if each.sequence > after][:limit])
+
+    async def some(self, sequences: Sequence[int]) -> Mapping[int, StoredEvent]:
+        return {each.sequence: each for each in self._stored() if each.sequence in sequences}
+
+    async def last(self) -> int:
+        return len(self.told)
+
+    async def last_before(self, at: Instant) -> int:
+        return sum(1 for each in self.told if each.at < at)
+
+    def _stored(self) -> list[StoredEvent]:
+        return [StoredEvent(sequence=n, event=event) for n, event in enumerate(self.told, 1)]
 
     async def timeline(self, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
         del device_id, before, limit

@@ -36,7 +36,7 @@ def _write(data: dict[str, Any]) -> None:
         say(
             f"The breaker is OPEN since {when(data['opened_at'])}: more devices were about to be told to leave than",
             "`breaker_limit` allows. Nothing is told to leave now. Look why (`corral device list --phase ending`,",
-            "`corral events`), then `corral breaker close`.",
+            "`corral events tail`), then `corral breaker close`.",
         )
     else:
         say("The breaker is closed.")

@@ -1,6 +1,6 @@
-"""`status` and `events`: the installation as a whole."""
+"""`status`: the installation as a whole."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -9,24 +9,11 @@ from corral.cli.reach.session import Session, over_api
 
 def add(app: typer.Typer) -> None:
     app.command()(over_api(status))
-    app.command()(over_api(events))
 
 
 def status(session: Session) -> None:
     """The service on one page."""
     session.show(session.api.get("/status"), _write_status)
-
-
-def events(
-    session: Session,
-    after: Annotated[int, typer.Option("--after", min=0, help="Only those behind this number.")] = 0,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="So many.")] = 100,
-) -> None:
-    """What happened, oldest first.
-
-    To read on, give --after the last number.
-    """
-    session.show(session.api.get("/events", after=after, limit=limit), _write_events)
 
 
 def _write_status(data: dict[str, Any]) -> None:
@@ -59,18 +46,3 @@ def _write_status(data: dict[str, Any]) -> None:
 
 
 _PHASES = ("connected", "authenticating", "ending", "ended")
-
-
-def _write_events(data: dict[str, Any]) -> None:
-    from corral.cli.pages.writing import print_table, when
-
-    rows = [
-        (each["sequence"], when(each["at"]), each["type"], each["device_id"], facts(each["data"]))
-        for each in data["events"]
-    ]
-    print_table(("number", "time", "event", "device", "details"), rows, "Nothing has happened since.")
-
-
-def facts(data: dict[str, Any]) -> str:
-    """The details of an event on one line."""
-    return ", ".join(f"{name} {value}" for name, value in data.items() if value not in (None, "", [], {}))

@@ -1,6 +1,6 @@
 """How long requests take and how they end, whoever answers them."""
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +16,7 @@ def measured(app: App, answered: Callable[[str, int, float], None]) -> App:
 
         async def noting(message: MutableMapping[str, Any]) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and not _goes_on(message["headers"]):
                 status = message["status"]
             await send(message)
 
@@ -25,3 +25,8 @@ def measured(app: App, answered: Callable[[str, int, float], None]) -> App:
             answered(scope["path"], status, perf_counter() - began)
 
     return serve
+
+
+def _goes_on(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """A stream lasts as long as its client likes: its time says nothing."""
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)

@@ -73,12 +73,21 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(listeners: Sequence[Listener], started: Callable[[], None], reload: Callable[[], None]) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP calls `reload`. Returns when requests under way are answered."""
+async def serve(
+    listeners: Sequence[Listener],
+    started: Callable[[], None],
+    reload: Callable[[], None],
+    stopping: Callable[[], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP calls `reload`. Returns when requests under way are answered.
+
+    `stopping` is called when the stop begins: whoever answers without end should end then.
+    """
     servers = [_Server(_config(listener)) for listener in listeners]
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
+        stopping()
         for server in servers:
             if server.should_exit:
                 server.force_exit = True

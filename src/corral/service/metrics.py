@@ -18,6 +18,7 @@ from corral.service.authorities import Authorities
 from corral.service.clock import Clock
 from corral.store.directory import Backlog
 from corral.store.store import Store
+from corral.store.webhooks import Letters
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -49,6 +50,9 @@ class Metrics(Collector):
             buckets=_BUCKETS,
         )
         self._answered: dict[tuple[str, int], Histogram] = {}
+        self._told = Counter(
+            "corral_webhook_calls", "Calls of webhooks by what came of them.", ("outcome",), registry=self._own
+        )
         self._pushes = Counter("corral_pushes", "Pushes by what came of them.", ("outcome",), registry=self._own)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
@@ -64,6 +68,10 @@ class Metrics(Collector):
 
     def pushed(self, outcome: str) -> None:
         self._pushes.labels(outcome).inc()
+
+    def told(self, outcome: str) -> None:
+        """A receiver of events was called."""
+        self._told.labels(outcome).inc()
 
     def collect(self) -> Iterable[Metric]:
         if self._shared is not None:
@@ -95,6 +103,7 @@ class Exposition:
                 "corral_topic_channels", "Channels that a push certificate's topic reaches.", "topic", _topics(counts)
             ),
             *_backlog(backlog, now),
+            *_events(await self._store.webhooks.letters(), await self._lag(now)),
             GaugeMetricFamily("corral_breaker_open", "1 while nobody is told to leave.", int(breaker is not None)),
             _gauge(
                 "corral_push_certificate_expiry_timestamp_seconds",
@@ -130,6 +139,16 @@ class Exposition:
         lives = {each.id: issuers.get(each.id, 0) for each in held}
         return lives | {held[0].id: lives[held[0].id] + issuers.get("", 0)}
 
+    async def _lag(self, now: Instant) -> Instant:
+        """Of the webhook that is furthest behind."""
+        oldest = now
+        for each in await self._store.webhooks.all():
+            if each.disabled_at is None:
+                waiting = [letter.put_at for letter in await self._store.webhooks.waiting(each.id, 1)]
+                following = [stored.event.at for stored in await self._store.events.read(each.passed, 1)]
+                oldest = min([oldest, *waiting, *following])
+        return now - oldest
+
 
 class _Families(Collector):
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -148,6 +167,15 @@ def _backlog(backlog: Backlog, now: Instant) -> Iterator[Metric]:
     yield _gauge("corral_work_waiting", "Background work that waits, by kind.", "kind", backlog.work.items())
     late = ((kind, max(now - due, 0) / SECOND) for kind, due in backlog.oldest_work.items())
     yield _gauge("corral_work_lateness_seconds", "How long the oldest of it has been due.", "kind", late)
+
+
+def _events(letters: Mapping[str, Letters], lag: Instant) -> Iterator[Metric]:
+    waiting, dead = (sum(getattr(each, name) for each in letters.values()) for name in ("waiting", "dead"))
+    yield GaugeMetricFamily("corral_webhook_letters_waiting", "Events that a receiver did not take at once.", waiting)
+    yield GaugeMetricFamily("corral_webhook_letters_dead", "Events that a receiver did not take for three days.", dead)
+    yield GaugeMetricFamily(
+        "corral_event_lag_seconds", "How long the oldest event has waited for an enabled webhook.", lag / SECOND
+    )
 
 
 def _phases(counts: dict[str, int]) -> Iterator[tuple[str, float]]:

@@ -12,6 +12,7 @@ from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
 from corral.service.escrowing import Escrowing
+from corral.service.event_feed import EventFeed
 from corral.service.expiries import Expiries
 from corral.service.filevault import FileVault
 from corral.service.operating import Operating
@@ -23,6 +24,7 @@ from corral.service.revealing import Revealing
 from corral.service.rotating import Rotating
 from corral.service.takeovers import Takeovers
 from corral.service.waking import Waking
+from corral.service.webhooks.administering import Webhooks
 from corral.store.directory import Directory
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
@@ -49,10 +51,12 @@ class Services:
     escrowing: Escrowing
     revealing: Revealing
     waking: Waking
+    webhooks: Webhooks
     expiries: Expiries
     rotating: Rotating
     directory: Directory
     events: EventStore
+    feed: EventFeed
     queue: QueueStore
     grants: GrantStore
     vault: Vault

@@ -1,11 +1,14 @@
 """The outbox: what happened, in order a device, readable after a cursor."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
+
+EVENT = "event"
+"""Workers and readers that wait are woken by this name after a commit that has written events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,23 @@ class TimelineEntry:
 class EventStore(Protocol):
     async def append(self, events: tuple[Event, ...]) -> None: ...
 
-    async def read(self, after: int, limit: int) -> tuple[StoredEvent, ...]:
-        """Oldest first. Never skips an event that commits later than one with a higher number."""
+    async def read(self, after: int, limit: int, device_id: str | None = None) -> tuple[StoredEvent, ...]:
+        """Oldest first, of one device or all. Never skips an event that commits later than one with a higher number."""
+        ...
+
+    async def some(self, sequences: Sequence[int]) -> Mapping[int, StoredEvent]:
+        """Those of these numbers that are still kept."""
+        ...
+
+    async def last(self) -> int:
+        """Nearly the highest number there is: every event that commits from now on has a higher one."""
+        ...
+
+    async def last_before(self, at: Instant) -> int:
+        """The number behind which to read for all that happened at this time or later; 0 for everything.
+
+        Times are not strictly in the order of the numbers: it is a minute early rather than late.
+        """
         ...
 
     async def timeline(self, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
@@ -38,3 +56,19 @@ class EventStore(Protocol):
         A page ends between two times, since the next one begins by time: it may be longer than `limit`.
         """
         ...
+
+
+_EARLY = 60_000
+
+
+async def search(look: Callable[[int], Awaitable[tuple[int, Instant] | None]], last: int, at: Instant) -> int:
+    """`EventStore.last_before`, by halves. `look` gives the first event at a number or after it, and its time."""
+    low, high = 0, last  # nothing up to `low` is wanted; everything behind `high` is
+    while low < high:
+        middle = (low + high + 1) // 2
+        found = await look(middle)
+        if found is None or found[1] >= at - _EARLY:
+            high = middle - 1
+        else:
+            low = found[0]
+    return low

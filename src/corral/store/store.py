@@ -16,6 +16,7 @@ from corral.store.profiles import ProfileStore
 from corral.store.queue import QueueStore
 from corral.store.retention import RetentionStore
 from corral.store.vault import Vault
+from corral.store.webhooks import WebhookStore
 from corral.store.work import WorkStore
 
 
@@ -52,6 +53,8 @@ class Store(Protocol):
     def ade(self) -> AdeStore: ...
     @property
     def retention(self) -> RetentionStore: ...
+    @property
+    def webhooks(self) -> WebhookStore: ...
 
     async def ready(self) -> None:
         """Returns if the database answers and can be written; else raises StoreUnavailable with the reason."""

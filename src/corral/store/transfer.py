@@ -143,6 +143,15 @@ TABLES = (
     ),
     _table("ade_profile", "server name uuid document defined_at defined_by"),
     _table("ade_rule", "server position field pattern profile"),
+    _table(
+        "webhook",
+        "id url note format types secrets created_at created_by disabled_at disabled_why passed succeeded_at"
+        " failing_since paused_until problem holder held_until",
+    ),
+    _table(
+        "letter",
+        "webhook_id sequence device_id connection_id put_at attempts tried_at due_at dead_at problem",
+    ),
 )
 """What others refer to comes first. Of `meta` only the check value travels, in the Facts."""
 

@@ -2,10 +2,12 @@
 
 import base64
 from functools import partial
+from ipaddress import ip_network
 from itertools import chain
 
 from corral.apns.client import PushClient
 from corral.dep.client import DepClient
+from corral.outgoing import Outgoing
 from corral.pki import cms
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import automated_enrollment
@@ -16,6 +18,7 @@ from corral.service.authorities import Authorities
 from corral.service.commanding import Commanding
 from corral.service.credentials import Credentials
 from corral.service.escrowing import Escrowing
+from corral.service.event_feed import EventFeed
 from corral.service.expiries import Expiries
 from corral.service.filevault import FileVault
 from corral.service.metrics import Exposition, Metrics
@@ -30,6 +33,8 @@ from corral.service.status import Status
 from corral.service.takeovers import Takeovers
 from corral.service.targeting import Targeting
 from corral.service.waking import Waking
+from corral.service.webhooks.administering import Webhooks
+from corral.service.webhooks.delivering import Delivering
 from corral.wiring import named_files
 from corral.wiring.ground import Ground
 
@@ -42,6 +47,8 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         return tuple(base64.b64encode(each).decode() for each in ground.anchors)
 
     where = Where(f"{settings.public_url}/enroll/automated", anchors, settings.public_url, web_url)
+    feed = EventFeed(store.events)
+    store.on_work(feed.wake)
     expiries = Expiries(
         store.vault,
         store.ade.servers,
@@ -101,6 +108,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         escrowing=Escrowing(store.escrow, store.directory, store.events, clock),
         revealing=Revealing(store.queue, store.directory, store.events, clock),
         waking=Waking(store.directory, store.work, store.events, clock),
+        webhooks=_webhooks(ground, metrics),
         expiries=expiries,
         rotating=Rotating(
             ground.authorities,
@@ -115,6 +123,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         ),
         directory=store.directory,
         events=store.events,
+        feed=feed,
         queue=store.queue,
         grants=store.grants,
         vault=store.vault,
@@ -127,3 +136,13 @@ def _sign(authorities: Authorities, profile: bytes) -> bytes:
     """By the first authority, for ever: a device takes the next version of a profile from the same signer only."""
     first = authorities.roster.held[0].authority
     return cms.sign(profile, first.certificate, first.key)
+
+
+def _webhooks(ground: Ground, metrics: Metrics) -> Webhooks:
+    settings, store, clock = ground.settings, ground.store, ground.clock
+    outgoing = Outgoing(
+        tuple(ip_network(each) for each in settings.outgoing_networks),
+        trust_pem=settings.webhook_ca.read_bytes() if settings.webhook_ca is not None else None,
+    )
+    delivering = Delivering(store.webhooks, store.events, outgoing, clock, metrics.told)
+    return Webhooks(store.webhooks, store.events, delivering, outgoing, clock)

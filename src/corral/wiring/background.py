@@ -11,6 +11,7 @@ from corral.service.sweeping import Sweeping
 from corral.settings import Settings
 from corral.wiring.ground import Ground
 from corral.worker import worker as running
+from corral.worker.webhooks import WebhookSender
 from corral.worker.worker import Worker
 
 
@@ -36,7 +37,12 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
         store.work,
         pushing,
         Sweeping(store.queue, store.work, store.acme, ground.transitions, ground.policy, clock),
-        Retaining(store.retention, _keep(settings), clock, forget=(store.accounts.forget_expired,)),
+        Retaining(
+            store.retention,
+            _keep(settings),
+            clock,
+            forget=(store.accounts.forget_expired, store.webhooks.forget_orphans),
+        ),
         ground.contacts,
         clock,
         running.SWEEP_EVERY,
@@ -47,6 +53,7 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
             "expiries": services.expiries.round,
         },
         watches={"authorities": services.rotating.refresh},
+        webhooks=WebhookSender(store.webhooks, services.webhooks.delivering, clock),
     )
     store.on_work(worker.wake)
     return worker

@@ -1,4 +1,4 @@
-"""The background of a process: pushes as they come due, contacts once a second, sweeps now and then."""
+"""The background of a process: pushes as they come due, webhooks, contacts once a second, sweeps now and then."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +13,7 @@ from corral.service.retaining import Retaining
 from corral.service.sweeping import Sweeping
 from corral.store.errors import StoreUnavailable
 from corral.store.work import WorkStore
+from corral.worker.webhooks import WebhookSender
 
 _log = structlog.get_logger("corral.worker")
 
@@ -41,6 +42,7 @@ class Worker:
         sweep_every: float = SWEEP_EVERY,
         rounds: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         watches: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        webhooks: WebhookSender | None = None,
     ) -> None:
         """What else is done, by its name in the log: `rounds` as often as the sweeps, `watches` every WATCH_EVERY."""
         self._work = work
@@ -49,6 +51,7 @@ class Worker:
         self._retaining = retaining
         self._contacts = contacts
         self._clock = clock
+        self._webhooks = webhooks
         self._sweep_every = sweep_every
         self._rounds = rounds or {}
         self._watches = watches or {}
@@ -58,11 +61,15 @@ class Worker:
         """Called after a commit that has put work of this kind."""
         if kind in self._woken:
             self._woken[kind].set()
+        if self._webhooks is not None:
+            self._webhooks.wake(kind)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for kind in PUSH_KINDS:
                 group.create_task(self._push(kind))
+            if self._webhooks is not None:
+                group.create_task(self._webhooks.run())
             group.create_task(self._every(1.0, "contacts", self._contacts.flush))
             group.create_task(self._every(self._sweep_every, "sweep", self._sweeping.sweep))
             group.create_task(self._every(FORGET_EVERY, "retention", self._retaining.round))
@@ -73,11 +80,13 @@ class Worker:
                 group.create_task(self._every(WATCH_EVERY, name, act))
 
     async def finish(self) -> None:
-        """After the last answer: write what is gathered in memory."""
+        """After the last answer: write what is gathered in memory, and let go of what is held."""
         try:
             await self._contacts.flush()
         except StoreUnavailable as error:
             _log.warning("worker.contacts-lost", why=str(error))
+        if self._webhooks is not None:
+            await self._webhooks.finish()
 
     async def _push(self, kind: str) -> None:
         woken = self._woken[kind]

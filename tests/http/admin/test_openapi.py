@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from contract import values as v
-from corral.http.admin.endpoint import File
+from corral.http.admin.endpoint import File, Stream
 from corral.http.admin.openapi import describe
 from corral.http.admin.routes import ENDPOINTS
 from corral.lifecycle.state import Phase
@@ -105,7 +105,9 @@ async def test_answers_are_what_it_tells(installation: Installation) -> None:
     await ade.put_rules("main", [v.ade_rule(server="main")])
     await ade.take([v.ade_device(device, "main")], None)
     await ade.assign([v.assignment(device, "main")])
+    hook = await installation.post("/webhooks", {"url": "https://hooks.example.org/in"})
     values = {
+        "webhook": hook["webhook"]["id"],
         "server": "main",
         "profile": "standard",
         "link": link,
@@ -113,10 +115,11 @@ async def test_answers_are_what_it_tells(installation: Installation) -> None:
         "command": sent["command_uuid"],
         "request_type": "DeviceInformation",
         "app": "org.example.app",
+        "event_type": "link.created",
     }
     read = 0
     for endpoint in ENDPOINTS:
-        if endpoint.method == "GET" and endpoint.hints["return"] is not File:
+        if endpoint.method == "GET" and endpoint.hints["return"] not in (File, Stream):
             response = await installation.api.get(endpoint.path.format(**values))
             assert response.status_code == endpoint.status, response.text
             msgspec.json.decode(response.content, type=endpoint.hints["return"])

@@ -46,6 +46,9 @@ class Api:
     def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._json(self._call("PUT", path, {}, body))
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._json(self._call("PATCH", path, {}, body))
+
     def delete(self, path: str, **query: object) -> dict[str, Any]:
         return self._json(self._call("DELETE", path, query))
 

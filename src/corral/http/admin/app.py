@@ -92,7 +92,13 @@ class _Address:
         endpoint = self.endpoints.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             raise _wrong_method(request, tuple(self.endpoints))
-        call = Call(services=self.services, by=scope[WHO], now=self.clock(), link_days=self.link_days)
+        call = Call(
+            services=self.services,
+            by=scope[WHO],
+            now=self.clock(),
+            link_days=self.link_days,
+            last_event_id=request.headers.get("last-event-id", ""),
+        )
         response = await run(endpoint, call, request)
         response.headers.update(_NO_STORE)
         await response(scope, receive, send)

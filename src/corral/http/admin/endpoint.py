@@ -1,7 +1,7 @@
 """An endpoint is a function of values: what it takes and gives is read from its annotations, here and in OpenAPI."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from corral.http.admin.problems import FieldError, ProblemError
+from corral.http.admin.streaming import StreamResponse
 from corral.http.asgi import BodyTooLarge, read_body
 from corral.lifecycle.state import Instant
 from corral.service.breathing import pieces
@@ -42,6 +43,13 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that goes on, as server-sent events."""
+
+    chunks: AsyncGenerator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """What every endpoint is given: the services, who asks, and when."""
 
@@ -49,6 +57,8 @@ class Call:
     by: str
     now: Instant
     link_days: int
+    last_event_id: str = ""
+    """Where a client of a stream wants it to go on (the header of this name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,8 @@ async def _respond(answer: object, status: int) -> Response:
             return Response(content, status, media_type=media_type)
         case View():
             return Response(await _encode(answer), status, media_type=JSON_TYPE)
+        case Stream(chunks):
+            return StreamResponse(chunks)
         case _:
             return Response(msgspec.json.encode(answer), status, media_type=JSON_TYPE)
 

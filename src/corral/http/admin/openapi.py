@@ -6,8 +6,9 @@ from typing import Any, cast
 import msgspec
 
 from corral import __version__
-from corral.http.admin.endpoint import JSON_TYPE, Endpoint, File
+from corral.http.admin.endpoint import JSON_TYPE, Endpoint, File, Stream
 from corral.http.admin.problems import PROBLEM_TYPE, Problem
+from corral.http.admin.streaming import EVENT_STREAM
 
 REF = "#/components/schemas/{name}"
 
@@ -42,7 +43,7 @@ def _kinds(endpoint: Endpoint) -> list[Any]:
     """The structs that go over the wire as JSON."""
     hints = endpoint.hints
     found = [hints[name] for name in ("body", "return") if name in hints]
-    return [kind for kind in found if kind is not type(None) and kind is not File]
+    return [kind for kind in found if kind not in (type(None), File, Stream)]
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
@@ -70,6 +71,8 @@ def _success(summary: str, kind: Any) -> dict[str, Any]:
         return {"description": summary}
     if kind is File:
         return {"description": summary, "content": {"application/octet-stream": {}}}
+    if kind is Stream:
+        return {"description": summary, "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
     return {"description": summary, "content": {JSON_TYPE: {"schema": _reference(kind)}}}
 
 

@@ -11,6 +11,8 @@ from corral.http.admin.resources import (
     commands,
     devices,
     escrow,
+    event_types,
+    events,
     installation,
     links,
     policy,
@@ -18,6 +20,7 @@ from corral.http.admin.resources import (
     push_certificates,
     request_types,
     tokens,
+    webhooks,
 )
 
 _PROFILE = profiles.MAX_BODY
@@ -25,7 +28,24 @@ _PROFILE = profiles.MAX_BODY
 ENDPOINTS = (
     Endpoint("GET", "/status", installation.show_status, "The state of the installation"),
     Endpoint("GET", "/metrics", installation.show_metrics, "Metrics, for Prometheus"),
-    Endpoint("GET", "/events", installation.list_events, "What happened, after a cursor"),
+    Endpoint("GET", "/events", events.list_events, "What happened, after a cursor"),
+    Endpoint("GET", "/events/stream", events.stream_events, "What happens, as server-sent events"),
+    Endpoint("GET", "/event-types", event_types.list_event_types, "The types that events have"),
+    Endpoint("GET", "/event-types/{event_type}", event_types.show_event_type, "One type, with its JSON Schema"),
+    Endpoint("GET", "/webhooks", webhooks.list_webhooks, "Who is told of events by a call"),
+    Endpoint("POST", "/webhooks", webhooks.add_webhook, "Add a webhook, for what happens from now on", 201),
+    Endpoint("GET", "/webhooks/{webhook}", webhooks.show_webhook, "One webhook, and how its receiver does"),
+    Endpoint("PATCH", "/webhooks/{webhook}", webhooks.change_webhook, "Change a webhook, disable or enable it"),
+    Endpoint("DELETE", "/webhooks/{webhook}", webhooks.remove_webhook, "Remove a webhook", 204),
+    Endpoint("POST", "/webhooks/{webhook}/rotate", webhooks.rotate_webhook, "Sign with another secret"),
+    Endpoint(
+        "POST", "/webhooks/{webhook}/test", webhooks.test_webhook, "Send a test event, and see how it is answered"
+    ),
+    Endpoint("POST", "/webhooks/{webhook}/replay", webhooks.replay_webhook, "Send events again"),
+    Endpoint(
+        "GET", "/webhooks/{webhook}/dead", webhooks.list_dead_letters, "Events that were not taken for three days"
+    ),
+    Endpoint("POST", "/webhooks/{webhook}/resend", webhooks.resend_letters, "Try such events again"),
     Endpoint("GET", "/authority", authorities.show_authority, "The certificate of the authority that issues"),
     Endpoint("GET", "/authorities", authorities.list_authorities, "All authorities, and what depends on each"),
     Endpoint("POST", "/authorities", authorities.rotate_authority, "Roll the authority over to a new one", 201),

@@ -103,7 +103,7 @@ async def apply(write: Write, sealer: Sealer, changes: Sequence[Change], profile
         homeless = await putting.enqueue(sql, sealer, members)
         if homeless:
             raise Unfit(homeless)
-        await putting.add_events(sql, [event for member in members for event in member.change.events])
+        await putting.add_events(write, [event for member in members for event in member.change.events])
         await putting.put_work(write, [work for member in members for work in member.change.work])
     return Applied(frozenset(stale), referred)
 

@@ -27,7 +27,7 @@ class PostgresApps:
     async def add(self, app: StoredApp, event: Event) -> None:
         async def add(write: Write) -> None:
             await write.sql.run(_ADD, *rows.app_row(app))
-            await add_events(write.sql, [event])
+            await add_events(write, [event])
 
         await self._database.write(add)
 
@@ -41,6 +41,6 @@ class PostgresApps:
     async def remove(self, app_id: str, event: Event) -> None:
         async def remove(write: Write) -> None:
             await write.sql.run(_REMOVE, app_id)
-            await add_events(write.sql, [event])
+            await add_events(write, [event])
 
         await self._database.write(remove)

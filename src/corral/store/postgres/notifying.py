@@ -30,7 +30,7 @@ class Notifying:
         self._wake = wake
         self._self = secrets.token_hex(4)
         self._untold: set[str] = set()
-        self._known: set[str] = {"push", "push-later"}
+        self._known: set[str] = {"push", "push-later", "event", "webhook"}
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()

@@ -80,7 +80,7 @@ class PostgresProfiles:
                 version.note,
                 self._sealer.seal(version.body, rows.place(before.id, number)),
             )
-            await add_events(write.sql, [rows.told(event, before.id, number)])
+            await add_events(write, [rows.told(event, before.id, number)])
             return rows.profile((*found[:-1], number))
 
         return await self._database.write(add)
@@ -102,7 +102,7 @@ class PostgresProfiles:
     async def remove(self, profile_id: str, event: Event) -> None:
         async def remove(write: Write) -> None:
             await write.sql.run(_REMOVE, profile_id)
-            await add_events(write.sql, [event])
+            await add_events(write, [event])
 
         await self._database.write(remove)
 

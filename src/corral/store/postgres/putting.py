@@ -12,6 +12,7 @@ from corral.lifecycle.state import FOREVER, CertificateStatus, Instant
 from corral.sealing import Sealer
 from corral.store import rows
 from corral.store.bodies import seal_command, seal_result
+from corral.store.events import EVENT
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Write
 from corral.store.postgres.exchanging import ANSWER_DELIVERY, CLOSED_AS, KEEP_RESULT, PUT_WORK_AGAIN
@@ -234,9 +235,10 @@ async def enqueue(sql: Session, sealer: Sealer, members: Sequence[Member]) -> li
     return []
 
 
-async def add_events(sql: Session, events: Sequence[Event]) -> None:
+async def add_events(write: Write, events: Sequence[Event]) -> None:
     if events:
-        await sql.run(_NEW_EVENT, *transposed(rows.event_row(event) for event in events))
+        write.woken.add(EVENT)
+        await write.sql.run(_NEW_EVENT, *transposed(rows.event_row(event) for event in events))
 
 
 async def put_work(write: Write, works: Sequence[Work]) -> None:

@@ -109,7 +109,7 @@ class PostgresQueue:
         async def cancel(write: Write) -> int:
             found = await write.sql.all(_OF_COMMAND, command_uuid, channel_id)
             await _close(write, found, DeliveryState.CANCELLED, now)
-            await add_events(write.sql, [told(event, row) for row in found])
+            await add_events(write, [told(event, row) for row in found])
             return len(found)
 
         return await self._database.write(cancel)
@@ -119,7 +119,7 @@ class PostgresQueue:
             found = await write.sql.all(_OF_CONNECTION, connection_id)
             await _close(write, found, DeliveryState.CANCELLED, now)
             if found:
-                await add_events(write.sql, [event])
+                await add_events(write, [event])
             return len(found)
 
         return await self._database.write(clear)
@@ -170,7 +170,7 @@ class PostgresQueue:
         async def expire(write: Write) -> int:
             found = await write.sql.all(_OVERDUE, now, limit)
             await _close(write, found, DeliveryState.EXPIRED, now)
-            await add_events(write.sql, [told(Event(type="command.expired", at=now), row) for row in found])
+            await add_events(write, [told(Event(type="command.expired", at=now), row) for row in found])
             return len(found)
 
         return await self._database.write(expire)

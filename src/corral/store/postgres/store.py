@@ -24,6 +24,7 @@ from corral.store.postgres.profiles import PostgresProfiles
 from corral.store.postgres.queue import PostgresQueue
 from corral.store.postgres.retention import PostgresRetention
 from corral.store.postgres.vault import PostgresVault
+from corral.store.postgres.webhooks import PostgresWebhooks
 from corral.store.postgres.work import PostgresWork
 from corral.store.store import WakeWorker
 
@@ -56,6 +57,7 @@ class PostgresStore:
         self.escrow = PostgresEscrow(database, sealer)
         self.ade = PostgresAde(database, sealer)
         self.retention = PostgresRetention(database)
+        self.webhooks = PostgresWebhooks(database, sealer)
 
     async def ready(self) -> None:
         self._database.check_room()

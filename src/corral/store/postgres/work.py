@@ -185,7 +185,7 @@ class PostgresWork:
             if row is None or row[0] is None or rows.open_token(row[0], channel_id, self._sealer) != token:
                 return False
             await write.sql.run(_UNREACHABLE, channel_id, why)
-            await add_events(write.sql, [event])
+            await add_events(write, [event])
             return True
 
         return await self._database.write(mark)

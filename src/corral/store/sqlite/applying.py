@@ -17,6 +17,7 @@ from corral.lifecycle.state import (
 from corral.sealing import Sealer
 from corral.store import rows
 from corral.store.bodies import seal_command, seal_result
+from corral.store.events import EVENT
 from corral.store.sqlite.statements import insert, update, upsert
 from corral.store.sqlite.writer import Write
 
@@ -169,6 +170,8 @@ def keep_result(write: Write, sealer: Sealer, result: Result) -> bool:
 
 
 def add_events(write: Write, events: tuple[Event, ...]) -> None:
+    if events:
+        write.woken.add(EVENT)
     for event in events:
         write.sql.execute(_NEW_EVENT, rows.event_row(event))
 

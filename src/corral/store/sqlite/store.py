@@ -27,6 +27,7 @@ from corral.store.sqlite.profiles import SqliteProfiles
 from corral.store.sqlite.queue import SqliteQueue
 from corral.store.sqlite.retention import SqliteRetention
 from corral.store.sqlite.vault import SqliteVault
+from corral.store.sqlite.webhooks import SqliteWebhooks
 from corral.store.sqlite.work import SqliteWork
 from corral.store.sqlite.writer import Write
 from corral.store.store import WakeWorker
@@ -61,6 +62,7 @@ class SqliteStore:
         self.escrow = SqliteEscrow(database, sealer)
         self.ade = SqliteAde(database, sealer)
         self.retention = SqliteRetention(database)
+        self.webhooks = SqliteWebhooks(database, sealer)
 
     async def ready(self) -> None:
         if time.monotonic() - self._proven_at < _READY_FOR:
@@ -154,6 +156,7 @@ def _check(path: Path, sealer: Sealer) -> None:
             _apply(sql, migration)
         # The lock says that nobody else is alive: whoever held a lease is dead, and its work is due again.
         sql.execute(_FREE_LEASES)
+        sql.execute("UPDATE webhook SET holder = NULL, held_until = 0")
 
 
 def _opens(sealer: Sealer, seal: bytes) -> bool:

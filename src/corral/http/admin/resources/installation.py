@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
 
-from msgspec import Meta
-
-from corral.http.admin.endpoint import Call, File, Query, View
+from corral.http.admin.endpoint import Call, File, View
 from corral.http.admin.times import shown
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
@@ -58,27 +55,6 @@ class BreakerView(View):
     opened_at: datetime | None
 
 
-class EventQuery(Query):
-    after: Annotated[int, Meta(ge=0)] = 0
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-
-
-class EventView(View):
-    sequence: int
-    type: str
-    at: datetime | None
-    device_id: str | None
-    connection_id: str | None
-    data: Mapping[str, Any]
-
-
-class EventPage(View):
-    """Oldest first; `next` is the `after` of the following page, also when there is nothing more yet."""
-
-    events: tuple[EventView, ...]
-    next: int
-
-
 async def show_metrics(call: Call) -> File:
     return File(await call.services.metrics(), CONTENT_TYPE)
 
@@ -109,19 +85,3 @@ async def close_breaker(call: Call) -> BreakerView:
     await call.services.vault.close_breaker(call.now)
     await call.services.events.append((Event(type="breaker.closed", at=call.now, data={"by": call.by}),))
     return await show_breaker(call)
-
-
-async def list_events(call: Call, query: EventQuery) -> EventPage:
-    found = await call.services.events.read(query.after, query.limit)
-    views = tuple(
-        EventView(
-            sequence=each.sequence,
-            type=each.event.type,
-            at=shown(each.event.at),
-            device_id=each.event.device_id,
-            connection_id=each.event.connection_id,
-            data=each.event.data,
-        )
-        for each in found
-    )
-    return EventPage(events=views, next=found[-1].sequence if found else query.after)

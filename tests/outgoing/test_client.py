@@ -1,82 +1,15 @@
 """Calls to URLs that an operator gave: what is never called, and what an answer may be."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
+from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from corral.outgoing import Outgoing, OutgoingError, Resolve, is_public
-from corral.pki.authority import Authority, create_authority, issue_server
-
-LOOPBACK = (ip_network("127.0.0.0/8"),)
-
-
-class Server:
-    """Answers every request with the same bytes, and keeps what it was asked."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.asked: list[bytes] = []
-        self.port = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            self.asked.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(self.answer)
-            await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return create_authority("somebody's", datetime.now(UTC))
-
-
-@asynccontextmanager
-async def serving(answer: bytes, authority: Authority, folder: Path) -> AsyncGenerator[Server]:
-    """On loopback, under the name provider.example."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    der = issue_server(
-        authority, key.public_key(), ["provider.example"], now - timedelta(days=1), now + timedelta(days=30)
-    )
-    pair = folder / "pair.pem"
-    pair.write_bytes(
-        x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-        + authority.certificate_pem()
-        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(str(pair))
-    made = Server(answer)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        server.close()
-
-
-def at(*addresses: str) -> Resolve:
-    async def resolved(host: str, port: int) -> Sequence[str]:
-        del host, port
-        return addresses
-
-    return resolved
-
-
-def answer(body: bytes, status: str = "200 OK", extra: bytes = b"") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n".encode() + extra + b"\r\n" + body
+from corral.outgoing import Outgoing, OutgoingError, is_public
+from corral.pki.authority import Authority
+from outgoing.servers import LOOPBACK, answer, at, serving
 
 
 async def test_the_name_stays_in_the_request_and_in_tls(authority: Authority, tmp_path: Path) -> None:
