@@ -1,10 +1,12 @@
 """What people look up."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from contract import values as v
+from corral.apple.platform import Platform
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import CertificateStatus, EnrollmentKind, Phase
 from corral.store.contacts import Heard
@@ -215,3 +217,25 @@ async def test_lives_are_counted_by_the_authority_that_they_depend_on(store: Sto
     await store.devices.commit(replace(over, connections=(ended,), certificates=(heard,)))
     assert dict(await store.directory.issuers()) == {"": 1, "a": 2, "b": 1}
     assert sorted(await store.directory.profiles()) == [(b"one", 2), (b"other", 3)]
+
+
+async def test_connected_devices_are_selected_by_name_and_platform_in_pages(fleet: Store) -> None:
+    facts = {
+        "D1": (Platform.IOS, "18.2", "Ada's iPad"),
+        "D2": (Platform.MACOS, "15.2", "adele"),
+        "D3": (None, None, "Bob"),
+    }
+    for name, (platform, version, called) in facts.items():
+        device = v.device(name, platform=platform, os_version=version, name=called)
+        await fleet.devices.commit(Change(device_id=name, expects=1, device=device))
+
+    async def found(search: str | None = None, platform: str | None = None, after: str = "", limit: int = 9) -> Any:
+        return await fleet.directory.select(search=search, platform=platform, after=after, limit=limit)
+
+    assert await found() == (("D1", "18.2"), ("D2", "15.2"), ("D3", None))
+    assert await found(platform="macOS") == (("D2", "15.2"),)
+    assert await found("AD") == (("D1", "18.2"), ("D2", "15.2"))
+    assert await found("AD", "iOS") == (("D1", "18.2"),)
+    assert await found(after="D1", limit=1) == (("D2", "15.2"),)
+    await fleet.devices.commit(Change(connections=(v.connection(phase=Phase.ENDED),)))
+    assert await found("ad") == (("D2", "15.2"),)

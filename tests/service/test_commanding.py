@@ -40,6 +40,12 @@ class FakeDirectory:
     async def targets(self, names: Sequence[str], user_id: str) -> dict[str, CommandTarget]:
         return {name: _target(self.details[name], user_id) for name in names if name in self.details}
 
+    async def select(
+        self, *, search: str | None, platform: str | None, after: str, limit: int
+    ) -> tuple[tuple[str, str | None], ...]:
+        del search, platform, after, limit
+        return ()
+
     async def admitted(self, connection_ids: Sequence[str]) -> dict[str, EnrollmentKind]:
         del connection_ids
         return {}

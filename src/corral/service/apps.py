@@ -1,5 +1,6 @@
 """In-house apps: kept with their manifests, put onto devices and taken off, and what devices say of them."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -160,13 +161,7 @@ class Apps:
         answers = await self._queue.recent("ManagedApplicationList", channels)
         if not answers:
             return known.device_id, None, ()
-        try:
-            listed = parse_dict(answers[0].body).get("ManagedApplicationList")
-        except PlistError:
-            listed = None
-        entries = listed.items() if isinstance(listed, Mapping) else ()
-        found = (_managed(bundle_id, entry) for bundle_id, entry in entries if isinstance(entry, Mapping))
-        return known.device_id, answers[0].received_at, tuple(sorted(found, key=lambda each: each.bundle_id))
+        return known.device_id, answers[0].received_at, await asyncio.to_thread(_read_list, answers[0].body)
 
     async def _send(
         self, request_type: str, keys: Mapping[str, Any], app: StoredApp, devices: Sequence[str], how: How
@@ -207,6 +202,17 @@ def _against(app: StoredApp, target: Target) -> Sequence[Finding]:
     except ValueError:
         pass
     return ()
+
+
+def _read_list(body: bytes) -> tuple[ManagedApp, ...]:
+    """By bundle id; nothing of what cannot be read."""
+    try:
+        listed = parse_dict(body).get("ManagedApplicationList")
+    except PlistError:
+        return ()
+    entries = listed.items() if isinstance(listed, Mapping) else ()
+    found = (_managed(bundle_id, entry) for bundle_id, entry in entries if isinstance(entry, Mapping))
+    return tuple(sorted(found, key=lambda each: each.bundle_id))
 
 
 def _managed(bundle_id: str, entry: Mapping[str, PlistValue]) -> ManagedApp:

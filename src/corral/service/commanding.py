@@ -1,5 +1,6 @@
 """Commands as people send them: checked against the catalog and what is known of the target, then queued."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,8 @@ from corral.lifecycle.state import FOREVER, Connection, Consequence, Instant, Ph
 from corral.service.breathing import in_order, pieces
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
-from corral.service.targeting import DeviceQuery, Targeting, asks_supervision
-from corral.service.verdicts import UNKNOWN, Order, Sent, build, judge
+from corral.service.targeting import Aim, DeviceQuery, Targeting, asks_supervision
+from corral.service.verdicts import UNKNOWN, Order, Sent, build, judge, refused
 from corral.store.directory import DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
 
@@ -115,10 +116,10 @@ class Commanding:
     ) -> tuple[Target, Sent]:
         """What is known of a device, and what would become of a command for it. Without `keys` those that are required
         are taken as given. Raises NotFound."""
-        _, aim = await self._targeting.one(device, user_id)
+        known, aim = await self._targeting.one(device, user_id)
         built, payload = build(request_type, keys, None)
         order = Order(built=built, keys=payload, user_id=user_id)
-        sent = judge(aim, order, order.profile_identifier, {})
+        sent = refused(aim, order, order.profile_identifier) or judge(known, order, await _find(order, aim))
         if keys is None:
             findings = tuple(each for each in sent.findings if each.where == request_type)
             errors = [each for each in findings if each.severity == "error"]
@@ -155,7 +156,15 @@ class Commanding:
         profile = order.profile_identifier
         async for names in pieces(dict.fromkeys(devices)):
             for aim in await self._targeting.aim(names, order.user_id, supervision=supervision):
-                yield judge(aim, order, profile, found)
+                refusal = refused(aim, order, profile)
+                if refusal is not None:
+                    yield refusal
+                    continue
+                assert aim.known is not None
+                alike = aim.alike
+                if alike not in found:
+                    found[alike] = await _find(order, aim)
+                yield judge(aim.known, order, found[alike])
 
     async def _detail(self, name: str) -> DeviceDetail:
         device_id = await self._directory.resolve(name)
@@ -163,6 +172,12 @@ class Commanding:
         if detail is None:
             raise NotFound(UNKNOWN.format(name))
         return detail
+
+
+async def _find(order: Order, aim: Aim) -> tuple[Finding, ...]:
+    """What speaks against a target; beside the loop where that is more than a look into the catalog."""
+    target = aim.target(order.user_id)
+    return order.findings(target) if order.against is None else await asyncio.to_thread(order.findings, target)
 
 
 def _life(detail: DeviceDetail, name: str) -> Connection:

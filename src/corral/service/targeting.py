@@ -15,13 +15,13 @@ from corral.apple.plist import PlistError, parse_dict
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.kept_profile import read_kept
-from corral.store.directory import CommandTarget, DeviceSummary, Directory
+from corral.store.directory import CommandTarget, Directory
 from corral.store.queue import QueueStore, StoredResult
 
 LARGEST = 100_000
 """Devices that one request may be about."""
 
-_PAGE = 1_000
+_PAGE = 500
 _ANSWERS = 4
 """So many answers to DeviceInformation are looked through: not each of them was asked for everything."""
 
@@ -35,14 +35,11 @@ class DeviceQuery:
     platform: Platform | None = None
     os_below: str | None = None
 
-    def takes(self, summary: DeviceSummary) -> bool:
-        device = summary.device
-        if self.platform is not None and device.platform != self.platform:
-            return False
+    def takes(self, os_version: str | None) -> bool:
         if self.os_below is None:
             return True
         try:
-            return is_older(device.os_version or "", self.os_below)
+            return is_older(os_version or "", self.os_below)
         except ValueError:
             return False
 
@@ -107,15 +104,15 @@ class Targeting:
             except ValueError as error:
                 raise RequestRefused(f"os_below: {error}.") from None
         found: list[str] = []
-        after: str | None = None
+        after = ""
         while True:
-            page = await self._directory.devices(search=query.search, phase="connected", after=after, limit=_PAGE)
-            found += [each.device.id for each in page if query.takes(each)]
+            page = await self._directory.select(search=query.search, platform=query.platform, after=after, limit=_PAGE)
+            found += [device for device, os_version in page if query.takes(os_version)]
             if len(found) > LARGEST:
                 raise RequestRefused(f"The query means more than {LARGEST:,} devices; narrow it.")
             if len(page) < _PAGE:
                 return found
-            after = page[-1].device.id
+            after = page[-1][0]
 
     async def aim(self, names: Sequence[str], user_id: str, *, supervision: bool) -> list[Aim]:
         """Each of a few hundred names; `supervision`: also how it came, and whether it says that it is supervised or

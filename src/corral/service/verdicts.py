@@ -100,23 +100,24 @@ def build(
         raise RequestRefused(str(error)) from None
 
 
-def judge(aim: Aim, order: Order, profile: str, found: dict[object, tuple[Finding, ...]]) -> Sent:
-    """`profile` is the order's identifier of one; `found` keeps the findings of targets that do not differ."""
+def refused(aim: Aim, order: Order, profile: str) -> Sent | None:
+    """The verdict for a target that nothing can be queued for; `profile` is the order's identifier of one."""
     known = aim.known
     problem = refusal(aim.name, known, order, profile)
-    if known is None or known.channel_id is None or problem:
-        device, channel = (known.device_id, known.channel_id or "") if known else (aim.name, "")
-        return Sent(device=device, channel_id=channel, command_uuid=order.built.uuid, queued=False, problem=problem)
-    alike = aim.alike
-    if alike not in found:
-        found[alike] = order.findings(aim.target(order.user_id))
-    findings = found[alike]
+    if not problem:
+        return None
+    device, channel = (known.device_id, known.channel_id or "") if known else (aim.name, "")
+    return Sent(device=device, channel_id=channel, command_uuid=order.built.uuid, queued=False, problem=problem)
+
+
+def judge(known: CommandTarget, order: Order, findings: tuple[Finding, ...]) -> Sent:
+    """The verdict for a target that could be queued for, by what was found against it."""
     problem = ""
     if findings and not order.force:
         problem = "; ".join(f"{each.where} {each.what}" for each in findings if each.severity == "error")
     return Sent(
         device=known.device_id,
-        channel_id=known.channel_id,
+        channel_id=known.channel_id or "",
         command_uuid=order.built.uuid,
         queued=not problem,
         findings=findings,

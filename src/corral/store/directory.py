@@ -81,6 +81,12 @@ class Directory(Protocol):
         """Those of the names that `resolve` would find, with the channel of this user, or the device's for ''."""
         ...
 
+    async def select(
+        self, *, search: str | None, platform: str | None, after: str, limit: int
+    ) -> tuple[tuple[str, str | None], ...]:
+        """Ids and OS versions of connected devices, by id; `search` and `after` as for `devices`."""
+        ...
+
     async def admitted(self, connection_ids: Sequence[str]) -> Mapping[str, EnrollmentKind]:
         """The way by which these lives came; those whose grant is forgotten are left out."""
         ...

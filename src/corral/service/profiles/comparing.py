@@ -1,5 +1,6 @@
 """What a device has, as it says itself, beside what was asked for."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -66,7 +67,7 @@ class Comparing:
             return Listing(device_id=known.device_id, as_of=None, profiles=())
         wanted = {each.identifier: each for each in await self._profiles.wanted(known.channel_id)}
         answers = await self._queue.recent("ProfileList", [known.channel_id])
-        listed = read_list(answers[0]) if answers else dict[str, Present]()
+        listed = await asyncio.to_thread(read_list, answers[0]) if answers else dict[str, Present]()
         as_of = answers[0].received_at if answers else None
         kept = read_kept(known.profile)
         enrollment = kept.facts.identifier if kept is not None else ""
@@ -80,13 +81,16 @@ class Comparing:
         """The channels in which one profile is wanted, in the order of their ids."""
         wanted = await self._profiles.wanting(profile.id, after, limit)
         answers = await self._queue.recent("ProfileList", [each.channel_id for each in wanted]) if wanted else ()
-        listed = {each.channel_id: each for each in answers}
-        found: list[Compared] = []
-        for each in wanted:
-            answer = listed.get(each.channel_id)
-            present = read_list(answer).get(each.identifier) if answer is not None else None
-            found.append(compare(each.identifier, each, present, answer.received_at if answer else None, ""))
-        return tuple(found)
+        return await asyncio.to_thread(_compare_all, wanted, answers)
+
+
+def _compare_all(wanted: Sequence[WantedProfile], answers: Sequence[StoredResult]) -> tuple[Compared, ...]:
+    listed = {each.channel_id: (read_list(each), each.received_at) for each in answers}
+    found: list[Compared] = []
+    for each in wanted:
+        present, as_of = listed.get(each.channel_id, (dict[str, Present](), None))
+        found.append(compare(each.identifier, each, present.get(each.identifier), as_of, ""))
+    return tuple(found)
 
 
 def compare(

@@ -1,10 +1,11 @@
 """A kept profile onto devices and off them again: each has its verdict, and what is wanted is written down first."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from corral.apple.catalog import Finding, Target, lint
 from corral.apple.platform import Platform
+from corral.apple.plist import PlistValue
 from corral.service.clock import Clock
 from corral.service.commanding import Commanding
 from corral.service.profiles.keeping import Keeping
@@ -40,9 +41,7 @@ class Installing:
             return lint(read.keys, target)
 
         keys = {"Payload": payload}
-        asks = any(
-            against(Target(each, supervised=False)) != against(Target(each, supervised=True)) for each in Platform
-        )
+        asks = await asyncio.to_thread(_asks_supervision, read.keys)
         return number, await self._send("InstallProfile", keys, profile, number, devices, how, against, asks)
 
     async def remove(self, profile: StoredProfile, devices: Sequence[str], how: How) -> list[Sent]:
@@ -82,3 +81,11 @@ class Installing:
             # Behind it in the same queue: what the device has after it.
             await self._commanding.send(queued, request_type="ProfileList", user_id=how.user_id, by=how.by)
         return sent
+
+
+def _asks_supervision(profile: Mapping[str, PlistValue]) -> bool:
+    """Whether anything in a profile depends on it, on any system."""
+    return any(
+        lint(profile, Target(each, supervised=False)) != lint(profile, Target(each, supervised=True))
+        for each in Platform
+    )

@@ -92,6 +92,10 @@ _TARGETS = (
     + looked_up("channel", "id kind", "connection_id = co.id AND user_id = $2", "ch")
     + " ON TRUE"
 )
+_SELECT = (
+    "SELECT d.id, d.os_version FROM device AS d WHERE d.id > $1 AND ($4::text IS NULL OR d.platform = $4)"
+    " AND EXISTS (SELECT 1 FROM connection WHERE device_id = d.id AND phase = 'connected')"
+)
 _ADMITTED = (
     "SELECT co.id, g.kind FROM unnest($1::text[]) AS a (id) CROSS JOIN "
     + looked_up("connection", "id admitted_by", "id = a.id", "co")
@@ -137,6 +141,14 @@ class PostgresDirectory:
     async def targets(self, names: Sequence[str], user_id: str) -> Mapping[str, CommandTarget]:
         found = await self._database.all(_TARGETS, names, user_id)
         return rows.command_targets(found, await self._read_profiles({row[-1] for row in found} - {None}))
+
+    async def select(
+        self, *, search: str | None, platform: str | None, after: str, limit: int
+    ) -> tuple[tuple[str, str | None], ...]:
+        searched = _SEARCHED if search else " AND $3::text IS NULL"
+        statement = f"{_SELECT}{searched} ORDER BY d.id LIMIT $2"
+        found = await self._database.all(statement, after, limit, search or None, platform)
+        return tuple((row[0], row[1]) for row in found)
 
     async def admitted(self, connection_ids: Sequence[str]) -> Mapping[str, EnrollmentKind]:
         found = await self._database.all(_ADMITTED, list(connection_ids))

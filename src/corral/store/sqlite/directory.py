@@ -78,6 +78,10 @@ _TARGETS = (
     " LEFT JOIN connection AS co ON co.device_id = d.id AND co.phase IN ('connected', 'ending')"
     " LEFT JOIN channel AS ch ON ch.connection_id = co.id AND ch.user_id = ?2"
 )
+_SELECT = (
+    "SELECT d.id, d.os_version FROM device AS d WHERE d.id > :after AND (:platform IS NULL OR d.platform = :platform)"
+    " AND EXISTS (SELECT 1 FROM connection WHERE device_id = d.id AND phase = 'connected')"
+)
 _ADMITTED = (
     "SELECT co.id, g.kind FROM json_each(?) AS a CROSS JOIN connection AS co ON co.id = a.value"
     " CROSS JOIN enroll_grant AS g ON g.id = substr(co.admitted_by, 7)"
@@ -126,6 +130,15 @@ class SqliteDirectory:
             return rows.command_targets(found, dict(sql.execute(_PROFILES, (kept,)).fetchall()))
 
         return await self._database.browse(read)
+
+    async def select(
+        self, *, search: str | None, platform: str | None, after: str, limit: int
+    ) -> tuple[tuple[str, str | None], ...]:
+        statement = f"{_SELECT}{_SEARCHED if search else ''} ORDER BY d.id LIMIT :limit"
+        low = search or ""
+        values = {"after": after, "platform": platform, "low": low, "high": low + _LAST_CHARACTER, "limit": limit}
+        found = await self._database.browse(lambda sql: sql.execute(statement, values).fetchall())
+        return tuple((row[0], row[1]) for row in found)
 
     async def admitted(self, connection_ids: Sequence[str]) -> Mapping[str, EnrollmentKind]:
         wanted = json.dumps(connection_ids)
