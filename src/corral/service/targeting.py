@@ -11,7 +11,7 @@ from corral.apple import catalog
 from corral.apple.catalog import Target
 from corral.apple.identifiers import Kind
 from corral.apple.platform import Platform, is_older
-from corral.apple.plist import PlistError, parse_dict
+from corral.apple.plist import PlistError, PlistValue, parse_dict
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.kept_profile import read_kept
@@ -51,6 +51,7 @@ class Learned:
     supervised: bool | None = None
     shared_ipad: bool | None = None
     automated: bool | None = None
+    user_approved: bool | None = None
 
 
 NOTHING = Learned()
@@ -88,6 +89,7 @@ class Aim(NamedTuple):
             access_rights=kept.facts.access_rights if kept else None,
             shared_ipad=True if kind is Kind.SHARED_IPAD_USER else learned.shared_ipad,
             automated=learned.automated,
+            user_approved=True if learned.automated else learned.user_approved,
         )
 
 
@@ -115,14 +117,15 @@ class Targeting:
             after = page[-1][0]
 
     async def aim(self, names: Sequence[str], user_id: str, *, supervision: bool) -> list[Aim]:
-        """Each of a few hundred names; `supervision`: also how it came, and whether it says that it is supervised or
-        shared."""
+        """Each of a few hundred names; `supervision`: also how it came, and what it says of supervision, sharing and
+        approval."""
         known = await self._directory.targets(names, user_id)
         lives = sorted({each.connection_id for each in known.values() if each.connection_id}) if supervision else []
         if not lives:
             return [Aim(name, known.get(name)) for name in names]
-        answers = await self._queue.recent("DeviceInformation", lives, _ANSWERS)
-        learned = await asyncio.to_thread(_learn, answers, await self._directory.admitted(lives))
+        information = await self._queue.recent("DeviceInformation", lives, _ANSWERS)
+        security = await self._queue.recent("SecurityInfo", lives)
+        learned = await asyncio.to_thread(_learn, information, security, await self._directory.admitted(lives))
         lived = {name: each.connection_id or "" for name, each in known.items()}
         return [Aim(name, known.get(name), learned.get(lived.get(name, ""))) for name in names]
 
@@ -136,7 +139,7 @@ class Targeting:
 
 @cache
 def asks_supervision(request_type: str) -> bool:
-    """Whether it depends on supervision, on automated enrollment, or on being shared, that a device takes it at all."""
+    """Whether it depends on supervision, on how it came, or on being shared, that a device takes this at all."""
     command = catalog.spec(request_type)
     return command is not None and any(
         each.supervised or each.requires_dep or each.shared_ipad == "forbidden" or not each.shared_ipad_device_channel
@@ -144,24 +147,37 @@ def asks_supervision(request_type: str) -> bool:
     )
 
 
-def _learn(answers: Sequence[StoredResult], admitted: Mapping[str, EnrollmentKind]) -> dict[str, Learned]:
+def _learn(
+    information: Sequence[StoredResult], security: Sequence[StoredResult], admitted: Mapping[str, EnrollmentKind]
+) -> dict[str, Learned]:
     """By the life; of its answers the newest that tells counts."""
     learned = {life: Learned(automated=kind is EnrollmentKind.AUTOMATED) for life, kind in admitted.items()}
-    for answer in answers:
+    for answer in information:
         before = learned.get(answer.channel_id, NOTHING)
         if before.supervised is not None and before.shared_ipad is not None:
             continue
-        try:
-            responses = parse_dict(answer.body).get("QueryResponses")
-        except PlistError:
-            continue
-        if isinstance(responses, Mapping):
-            learned[answer.channel_id] = replace(
-                before,
-                supervised=_either(before.supervised, responses.get("IsSupervised")),
-                shared_ipad=_either(before.shared_ipad, responses.get("IsMultiUser")),
-            )
+        told = _told(answer, "QueryResponses")
+        learned[answer.channel_id] = replace(
+            before,
+            supervised=_either(before.supervised, told.get("IsSupervised")),
+            shared_ipad=_either(before.shared_ipad, told.get("IsMultiUser")),
+        )
+    for answer in security:
+        before = learned.get(answer.channel_id, NOTHING)
+        status = _told(answer, "SecurityInfo").get("ManagementStatus")
+        if isinstance(status, Mapping):
+            approved = _either(before.user_approved, status.get("UserApprovedEnrollment"))
+            learned[answer.channel_id] = replace(before, user_approved=approved)
     return learned
+
+
+def _told(answer: StoredResult, name: str) -> Mapping[str, PlistValue]:
+    """A dictionary of an answer; empty for what cannot be read."""
+    try:
+        found = parse_dict(answer.body).get(name)
+    except PlistError:
+        return {}
+    return found if isinstance(found, Mapping) else {}
 
 
 def _either(known: bool | None, told: object) -> bool | None:

@@ -127,6 +127,11 @@ def test_an_ordinary_profile_has_nothing_against_it(target: Target) -> None:
             "error: PayloadScope: is System, which is not for the user channel",
         ),
         (
+            profile({"PayloadType": "com.apple.system-extension-policy"}),
+            Target(Platform.MACOS, "15.2", user_approved=False),
+            "com.apple.system-extension-policy needs an enrollment that the user of the Mac has approved",
+        ),
+        (
             profile({"PayloadType": "com.apple.proxy.http.global"}),
             Target(Platform.IOS, "18.2", kind=Kind.USER_ENROLLMENT_DEVICE),
             "is forbidden to user enrollments",

@@ -149,6 +149,19 @@ async def test_a_profile_goes_to_devices_signed_and_each_has_its_verdict(install
     assert [each["request_type"] for each in queued["commands"]] == ["ProfileList", "InstallProfile"]
 
 
+async def test_what_a_mac_says_of_its_users_approval_decides_what_it_gets(installation: Installation) -> None:
+    await add(installation, profile(PayloadType="com.apple.system-extension-policy"))
+    macs = [await installation.device(platform=Platform.MACOS, os_version="15.2") for _ in "123"]
+    for mac, approved in zip(macs, (False, True), strict=False):
+        sent = await installation.post("/commands", {"devices": [mac], "request_type": "SecurityInfo"})
+        status = {"ManagementStatus": {"UserApprovedEnrollment": approved}}
+        await report(installation, mac, sent["command_uuid"], Status.ACKNOWLEDGED, SecurityInfo=status)
+    sent = await installation.post(f"/profiles/{WIFI}/install", {"devices": macs})
+    verdicts = {each["device"]: each for each in sent["devices"]}
+    assert [verdicts[each]["verdict"] for each in macs] == ["not-eligible", "queued", "queued"]
+    assert "the user of the Mac has approved" in verdicts[macs[0]]["problem"]
+
+
 async def test_what_a_device_has_is_what_it_says(installation: Installation) -> None:
     await add(installation)
     device = await installation.device(platform=Platform.MACOS, os_version="15.2")

@@ -24,6 +24,8 @@ class Target:
     shared_ipad: bool | None = None
     automated: bool | None = None
     """Whether it came by automated enrollment."""
+    user_approved: bool | None = None
+    """Of a Mac: whether its user has approved the enrollment, which automated enrollment does by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def check_place(where: str, facts: Availability, target: Target) -> Iterator[Fin
         yield Finding("error", where, f"needs a supervised device on {target.platform}")
     if facts.requires_dep and target.automated is False:
         yield Finding("error", where, f"needs a device that came by automated enrollment on {target.platform}")
+    if facts.user_approved and target.user_approved is False:
+        yield Finding("error", where, "needs an enrollment that the user of the Mac has approved")
 
 
 def is_forbidden_to_user_enrollments(facts: Availability, target: Target) -> bool:

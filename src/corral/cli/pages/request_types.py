@@ -91,6 +91,7 @@ def _write_judged(judged: dict[str, Any]) -> None:
             ("enrollment", target["enrollment"]),
             ("supervised", _known(target["supervised"])),
             ("automated enrollment", _known(target["automated"])),
+            ("approved by its user", _known(target["user_approved"]) if target["platform"] == "macOS" else None),
             ("Shared iPad", _known(target["shared_ipad"])),
             ("access rights", target["access_rights"] if target["access_rights"] is not None else "not known"),
         )

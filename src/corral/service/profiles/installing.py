@@ -84,8 +84,9 @@ class Installing:
 
 
 def _asks_supervision(profile: Mapping[str, PlistValue]) -> bool:
-    """Whether anything in a profile depends on it, on any system."""
+    """Whether anything in a profile depends on it, or on the user's approval, on any system."""
     return any(
-        lint(profile, Target(each, supervised=False)) != lint(profile, Target(each, supervised=True))
+        lint(profile, Target(each, supervised=False, user_approved=False))
+        != lint(profile, Target(each, supervised=True, user_approved=True))
         for each in Platform
     )

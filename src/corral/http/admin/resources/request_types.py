@@ -69,6 +69,7 @@ class TargetView(View):
     enrollment: str | None
     supervised: bool | None
     automated: bool | None
+    user_approved: bool | None
     shared_ipad: bool | None
     access_rights: int | None
 
@@ -147,6 +148,7 @@ async def _judged(call: Call, device: str, request_type: str, user: str) -> Judg
             enrollment=target.kind,
             supervised=target.supervised,
             automated=target.automated,
+            user_approved=target.user_approved,
             shared_ipad=target.shared_ipad,
             access_rights=target.access_rights,
         ),
