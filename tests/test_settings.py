@@ -116,7 +116,7 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
     ({"breaker_window": "an hour"}, "breaker_window", "7d"),
     ({"breaker_limit": "0"}, "breaker_limit", "greater than or equal to 1"),
     ({"on_restore": "ask"}, "on_restore", "'accept' or 'refuse'"),
-    ({"authorities": "step"}, "authorities", "NAME=FILE"),
+    ({"authorities": "step"}, "authorities", "NAME=VALUE"),
     ({"authorities": "a/b=c.pem"}, "authorities", "letters"),
     ({"apns_url": "http://localhost"}, "apns_url", "https://HOST"),
     ({"oidc_issuer": "http://id.example.org"}, "oidc_issuer", "https URL"),
@@ -216,6 +216,7 @@ def test_the_table_names_every_setting_with_its_variable_and_default() -> None:
 
 
 _DURATIONS = {
+    "session_time",
     "ending_deadline",
     "breaker_window",
     "setup_time",
@@ -227,6 +228,7 @@ _DURATIONS = {
     "ade_sync_every",
     "keep_results",
     "keep_events",
+    "keep_audit",
     "keep_pushes",
     "keep_contacts",
     "keep_grants",

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
 
 from starlette.routing import BaseRoute, Mount, Route
 
@@ -17,9 +18,12 @@ from corral.http.measured import measured
 from corral.http.routes import front
 from corral.pki.authority import create_authority
 from corral.sealing import Sealer
+from corral.service.access.caller import LOCAL_ADMINISTRATOR
+from corral.service.access.credentials import Credentials
+from corral.service.access.permission import ADMINISTRATOR
+from corral.service.access.roles import Roles
 from corral.service.authorities import Authorities
 from corral.service.clock import Clock, system_clock, to_datetime
-from corral.service.credentials import Credentials
 from corral.service.metrics import Metrics
 from corral.service.services import Services
 from corral.settings import Settings
@@ -59,9 +63,9 @@ async def initialize(settings: Settings, clock: Clock = system_clock) -> str:
         await store.vault.put_secret("authority.certificate", authority.certificate_pem())
         await store.vault.put_secret("authority.key", authority.key_pem())
         await store.vault.put_secret("challenge.key", secrets.token_bytes(32))
-        _, token = await Credentials(store.vault, store.events, clock).create(
-            "first administrator", None, "corral init"
-        )
+        credentials = Credentials(store.access, Roles(store.access, clock), clock)
+        by = replace(LOCAL_ADMINISTRATOR, name="corral init")
+        _, token = await credentials.create("first administrator", by, role=ADMINISTRATOR)
     return token
 
 
@@ -99,7 +103,8 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     device = device_routes(base, services)
     health = Health(store)
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
-    api = Mount("/api/v1", admin_app(services, link_days=settings.link_days, clock=clock))
+    proxies = tuple(ip_network(each) for each in settings.proxy if not each.startswith("unix:"))
+    api = Mount("/api/v1", admin_app(services, link_days=settings.link_days, proxies=proxies, clock=clock))
     return Corral(
         store=store,
         authorities=base.authorities,

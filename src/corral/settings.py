@@ -73,12 +73,12 @@ def _split(given: object) -> object:
 
 
 def _pairs(given: object) -> object:
-    """A table comes from the environment and from flags as `name=file,name=file`."""
+    """A table comes from the environment and from flags as `name=value,name=value`."""
     if not isinstance(given, str):
         return given
     pairs = [part.partition("=") for part in given.split(",") if part.strip()]
     if not all(equals and name.strip() for name, equals, _ in pairs):
-        raise ValueError("a list of NAME=FILE with commas between them")
+        raise ValueError("a list of NAME=VALUE with commas between them")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
@@ -149,6 +149,7 @@ def _check_authority(authorities: dict[str, Path]) -> dict[str, Path]:
     return authorities
 
 
+Table = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
 Duration = Annotated[int, BeforeValidator(parse_duration)]
 Retention = Annotated[int | None, BeforeValidator(_parse_retention)]
 Url = Annotated[str, AfterValidator(_check_url)]
@@ -305,6 +306,9 @@ class Settings(BaseSettings):
         90 * DAY, description="How long results and finished commands are kept; `forever` keeps them"
     )
     keep_events: Retention = Field(180 * DAY, description="How long events are kept, or `forever`")
+    keep_audit: Retention = Field(
+        2 * 365 * DAY, description="How long entries of the audit trail are kept, or `forever`"
+    )
     keep_pushes: Retention = Field(30 * DAY, description="How long the outcomes of pushes are kept, or `forever`")
     keep_contacts: Retention = Field(30 * DAY, description="How long contacts by the hour are kept, or `forever`")
     keep_grants: Retention = Field(
@@ -374,6 +378,31 @@ class Settings(BaseSettings):
         description="Name of the Automated Device Enrollment server whose key vouches for devices when a Managed Apple "
         "Account signs in; the first, if none is named",
     )
+    session_time: Duration = Field(
+        12 * HOUR, ge=MINUTE, description="How long somebody who administers stays signed in"
+    )
+    admin_url: Url | None = Field(
+        None, description="How administrators reach the admin API, where that is not `public_url`"
+    )
+    admin_groups: Table = Field(
+        default_factory=dict[str, str],
+        description="Groups of the identity provider whose people may administer, and the role of each: a table of "
+        "groups and roles, of which the first that fits counts",
+    )
+    admin_groups_claim: str = Field(
+        "groups", min_length=1, max_length=100, description="The provider's claim that lists an administrator's groups"
+    )
+    admin_name_claim: str = Field(
+        "email",
+        min_length=1,
+        max_length=100,
+        description="The provider's claim by which an administrator is known here",
+    )
+    confirm_above: int = Field(
+        10,
+        ge=0,
+        description="Devices that one dangerous request (erase, lock, unlock) may name without `confirm`, their number",
+    )
     max_body: int = Field(16 * 1024 * 1024, ge=64 * 1024, description="Largest message of a device, bytes")
     max_requests: int = Field(1024, ge=1, description="Device requests under way at once; beyond it the answer is 503")
     sealing_key_file: Path = Field(
@@ -405,8 +434,12 @@ class Settings(BaseSettings):
             raise ValueError("workers above 1 need PostgreSQL: set database to its URL")
         if self.pooler != "none" and self.database == "sqlite":
             raise ValueError("pooler is for PostgreSQL: set database to its URL")
-        if self.oidc_issuer is not None and not (self.oidc_client_id and self.account_domains):
-            raise ValueError("oidc_issuer needs oidc_client_id, and account_domains to say whose accounts may enroll")
+        if self.oidc_issuer is not None and not (self.oidc_client_id and (self.account_domains or self.admin_groups)):
+            raise ValueError(
+                "oidc_issuer needs oidc_client_id, and account_domains (whose accounts may enroll) or admin_groups"
+            )
+        if self.admin_groups and self.oidc_issuer is None:
+            raise ValueError("admin_groups needs an identity provider: set oidc_issuer")
         if self.admission is Admission.TRUSTED_IDENTITY and not self.authorities:
             raise ValueError("admission = trusted-identity needs at least one authority in `authorities`")
         return self

@@ -1,6 +1,7 @@
 """The command line as people use it, over a service that runs in a process of its own."""
 
 import asyncio
+import io
 import os
 import signal
 import socket
@@ -70,9 +71,11 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    def call(*arguments: object) -> Outcome:
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    def call(*arguments: object, stdin: str | None = None) -> Outcome:
         capsys.readouterr()
+        if stdin is not None:
+            monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         code = run([str(each) for each in arguments])
         written = capsys.readouterr()
         return Outcome(code, written.out, written.err)

@@ -4,6 +4,7 @@ import json
 import plistlib
 import re
 import stat
+import time
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -364,7 +365,7 @@ def test_a_file_that_is_no_push_certificate_is_told(cli: Cli, service: Running, 
 
 
 def test_a_token_is_made_used_and_revoked(cli: Cli, service: Running, home: Path) -> None:
-    outcome = cli("token", "create", "Ada", "--expires", "1d")
+    outcome = cli("token", "create", "Ada", "--role", "operator", "--expires", "1d")
     (token,) = re.findall(r"corral_[\w-]{40,}", outcome.out)
     cli("authority", "show", "--out", home / "ca.pem")
     (home / "token").write_text(token)
@@ -377,6 +378,90 @@ def test_a_token_is_made_used_and_revoked(cli: Cli, service: Running, home: Path
     assert cli("status", *remote).code == 4
     assert "revoked" in cli("token", "list").out
     assert token not in cli("token", "list", "--json").out
+
+
+def test_a_role_is_made_given_changed_and_removed(cli: Cli, service: Running) -> None:
+    assert cli("role", "create", "desk", "--permission", "devices:read", "--permission", "links:read").code == 0
+    listed = cli("role", "list").out
+    assert "administrator" in listed
+    assert "desk" in listed
+    made = json.loads(cli("token", "create", "desk", "--role", "desk", "--json").out)
+    assert made["credential"]["permissions"] == ["devices:read", "links:read"]
+    assert cli("role", "change", "desk", "--permission", "devices:read").code == 0
+    assert cli("role", "remove", "desk").code == 1
+    assert cli("token", "revoke", made["credential"]["id"]).code == 0
+    assert cli("role", "remove", "desk").code == 0
+    assert cli("role", "remove", "desk").code == 3
+    assert cli("role", "create", "viewer", "--permission", "devices:read").code == 1
+    assert "devices:fly" in cli("role", "create", "x", "--permission", "devices:fly").error
+
+
+def test_what_a_token_may_do_must_be_said(cli: Cli, service: Running) -> None:
+    assert cli("token", "create", "Ada").code == 2
+    assert cli("token", "create", "Ada", "--role", "viewer", "--permission", "devices:read").code == 2
+    made = json.loads(cli("token", "create", "narrow", "--permission", "links:read", "--json").out)
+    assert made["credential"]["permissions"] == ["links:read"]
+
+
+def test_a_user_signs_in_on_the_command_line(cli: Cli, running: Running, home: Path) -> None:
+    here = ("--data", running.data)
+    assert cli("user", "add", "Ann", "--role", "viewer", *here, stdin="correct horse battery\n").code == 0
+    cli("authority", "--out", home / "ca.pem", *here)
+    login = ("login", running.url, "--user", "ann", "--ca", home / "ca.pem")
+    assert cli(*login, stdin="not the password\n").code == 4
+    assert "as ann" in cli(*login, stdin="correct horse battery\n").out
+    assert cli("whoami").out.startswith("ann (user, viewer)\n")
+    assert cli("enroll", "link").code == 1
+    assert cli("logout").out == "Logged out.\n"
+    assert cli("whoami", *here).out.startswith("local administrator (local")
+    assert cli("user", "password", "ann", *here, stdin="another long password\n").code == 0
+    assert cli(*login, stdin="correct horse battery\n").code == 4
+    assert cli("user", "role", "ann", "operator", *here).code == 0
+    assert cli("user", "disable", "ann", *here).code == 0
+    assert cli(*login, stdin="another long password\n").code == 4
+    assert "disabled" in cli("user", "list", *here).out
+    assert cli("user", "enable", "ann", *here).code == 0
+    assert cli("user", "add", "ann", "--role", "viewer", "--without-password", *here).code == 1
+
+
+def test_the_audit_trail_is_listed_exported_and_verified(cli: Cli, service: Running, home: Path) -> None:
+    cli("enroll", "link", "--note", "told of")
+    assert "link.created" in cli("audit", "list", "--limit", 5).out
+    newest = json.loads(cli("audit", "list", "--what", "link.created", "--limit", 1, "--json").out)["entries"][0]
+    assert (newest["actor"]["kind"], newest["data"]["note"]) == ("local", "told of")
+    assert cli("audit", "list", "--until", "2001-01-01").out.startswith("Nothing")
+    assert cli("audit", "list", "--since", "7d").code == 2
+    for _ in range(100):
+        verdict = json.loads(cli("audit", "verify", "--json").out)
+        if not verdict["waiting"]:
+            break
+        time.sleep(0.1)
+    outcome = cli("audit", "verify")
+    assert outcome.code == 0
+    assert "The trail holds" in outcome.out
+    (place, link) = re.findall(r"ends at (\d+):([0-9a-f]{64})", outcome.out)[0]
+    assert cli("audit", "verify", "--expect", f"{place}:{link}").code == 0
+    assert cli("audit", "verify", "--expect", f"{place}:{'0' * 64}").code == 1
+    assert cli("audit", "verify", "--expect", "nothing").code == 2
+    path = home / "audit.jsonl"
+    assert cli("audit", "export", "--out", path).code == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert cli("audit", "export", "--out", path).code == 1
+    assert cli("audit", "verify-export", path, "--expect", f"{place}:{link}").code == 0
+    lines = path.read_text().splitlines(keepends=True)
+    for damaged in (
+        [*lines[:3], lines[3].replace("local", "somebody", 1), *lines[4:]],
+        [*lines[:3], *lines[4:]],
+        lines[:-1],
+    ):
+        path.write_text("".join(damaged))
+        outcome = cli("audit", "verify-export", path)
+        assert outcome.code == 1
+        assert "does NOT hold" in outcome.out
+        assert json.loads(cli("audit", "verify-export", path, "--json").out)["breaks"]
+    for wrong in ("", "{}\n", "nothing\n", lines[0] + "nothing\n"):
+        path.write_text(wrong)
+        assert cli("audit", "verify-export", path).code == 1
 
 
 def test_the_breaker_is_shown_and_only_an_open_one_is_closed(cli: Cli, service: Running) -> None:

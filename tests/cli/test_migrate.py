@@ -32,7 +32,7 @@ def test_everything_moves_and_is_served_from_there(cli: Cli, made: Path) -> None
 
         async def start() -> int:
             async with build(read_settings({"data": made})) as corral:
-                return len(await corral.store.vault.credentials())
+                return len(await corral.store.access.credentials())
 
         assert asyncio.run(start()) == 1
 

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from contract import test_acme as acme
+from contract import test_audit as audit
 from contract import test_webhooks as hooks
 from contract import values as v
 from contract.test_apps import app
@@ -20,6 +21,7 @@ from corral.lifecycle.acme_order import AttestedKey
 from corral.lifecycle.change import Change, Escrow
 from corral.lifecycle.state import EscrowKind
 from corral.sealing import Sealer
+from corral.store.access import AccessChange, Outcome
 from corral.store.accounts import AccountSession, AccountToken, TokenKind
 from corral.store.contacts import Attempt, Heard
 from corral.store.devices import Committed, Next
@@ -109,7 +111,13 @@ async def fill(store: Store) -> None:
     """At least one row in every table, and every kind of value."""
     await store.vault.put_secret("authority.key", b"AUTHORITY-KEY")
     await store.vault.put_push_certificate(v.push_certificate())
-    await store.vault.add_credential(v.credential())
+    everything = AccessChange(
+        at=v.NOW, role=v.role(), role_is_new=True, user=v.user(), credential=v.credential(permissions=("devices:read",))
+    )
+    assert await store.access.commit(everything) is Outcome.DONE
+    for number in (1, 2):
+        await store.audit.note(audit.entry(number))
+        await store.audit.chain(1)
     await store.accounts.add_session(
         AccountSession(id="S1", account="ann@example.org", subject="ann", created_at=v.NOW, expires_at=v.NOW + 9),
         (AccountToken(digest=v.fingerprint("a"), session_id="S1", kind=TokenKind.ACCESS, expires_at=v.NOW + 9),),

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from contract import values as v
 from contract.conftest import Home
-from corral.store.store import Store
 
 
 async def test_secrets_are_kept_by_name(home: Home) -> None:
@@ -43,22 +42,3 @@ async def test_a_push_certificate_is_replaced_by_topic(home: Home) -> None:
         renewed = replace(first, certificate_pem=b"new", key_pem=b"new key")
         await store.vault.put_push_certificate(renewed)
         assert await store.vault.push_certificates() == (renewed, second)
-
-
-async def test_credentials_are_found_by_their_digest(store: Store) -> None:
-    first = v.credential()
-    second = v.credential("K2", created_at=v.NOW + 1, expires_at=v.NOW + 9)
-    await store.vault.add_credential(first)
-    await store.vault.add_credential(second)
-    assert await store.vault.find_credential(first.digest) == first
-    assert await store.vault.find_credential(second.digest) == second
-    assert await store.vault.find_credential(b"another") is None
-    assert await store.vault.credentials() == (second, first)
-
-
-async def test_a_credential_is_revoked_once(store: Store) -> None:
-    await store.vault.add_credential(v.credential())
-    assert await store.vault.revoke_credential("K1", v.NOW)
-    assert not await store.vault.revoke_credential("K1", v.NOW + 1)
-    assert not await store.vault.revoke_credential("nobody", v.NOW)
-    assert await store.vault.credentials() == (v.credential(revoked_at=v.NOW),)

@@ -20,10 +20,11 @@ from corral.lifecycle.state import (
     Phase,
     Purpose,
 )
+from corral.store.access import Credential, Role, User
 from corral.store.ade import AdeDevice, AdeProfile, AdeRule, AdeServer, Assignment, RuleField, SyncState
 from corral.store.devices import Ask, Contact
 from corral.store.queue import QueuedCommand
-from corral.store.vault import Credential, StoredPushCertificate
+from corral.store.vault import StoredPushCertificate
 
 NOW: Instant = 1_790_000_000_000
 TOPIC = "com.apple.mgmt.External.1c2b3a"
@@ -173,6 +174,16 @@ def push_certificate(topic: str = TOPIC, **fields: Any) -> StoredPushCertificate
 def credential(id: str = "K1", **fields: Any) -> Credential:
     plain: dict[str, Any] = {"id": id, "name": f"name of {id}", "digest": fingerprint(id), "created_at": NOW}
     return Credential(**_with(plain, fields))
+
+
+def user(id: str = "P1", **fields: Any) -> User:
+    plain: dict[str, Any] = {"id": id, "name": f"name of {id}", "role": "viewer", "created_at": NOW}
+    return User(**_with(plain, fields))
+
+
+def role(name: str = "R1", **fields: Any) -> Role:
+    plain: dict[str, Any] = {"name": name, "permissions": ("devices:read", "links:read"), "created_at": NOW}
+    return Role(**_with(plain, fields))
 
 
 def enrolled(number: int = 1, **fields: Any) -> Change:

@@ -43,7 +43,7 @@ class Secret:
 async def live(at: Installation) -> tuple[list[Secret], list[Device]]:
     """Everything that makes or carries a secret is done once; those that were made outside of the service."""
     made = await at.post("/links")
-    token = (await at.post("/tokens", name="a second administrator"))["token"]
+    token = (await at.post("/tokens", name="a second administrator", role="administrator"))["token"]
     phone = at.device(supervised=True)
     profile = await fetch_profile(phone.voice, made["url"], at.trust)
     await phone.enroll(profile)

@@ -132,7 +132,7 @@ class MemoryStore:
             Next(channel_id) if found is None else Next(channel_id, found.command_uuid, self.bodies[found.command_uuid])
         )
 
-    async def forget(self, device_id: str) -> bool:
+    async def forget(self, device_id: str, events: tuple[Event, ...] = ()) -> bool:
         return self.devices.pop(device_id, None) is not None
 
     async def commit(self, change: Change) -> CommitOutcome:

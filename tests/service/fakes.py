@@ -12,7 +12,7 @@ from corral.store.contacts import Attempt, Heard
 from corral.store.errors import StoreUnavailable
 from corral.store.events import StoredEvent, TimelineEntry
 from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
-from corral.store.vault import Credential, StoredPushCertificate
+from corral.store.vault import StoredPushCertificate
 from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarget
 
 NOW: Instant = 1_800_000_000_000
@@ -62,7 +62,7 @@ class FakeVault:
     def __init__(self, *certificates: StoredPushCertificate) -> None:
         self.certificates = {each.topic: each for each in certificates}
         self.secrets: dict[str, bytes] = {}
-        self.tokens: dict[bytes, Credential] = {}
+        self.told: list[Event] = []
 
     async def get_secret(self, name: str) -> bytes | None:
         return self.secrets.get(name)
@@ -70,8 +70,9 @@ class FakeVault:
     async def keep_secret(self, name: str, value: bytes) -> bytes:
         return self.secrets.setdefault(name, value)
 
-    async def put_secret(self, name: str, value: bytes) -> None:
+    async def put_secret(self, name: str, value: bytes, events: tuple[Event, ...] = ()) -> None:
         self.secrets[name] = value
+        self.told += events
 
     async def delete_secret(self, name: str) -> None:
         self.secrets.pop(name, None)
@@ -79,30 +80,16 @@ class FakeVault:
     async def push_certificates(self) -> tuple[StoredPushCertificate, ...]:
         return tuple(self.certificates.values())
 
-    async def put_push_certificate(self, certificate: StoredPushCertificate) -> None:
+    async def put_push_certificate(self, certificate: StoredPushCertificate, events: tuple[Event, ...] = ()) -> None:
         self.certificates[certificate.topic] = certificate
+        self.told += events
 
     async def stop_topic(self, topic: str, why: str) -> None:
         self.certificates[topic] = replace(self.certificates[topic], stopped=why)
 
-    async def add_credential(self, credential: Credential) -> None:
-        self.tokens[credential.digest] = credential
-
-    async def find_credential(self, digest: bytes) -> Credential | None:
-        return self.tokens.get(digest)
-
-    async def credentials(self) -> tuple[Credential, ...]:
-        return tuple(self.tokens.values())
-
-    async def revoke_credential(self, credential_id: str, now: Instant) -> bool:
-        for digest, each in self.tokens.items():
-            if each.id == credential_id and each.revoked_at is None:
-                self.tokens[digest] = replace(each, revoked_at=now)
-                return True
-        return False
-
-    async def close_breaker(self, now: Instant) -> None:
+    async def close_breaker(self, now: Instant, events: tuple[Event, ...] = ()) -> None:
         del now
+        self.told += events
 
     async def breaker_opened_at(self) -> Instant | None:
         return None
@@ -195,6 +182,7 @@ class FakeQueue:
 
     def __init__(self, *open_channels: str) -> None:
         self.open = set(open_channels)
+        self.told: list[Event] = []
         self.queued: list[tuple[QueuedCommand, tuple[str, ...]]] = []
         self.bodies: dict[str, bytes] = {}
         self.cancelled: list[tuple[str, str | None, Event]] = []
@@ -202,7 +190,10 @@ class FakeQueue:
         self.answers: list[tuple[str, StoredResult]] = []
         self.expired: list[tuple[Instant, int]] = []
 
-    async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
+    async def enqueue(
+        self, command: QueuedCommand, channel_ids: Sequence[str], events: tuple[Event, ...] = ()
+    ) -> tuple[str, ...]:
+        self.told += events
         self.queued.append((command, tuple(channel_ids)))
         self.bodies.setdefault(command.uuid, command.body)
         return tuple(each for each in channel_ids if each in self.open)

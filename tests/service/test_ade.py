@@ -71,7 +71,7 @@ async def bare(tmp_path: Path) -> AsyncIterator[Stage]:
         servers = Servers(store.ade, store.events, client, clock)
         assigning = Assigning(store.ade, store.events, servers, clock)
         where = Where("https://mdm.example.org/enroll/automated", service="https://mdm.example.org", web_url=WEB_URL)
-        profiles = Profiles(store.ade, store.events, servers, assigning, where, clock)
+        profiles = Profiles(store.ade, servers, assigning, where, clock)
         syncing = Syncing(store.ade, store.work, store.events, servers, assigning, clock, 30 * MINUTE)
         await servers.add("first", "ops")
         made = await servers.get("first")

@@ -29,7 +29,7 @@ class Nobody:
 
 def admitting(office: Office, identity: IdentityKind, attestation: Attestation) -> Admitting:
     store = office.store
-    policies = Policies(store.vault, store.events, office.clock)
+    policies = Policies(store.vault, office.clock)
     return Admitting(
         office.enrolling, policies, Nobody(), store.directory, store.events, office.clock, identity, attestation
     )

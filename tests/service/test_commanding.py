@@ -1,6 +1,7 @@
 """Commands as people send them: a verdict for each device, and nothing queued that the verdict is against."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,15 +10,20 @@ import samples
 from corral.apple import plist
 from corral.apple.platform import Platform
 from corral.apple.profile import EnrollmentFacts, ScepIdentity
+from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import FOREVER, Connection, Consequence, EnrollmentKind, Phase
+from corral.service.access.caller import LOCAL_ADMINISTRATOR, Caller, CallerKind
+from corral.service.access.confirming import Confirming
+from corral.service.access.permission import BUILT_IN
 from corral.service.commanding import Commanding, Schedule
-from corral.service.errors import NotFound, RequestRefused
+from corral.service.errors import Forbidden, NotFound, RequestRefused
 from corral.service.kept_profile import KeptProfile
 from corral.service.verdicts import Sent
 from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
 from lifecycle import arrange as a
 from service.fakes import NOW, Clock, FakeQueue
 
+ANN = replace(LOCAL_ADMINISTRATOR, name="ann")
 IDENTIFIER = "org.example.mdm.corral.enrollment"
 
 
@@ -120,15 +126,15 @@ def queue() -> FakeQueue:
 @pytest.fixture
 def commanding(queue: FakeQueue) -> Commanding:
     directory = FakeDirectory(detail("A", users=("ANN",)), detail("B"))
-    return Commanding(queue, directory, Clock())
+    return Commanding(queue, directory, Confirming(2), Clock())
 
 
 def over(queue: FakeQueue, *details: DeviceDetail) -> Commanding:
-    return Commanding(queue, FakeDirectory(*details), Clock())
+    return Commanding(queue, FakeDirectory(*details), Confirming(2), Clock())
 
 
 async def send(commanding: Commanding, request_type: str, *devices: str, **fields: Any) -> dict[str, Sent]:
-    sent = await commanding.send(devices or ("A",), request_type=request_type, by="ann", **fields)
+    sent = await commanding.send(devices or ("A",), fields.pop("by", ANN), request_type=request_type, **fields)
     return {each.device: each for each in sent}
 
 
@@ -254,7 +260,7 @@ RAW = plist.dump({"CommandUUID": "mine", "Command": {"RequestType": "SecurityInf
 
 async def test_a_raw_command_is_kept_byte_for_byte(commanding: Commanding, queue: FakeQueue) -> None:
     odd = RAW.replace(b"<dict>", b"<dict>  <!-- mine -->", 1)
-    (verdict,) = await commanding.send(["A"], raw=odd)
+    (verdict,) = await commanding.send(["A"], ANN, raw=odd)
     record, _ = queue.queued[0]
     assert (record.uuid, record.request_type, record.body) == ("mine", "SecurityInfo", odd)
     assert verdict.command_uuid == "mine"
@@ -262,7 +268,7 @@ async def test_a_raw_command_is_kept_byte_for_byte(commanding: Commanding, queue
 
 async def test_a_raw_command_is_checked_like_any_other(commanding: Commanding, queue: FakeQueue) -> None:
     removal = plist.dump({"CommandUUID": "mine", "Command": {"RequestType": "RemoveProfile", "Identifier": IDENTIFIER}})
-    (verdict,) = await commanding.send(["A"], raw=removal, force=True)
+    (verdict,) = await commanding.send(["A"], ANN, raw=removal, force=True)
     assert not verdict.queued
     assert queue.queued == []
 
@@ -271,29 +277,29 @@ async def test_a_raw_command_does_not_borrow_the_uuid_of_another(commanding: Com
     """The body that is stored under a uuid is what goes out: it would never have been checked."""
     queue.bodies["mine"] = b"RemoveProfile of the life cycle itself"
     with pytest.raises(RequestRefused, match="mine names another command"):
-        await commanding.send(["A"], raw=RAW, force=True)
+        await commanding.send(["A"], ANN, raw=RAW, force=True)
     queue.bodies["mine"] = RAW
-    (verdict,) = await commanding.send(["A"], raw=RAW)
+    (verdict,) = await commanding.send(["A"], ANN, raw=RAW)
     assert verdict.queued, "the same command again, for more devices perhaps"
 
 
 @pytest.mark.parametrize("raw", [b"", b"<plist/>", b"bplist00", plist.dump({"Command": {}})])
 async def test_what_is_no_command_is_refused_in_one_line(commanding: Commanding, raw: bytes) -> None:
     with pytest.raises(RequestRefused) as caught:
-        await commanding.send(["A"], raw=raw)
+        await commanding.send(["A"], ANN, raw=raw)
     assert "\n" not in str(caught.value)
 
 
 async def test_a_command_needs_a_request_type(commanding: Commanding) -> None:
     for request_type in (None, ""):
         with pytest.raises(RequestRefused, match="RequestType"):
-            await commanding.send(["A"], request_type=request_type)
+            await commanding.send(["A"], ANN, request_type=request_type)
     with pytest.raises(RequestRefused):
-        await commanding.send(["A"], request_type="SecurityInfo", keys={"RequestType": "EraseDevice"})
+        await commanding.send(["A"], ANN, request_type="SecurityInfo", keys={"RequestType": "EraseDevice"})
 
 
 async def test_no_device_no_command(commanding: Commanding, queue: FakeQueue) -> None:
-    assert await commanding.send([], request_type="SecurityInfo") == []
+    assert await commanding.send([], ANN, request_type="SecurityInfo") == []
     assert queue.queued == []
 
 
@@ -317,3 +323,37 @@ async def test_clear_is_of_the_current_life(commanding: Commanding, queue: FakeQ
     assert (event.type, event.device_id, event.connection_id) == ("queue.cleared", "A", "life of A")
     with pytest.raises(RequestRefused, match="not connected"):
         await over(queue, detail("A", a.life(phase=Phase.ENDED))).clear("A", "ann")
+
+
+OPERATOR = Caller(kind=CallerKind.TOKEN, id="T1", name="bob", permissions=BUILT_IN["operator"])
+PIN = {"PIN": "123456"}
+
+
+@pytest.mark.parametrize("request_type", ["EraseDevice", "DeviceLock", "ClearPasscode", "SetRecoveryLock"])
+async def test_what_is_dangerous_needs_a_permission_of_its_own(request_type: str) -> None:
+    queue = FakeQueue("life of A")
+    with pytest.raises(Forbidden, match="bob does not have"):
+        await send(over(queue, detail("A")), request_type, by=OPERATOR, force=True)
+    assert queue.queued == []
+    assert (await send(over(queue, detail("A")), "DeviceInformation", by=OPERATOR, force=True))["A"].queued
+
+
+async def test_a_whole_command_is_judged_by_what_it_says_and_not_by_how_it_comes() -> None:
+    raw = plist.dump({"CommandUUID": "U", "Command": {"RequestType": "EraseDevice"}})
+    queue = FakeQueue("life of A")
+    with pytest.raises(Forbidden, match="devices:erase"):
+        await over(queue, detail("A")).send(["A"], OPERATOR, raw=raw, force=True)
+    assert queue.queued == []
+
+
+async def test_to_many_it_goes_only_with_their_number() -> None:
+    devices = [detail(name) for name in "ABC"]
+    queue = FakeQueue(*(f"life of {name}" for name in "ABC"))
+    commanding = over(queue, *devices)
+    for wrong in (None, 2, 4):
+        with pytest.raises(OperationRefused, match='"confirm": 3'):
+            await send(commanding, "DeviceLock", "A", "B", "C", keys=PIN, force=True, confirm=wrong)
+    assert queue.queued == []
+    assert len(await send(commanding, "DeviceLock", "A", "B", "C", "A", keys=PIN, force=True, confirm=3)) == 3
+    assert len(await send(commanding, "DeviceLock", "A", "B", keys=PIN, force=True)) == 2
+    assert len(await send(commanding, "RestartDevice", "A", "B", "C", force=True)) == 3

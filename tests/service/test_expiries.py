@@ -9,20 +9,22 @@ from corral.lifecycle.state import DAY, HOUR
 from corral.pki.authority import Authority
 from corral.service.authorities import Authorities, Roster
 from corral.service.expiries import Expiries, Expiry
+from corral.store.access import Credential
 from corral.store.ade import AdeServer
-from corral.store.vault import Credential
 from service.fakes import NOW, Clock, FakeEvents, FakeVault, FakeWork, push_certificate
 
 
 class Watch:
     def __init__(self, authority: Authority, *, tls: Path | None = None) -> None:
         self.clock, self.events, self.work = Clock(), FakeEvents(), FakeWork()
+        self.tokens: list[Credential] = []
         self.vault = FakeVault(push_certificate(not_after=NOW + 100 * DAY))
         self.expiries = self.of(authority, tls)
 
     def of(self, authority: Authority, tls: Path | None = None) -> Expiries:
         return Expiries(
             self.vault,
+            self.credentials,
             self.servers,
             self.work,
             self.events,
@@ -30,6 +32,9 @@ class Watch:
             self.clock,
             tls_certificate=tls,
         )
+
+    async def credentials(self) -> tuple[Credential, ...]:
+        return tuple(self.tokens)
 
     async def servers(self) -> tuple[AdeServer, ...]:
         plain = AdeServer(name="school", created_at=NOW, certificate_pem=b"", key_pem=b"")
@@ -82,7 +87,7 @@ async def test_all_that_ends_is_read_with_the_next_first(authority: Authority, t
     (tmp_path / "tls.pem").write_bytes(authority.certificate_pem())
     watch = Watch(authority, tls=tmp_path / "tls.pem")
     for name, expires_at, revoked_at in (("ci", NOW + DAY, None), ("gone", NOW + DAY, NOW), ("ever", None, None)):
-        await watch.vault.add_credential(
+        watch.tokens.append(
             Credential(
                 id=name, name=name, digest=name.encode(), created_at=NOW, expires_at=expires_at, revoked_at=revoked_at
             )

@@ -18,6 +18,7 @@ from corral.apple.report import Status
 from corral.backup import Archive
 from corral.lifecycle.state import EscrowKind, Phase
 from corral.sealing import Sealer
+from corral.store.access import Held
 from corral.store.devices import Committed, Next
 from corral.store.errors import StoreRefused
 from corral.store.migrations import read_migrations
@@ -171,7 +172,8 @@ async def expect_all(store: Store) -> None:
     """What the release had been given is what the store's protocols give now."""
     assert await store.vault.get_secret("authority.key") == b"AUTHORITY-KEY"
     assert await store.vault.push_certificates() == (v.push_certificate(),)
-    assert await store.vault.find_credential(v.credential().digest) == v.credential()
+    held = await store.access.find(v.credential().digest)
+    assert held == Held(v.credential(role="administrator"), None, None), "it could do everything, and still can"
     assert await store.vault.breaker_opened_at() is None
     seen = await store.devices.load(v.contact())
     assert seen.device is not None

@@ -47,6 +47,10 @@ def send_command(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Send it even if Apple's schema speaks against it.")] = False,
     dry_run: DryRun = False,
+    confirm_number: Annotated[
+        int | None,
+        typer.Option("--confirm", min=0, help="How many devices these are: asked of what is dangerous, for many."),
+    ] = None,
     wait: Annotated[
         str | None,
         typer.Option("--wait", metavar="SPAN", help="Wait so long (30s, 2m) for the answers, and show them."),
@@ -62,6 +66,8 @@ def send_command(
         raise UsageFailure("--set goes with --type; a command of --plist is sent as it is.")
     body: dict[str, Any] = aimed(devices, everything, search, platform, os_below)
     body |= {"user": user, "priority": priority, "force": force, "dry_run": dry_run}
+    if confirm_number is not None:
+        body["confirm"] = confirm_number
     body |= moment("--not-before", not_before, "not_before", "not_before_in")
     body |= moment("--expires", expires, "expires_at", "expires_in")
     if plist is not None:

@@ -1,7 +1,10 @@
 """Files that commands read and write."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from corral.cli.failure import Failure
 
@@ -26,10 +29,21 @@ def read_text(path: Path) -> str:
 
 def write_new(path: Path, data: bytes, *, private: bool = True) -> None:
     """Write a file, which must not exist yet; `private`: for its owner alone."""
+    with _creating(path, 0o600 if private else 0o644) as descriptor, os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+@contextmanager
+def open_new(path: Path) -> Generator[IO[str]]:
+    """The same for text that comes bit by bit, for its owner alone."""
+    with _creating(path, 0o600) as descriptor, os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        yield file
+
+
+@contextmanager
+def _creating(path: Path, mode: int) -> Generator[int]:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        yield os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         raise Failure(f"{path} exists already; name another file, or remove it first.") from None
     except OSError as error:

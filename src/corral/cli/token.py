@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from corral.cli.failure import UsageFailure
 from corral.cli.moments import moment
 from corral.cli.reach.session import Session, over_api
 
@@ -15,13 +16,26 @@ app = typer.Typer(help="Tokens of the admin API.", no_args_is_help=True)
 def create_token(
     session: Session,
     name: Annotated[str, typer.Argument(help="Whose it is; shown beside all that is done with it.")],
+    role: Annotated[
+        str | None, typer.Option("--role", help="viewer, operator, administrator, enrollment-only, or one of yours.")
+    ] = None,
+    permissions: Annotated[
+        list[str] | None,
+        typer.Option("--permission", metavar="NAME", help="Instead: such as devices:read; may be repeated."),
+    ] = None,
     expires: Annotated[
         str | None,
         typer.Option("--expires", metavar="SPAN|TIME", help="A span (90d) or a time.  [default: until revoked]"),
     ] = None,
 ) -> None:
-    """Make a token, which is shown this once."""
+    """Make a token, which is shown this once.
+
+    It can be given what you may do yourself, and nothing beyond that; `corral role list` has the names.
+    """
+    if (role is None) == (not permissions):
+        raise UsageFailure("Say what the token may do: --role ROLE, or --permission NAME (several times).")
     body: dict[str, Any] = {"name": name} | moment("--expires", expires, "expires_at", "expires_in")
+    body |= {"role": role} if role is not None else {"permissions": permissions}
     session.show(session.api.post("/tokens", body), _write_created)
 
 
@@ -59,10 +73,11 @@ def _write_list(data: dict[str, Any]) -> None:
         (
             each["id"],
             each["name"],
+            each["role"] or f"{len(each['permissions'])} permissions",
             "valid" if each["valid"] else "revoked" if each["revoked_at"] else "expired",
             when(each["created_at"]),
             when(each["expires_at"]) or "never",
         )
         for each in data["tokens"]
     ]
-    print_table(("id", "name", "state", "created", "expires"), rows, "No token; the local socket needs none.")
+    print_table(("id", "name", "may", "state", "created", "expires"), rows, "No token; the local socket needs none.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from corral.apple.report import Status
+from corral.lifecycle.actor import Actor, acting
 from corral.lifecycle.state import (
     Certificate,
     Channel,
@@ -27,6 +28,8 @@ class Event:
     device_id: str | None = None
     connection_id: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    actor: Actor | None = field(default_factory=acting, compare=False, repr=False)
+    """Who has caused it, if a person or program did: with the event goes an entry of the audit trail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

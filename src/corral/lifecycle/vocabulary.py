@@ -131,6 +131,12 @@ _DEVICES = (
     _identified("device.blocked", "The device is kept out.", _BY, _REASON),
     _identified("device.unblocked", "The device may enroll again.", _BY, _REASON),
     _identified("device.woken", "A person had the device called by a push.", _BY),
+    EventType(
+        "device.forgotten",
+        _INSTALLATION,
+        "All that was known of a device was deleted.",
+        (_BY, text("device", "its id")),
+    ),
     _identified("device.erasing", "The device acknowledged EraseDevice."),
     _identified(
         "configuration.awaited",
@@ -214,6 +220,18 @@ _CERTIFICATES = (
 )
 
 _COMMANDS = (
+    EventType(
+        "command.queued",
+        _INSTALLATION,
+        "A person or program queued a command for devices.",
+        (
+            _BY,
+            text("command", "its UUID"),
+            text("request_type", "Apple's name of it"),
+            texts("devices", "ids of the first hundred"),
+            number("count", "devices"),
+        ),
+    ),
     EventType("command.cancelled", _DEVICE, "A command was taken out of a queue.", (_BY, *_COMMAND)),
     EventType("command.expired", _DEVICE, "A command was not taken before its time was over.", _COMMAND),
     _result("remove-profile", "The answer to a RemoveProfile that changes no connection."),
@@ -253,7 +271,6 @@ _PUSHES = (
         (
             _BY,
             text("topic", "of the certificate"),
-            number("channels_now_reachable", "channels that had waited for it"),
         ),
     ),
 )
@@ -293,6 +310,12 @@ _ENROLLMENT = (
         _INSTALLATION,
         "An enrollment link was made.",
         (text("link", "its id"), _BY, number("uses", "how often it may be used", null=True), text("note", "its note")),
+    ),
+    EventType(
+        "link.profile-made",
+        _INSTALLATION,
+        "A person or program got a profile for one device under a link.",
+        (text("link", "its id"), _BY),
     ),
     EventType("link.revoked", _INSTALLATION, "An enrollment link was withdrawn.", (text("link", "its id"), _BY)),
     EventType(
@@ -365,6 +388,12 @@ _AUTOMATED = (
         "A person took devices their profile.",
         (_SERVER, _BY, text("profile", "empty"), texts("devices", "serial numbers")),
     ),
+    EventType(
+        "ade.devices-released",
+        _INSTALLATION,
+        "Devices are left to the rules again.",
+        (_SERVER, _BY, texts("devices", "serial numbers")),
+    ),
     EventType("ade.assignment-failed", _INSTALLATION, "Apple did not assign a profile.", (_SERVER, _DEVICES_BY_SERIAL)),
     EventType(
         "ade.devices-disowned", _INSTALLATION, "Devices were given up for ever.", (_SERVER, _BY, _DEVICES_BY_SERIAL)
@@ -432,13 +461,36 @@ _OPERATION = (
     ),
     EventType("expiry.near", _INSTALLATION, "Something ends soon.", _EXPIRY),
     EventType("expiry.over", _INSTALLATION, "Something has ended.", _EXPIRY),
+)
+
+_TOKEN = (text("token", "its id"), text("name", "its name"))
+_PERSON = (text("user", "the user's id"), text("name", "the user's name"))
+_ROLE = text("role", "the role's name")
+_ALLOWED = texts("permissions", "what it allows")
+
+_ACCESS = (
+    EventType("token.created", _INSTALLATION, "A token of the API was made.", (_BY, *_TOKEN, _ROLE, _ALLOWED)),
+    EventType("token.revoked", _INSTALLATION, "A token of the API was revoked.", (_BY, *_TOKEN)),
+    EventType("role.created", _INSTALLATION, "A role was made.", (_BY, _ROLE, _ALLOWED)),
+    EventType("role.changed", _INSTALLATION, "A role allows something else.", (_BY, _ROLE, _ALLOWED)),
+    EventType("role.removed", _INSTALLATION, "A role is gone.", (_BY, _ROLE)),
+    EventType("user.added", _INSTALLATION, "Somebody may administer.", (_BY, *_PERSON, _ROLE)),
+    EventType("user.role-set", _INSTALLATION, "A user has another role.", (_BY, *_PERSON, _ROLE)),
+    EventType("user.password-set", _INSTALLATION, "A user has another password.", (_BY, *_PERSON)),
+    EventType("user.disabled", _INSTALLATION, "A user cannot sign in any more.", (_BY, *_PERSON)),
+    EventType("user.enabled", _INSTALLATION, "A user may sign in again.", (_BY, *_PERSON)),
     EventType(
-        "token.created",
+        "session.begun",
         _INSTALLATION,
-        "A token of the API was made.",
-        (_BY, text("token", "its id"), text("name", "its name")),
+        "A user signed in.",
+        (
+            _BY,
+            text("user", "the user's id"),
+            text("session", "its id"),
+            word("how", ["password", "identity provider"], "by what"),
+        ),
     ),
-    EventType("token.revoked", _INSTALLATION, "A token of the API was revoked.", (_BY, text("token", "its id"))),
+    EventType("session.ended", _INSTALLATION, "A user was signed out.", (_BY, text("session", "its id"))),
 )
 
 _PROFILE = (text("profile", "its id"), text("identifier", "its PayloadIdentifier"))
@@ -501,6 +553,7 @@ VOCABULARY: dict[str, EventType] = {
         *_ENROLLMENT,
         *_AUTOMATED,
         *_OPERATION,
+        *_ACCESS,
         *_CONTENT,
         *_WEBHOOKS,
     )

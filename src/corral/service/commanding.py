@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from corral.apple.catalog import Finding, Target
+from corral.apple.command import Command
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Connection, Consequence, Instant, Phase
+from corral.service.access.caller import Caller
+from corral.service.access.confirming import Confirming
+from corral.service.access.permission import DANGEROUS, to_send
 from corral.service.breathing import in_order, pieces
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
@@ -20,6 +25,9 @@ from corral.store.queue import QueuedCommand, QueueStore
 
 LAST_COUNTS = frozenset({"DeviceLock", "EraseDevice", "DeclarativeManagement", "ClearPasscode", "EnableLostMode"})
 """Of two of these in one queue only the later is wanted: two locks would leave nobody knowing which PIN holds."""
+
+DEVICES_TOLD = 100
+"""Devices that the event of a command names."""
 
 _CONSEQUENCES = {
     "EraseDevice": Consequence.ERASE_DEVICE,
@@ -38,15 +46,17 @@ class Schedule:
 
 
 class Commanding:
-    def __init__(self, queue: QueueStore, directory: Directory, clock: Clock) -> None:
+    def __init__(self, queue: QueueStore, directory: Directory, confirming: Confirming, clock: Clock) -> None:
         self._queue = queue
         self._directory = directory
         self._targeting = Targeting(directory, queue)
+        self._confirming = confirming
         self._clock = clock
 
     async def send(
         self,
         devices: Sequence[str],
+        by: Caller,
         *,
         request_type: str | None = None,
         keys: Mapping[str, Any] | None = None,
@@ -55,7 +65,7 @@ class Commanding:
         schedule: Schedule | None = None,
         force: bool = False,
         only_ask: bool = False,
-        by: str = "",
+        confirm: int | None = None,
         against: Callable[[Target], Sequence[Finding]] | None = None,
         supervision: bool = False,
         before: Callable[[str, Sequence[str]], Awaitable[None]] | None = None,
@@ -65,10 +75,13 @@ class Commanding:
         `raw` is a whole command plist, kept byte for byte; else it is built from `request_type` and `keys`. A target
         with findings of severity error is skipped unless `force`. `against` finds what else speaks against a target
         (with `supervision`, where it is asked for, whether that is supervised), and `before` hears of the CommandUUID
-        and the channels just before it is queued. Raises RequestRefused for a command that nothing could be done with.
+        and the channels just before it is queued. Raises RequestRefused for a command that nothing could be done
+        with,
+        Forbidden, and OperationRefused for a dangerous one to many devices whose number `confirm` does not say.
         """
         schedule = schedule or Schedule()
         built, payload = build(request_type, keys, raw)
+        self._permit(built, by, devices, confirm, only_ask=only_ask)
         if raw is not None and await self._queue.command_body(built.uuid) not in (None, built.body):
             raise RequestRefused(f"CommandUUID {built.uuid} names another command already; give this one a new one.")
         order = Order(built=built, keys=payload, user_id=user_id, force=force, against=against)
@@ -90,14 +103,18 @@ class Commanding:
             not_before=schedule.not_before,
             expires_at=schedule.expires_at,
             created_at=self._clock(),
-            created_by=by,
+            created_by=by.name,
             replaces_like=built.request_type in LAST_COUNTS,
         )
         # By their keys: for a fleet, indexes that are filled in their order take a third of the time.
         channels = await in_order(queueing)
         if before is not None and channels:
             await before(built.uuid, channels)
-        done = set(await self._queue.enqueue(record, channels)) if channels else set[str]()
+        done = (
+            set(await self._queue.enqueue(record, channels, (self._told(record, by, queueing),)))
+            if channels
+            else set[str]()
+        )
         async for piece in pieces(queueing.items()):
             for channel, verdict in piece:
                 if channel in done:
@@ -149,6 +166,25 @@ class Commanding:
             data={"by": by},
         )
         return await self._queue.clear(life.id, event, self._clock())
+
+    def _told(self, command: QueuedCommand, by: Caller, queueing: Mapping[str, Sent]) -> Event:
+        """Of many devices the first are named; the queue has them all."""
+        data = {
+            "by": by.name,
+            "command": command.uuid,
+            "request_type": command.request_type,
+            "devices": [each.device for each in islice(queueing.values(), DEVICES_TOLD)],
+            "count": len(queueing),
+        }
+        return Event(type="command.queued", at=command.created_at, data=data)
+
+    def _permit(
+        self, built: Command, by: Caller, devices: Sequence[str], confirm: int | None, *, only_ask: bool
+    ) -> None:
+        needed = to_send(built.request_type)
+        by.require(needed)
+        if needed in DANGEROUS and not only_ask:
+            self._confirming.check(built.request_type, len(set(devices)), confirm)
 
     async def _check(self, devices: Sequence[str], order: Order, supervision: bool) -> AsyncIterator[Sent]:
         """A verdict for each name, once. Devices that do not differ in what the catalog asks for share its findings."""

@@ -101,9 +101,9 @@ class Enrolling:
             serial_number=serial_number,
             identity=identity,
         )
-        await self._grants.add_link(link, _digest(token))
         data = {"link": link.id, "by": by, "uses": uses, "note": note}
-        await self._events.append((Event(type="link.created", at=now, data=data),))
+        event = Event(type="link.created", at=now, data=data)
+        await self._grants.add_link(link, _digest(token), (event,))
         return link, token
 
     def link_url(self, token: str) -> str:
@@ -114,10 +114,10 @@ class Enrolling:
         return await self._grants.find_link(_digest(token)) if 16 <= len(token) <= 64 else None
 
     async def revoke_link(self, link_id: str, by: str) -> None:
-        if not await self._grants.revoke_link(link_id, self._clock()):
+        now = self._clock()
+        event = Event(type="link.revoked", at=now, data={"link": link_id, "by": by})
+        if not await self._grants.revoke_link(link_id, now, (event,)):
             raise NotFound(f"There is no enrollment link {link_id}, or it is withdrawn already.")
-        event = Event(type="link.revoked", at=self._clock(), data={"link": link_id, "by": by})
-        await self._events.append((event,))
 
     async def profile(self, link: Link, *, signed: bool = True, identity: IdentityKind | None = None) -> bytes:
         """The enrollment profile for one device under this link, with a challenge of its own; `identity` None is what

@@ -12,6 +12,7 @@ from corral.lifecycle.expiry import WARN_DAYS, warning
 from corral.lifecycle.state import DAY, HOUR, Instant
 from corral.service.authorities import Authorities
 from corral.service.clock import Clock, to_datetime, to_instant
+from corral.store.access import Credential
 from corral.store.ade import AdeServer
 from corral.store.events import EventStore
 from corral.store.vault import StoredPushCertificate, Vault
@@ -48,6 +49,7 @@ class Expiries:
     def __init__(
         self,
         vault: Vault,
+        credentials: Callable[[], Awaitable[Sequence[Credential]]],
         servers: Callable[[], Awaitable[Sequence[AdeServer]]],
         work: WorkStore,
         events: EventStore,
@@ -58,6 +60,7 @@ class Expiries:
         foreign: Sequence[x509.Certificate] = (),
     ) -> None:
         self._vault = vault
+        self._credentials = credentials
         self._servers = servers
         self._work = work
         self._events = events
@@ -76,8 +79,8 @@ class Expiries:
                 not_after=each.expires_at,
                 remedy="Make another with `corral token create`, and revoke this one.",
             )
-            for each in await self._vault.credentials()
-            if each.expires_at is not None and each.revoked_at is None
+            for each in await self._credentials()
+            if each.user_id is None and each.expires_at is not None and each.revoked_at is None
         ]
         found += [
             Expiry(

@@ -3,6 +3,7 @@
 from corral.apple.filevault import EscrowProfile, escrow_profile
 from corral.lifecycle.state import EscrowKind
 from corral.pki.escrow_key import EscrowKey
+from corral.service.access.caller import Caller
 from corral.service.commanding import Commanding, Sent
 from corral.service.errors import NotFound, RequestRefused
 from corral.store.directory import Directory
@@ -34,7 +35,7 @@ class FileVault:
         """The escrow profile, and with `enable` one that turns FileVault on too; it is the same for all Macs."""
         return escrow_profile(self._facts, enable=enable)
 
-    async def rotate(self, device: str, by: str) -> Sent:
+    async def rotate(self, device: str, by: Caller) -> Sent:
         """Have a Mac make a new recovery key, which it gives into keeping with its answer.
 
         It must be told the present one, so that must be in keeping. Raises NotFound and RequestRefused.
@@ -50,7 +51,7 @@ class FileVault:
             "FileVaultUnlock": {"Password": key.decode("utf-8", "replace")},
             "ReplyEncryptionCertificate": self._facts.certificate,
         }
-        (sent,) = await self._commanding.send([device_id], request_type="RotateFileVaultKey", keys=keys, by=by)
+        (sent,) = await self._commanding.send([device_id], by, request_type="RotateFileVaultKey", keys=keys)
         if not sent.queued:
             raise RequestRefused(f"RotateFileVaultKey cannot be sent to {device_id}: {sent.problem}")
         return sent

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from corral.apple import command
 from corral.lifecycle import operating
-from corral.lifecycle.change import Change
+from corral.lifecycle.change import Change, Event
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import Policy
@@ -68,12 +68,13 @@ class Operating:
 
     async def forget(self, device: str, by: str) -> None:
         """Delete all that is known of a device. Refused while it is connected: end the connection first."""
-        del by
         device_id = await self._resolve(device)
         snapshot = await self._transitions.look(device_id)
         if snapshot.current is not None:
             raise OperationRefused(f"Device {device_id} is connected; end the connection before forgetting it.")
-        if not await self._devices.forget(device_id):
+        # Without the device's id in its place: what is forgotten has no timeline any more.
+        event = Event(type="device.forgotten", at=self._clock(), data={"by": by, "device": device_id})
+        if not await self._devices.forget(device_id, (event,)):
             raise NotFound(f"There is no device {device}.")
 
     async def renew(self, device: str, by: str) -> str:

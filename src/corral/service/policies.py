@@ -7,7 +7,6 @@ from corral.lifecycle.change import Event
 from corral.service.clock import Clock
 from corral.service.errors import RequestRefused
 from corral.service.policy_document import PolicyDocument, compile_policy
-from corral.store.events import EventStore
 from corral.store.vault import Vault
 
 _NAME = "admission.policy"
@@ -15,9 +14,8 @@ _NAME = "admission.policy"
 
 
 class Policies:
-    def __init__(self, vault: Vault, events: EventStore, clock: Clock) -> None:
+    def __init__(self, vault: Vault, clock: Clock) -> None:
         self._vault = vault
-        self._events = events
         self._clock = clock
 
     async def document(self) -> PolicyDocument:
@@ -34,7 +32,6 @@ class Policies:
             compile_policy(document)
         except ValueError as error:
             raise RequestRefused(str(error)) from None
-        await self._vault.put_secret(_NAME, msgspec.json.encode(document))
         names = [rule.name for rule in document.rules]
         event = Event(type="policy.changed", at=self._clock(), data={"by": by, "rules": names})
-        await self._events.append((event,))
+        await self._vault.put_secret(_NAME, msgspec.json.encode(document), (event,))

@@ -12,7 +12,6 @@ from corral.pki.push_certificate import PushCertificateError
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.service.errors import RequestRefused
 from corral.store.directory import Directory
-from corral.store.events import EventStore
 from corral.store.vault import StoredPushCertificate, Vault
 from corral.store.work import WorkStore
 
@@ -25,14 +24,12 @@ class PushCertificates:
         vault: Vault,
         directory: Directory,
         work: WorkStore,
-        events: EventStore,
         client: PushClient,
         clock: Clock,
     ) -> None:
         self._vault = vault
         self._directory = directory
         self._work = work
-        self._events = events
         self._client = client
         self._clock = clock
 
@@ -42,8 +39,8 @@ class PushCertificates:
         if pending is None:
             key = await asyncio.to_thread(rsa.generate_private_key, 65537, 2048)
             pending = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            await self._vault.put_secret(PENDING_KEY, pending)
-            await self._tell("push-certificate.requested", {"by": by})
+            event = Event(type="push-certificate.requested", at=self._clock(), data={"by": by})
+            await self._vault.put_secret(PENDING_KEY, pending, (event,))
         try:
             return push_certificate.build_csr(_load(pending), common_name, country)
         except PushCertificateError as error:
@@ -77,13 +74,12 @@ class PushCertificates:
             imported_at=self._clock(),
         )
         self._client.load(stored.topic, stored.certificate_pem, stored.key_pem)
-        await self._vault.put_push_certificate(stored)
+        data = {"by": by, "topic": stored.topic}
+        event = Event(type="push-certificate.imported", at=self._clock(), data=data)
+        await self._vault.put_push_certificate(stored, (event,))
         if key_pem is None:
             await self._vault.delete_secret(PENDING_KEY)
-        revived = await self._work.topic_arrived(stored.topic)
-        await self._tell(
-            "push-certificate.imported", {"by": by, "topic": stored.topic, "channels_now_reachable": revived}
-        )
+        await self._work.topic_arrived(stored.topic)
         return stored
 
     async def list(self) -> tuple[StoredPushCertificate, ...]:
@@ -101,9 +97,6 @@ class PushCertificates:
                 "would have to enroll again. Renew the present one with the same Apple Account, or import this one "
                 "beside it with --force."
             )
-
-    async def _tell(self, kind: str, data: dict[str, object]) -> None:
-        await self._events.append((Event(type=kind, at=self._clock(), data=data),))
 
 
 def _load(pem: bytes) -> rsa.RSAPrivateKey:

@@ -13,6 +13,7 @@ from corral.lifecycle.policy import OnReturn
 from corral.lifecycle.serving import NO_RETURN, PLIST
 from corral.lifecycle.state import DAY, Device, EnrollmentKind, EscrowKind, Phase
 from corral.pki import cms
+from corral.service.access.caller import Caller
 from corral.service.admitting import Admitting
 from corral.service.applicants import applicant_of, described
 from corral.service.clock import Clock
@@ -51,7 +52,7 @@ class Returning:
         self._on_return = on_return
         self._wifi_profile = wifi_profile
 
-    async def erase(self, device: str, wifi_profile: bytes | None, by: str) -> Sent:
+    async def erase(self, device: str, wifi_profile: bytes | None, by: Caller) -> Sent:
         """Queue the EraseDevice that brings the device back.
 
         Raises NotFound, and RequestRefused for a device that could not come back, such as one whose system leaves
@@ -68,14 +69,14 @@ class Returning:
         if unable.verdict != "eligible" or unable.findings:
             why = unable.problem or "; ".join(f"{each.where} {each.what}" for each in unable.findings)
             raise RequestRefused(f"Device {target.id} cannot return to service: {why}")
-        keys = await self._keys(target, wifi_profile, f"EraseDevice by {by}")
+        keys = await self._keys(target, wifi_profile, f"EraseDevice by {by.name}")
         expires_at = self._clock() + DELIVERED_WITHIN
         (sent,) = await self._commanding.send(
             [target.id],
+            by,
             request_type="EraseDevice",
             keys={"ReturnToService": keys},
             schedule=Schedule(expires_at=expires_at),
-            by=by,
         )
         if not sent.queued:
             raise RequestRefused(f"Device {target.id} cannot return to service: {sent.problem}")

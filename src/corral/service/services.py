@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from corral.service.access.access import Access
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import AutomatedEnrollment
 from corral.service.admitting import Admitting
 from corral.service.apps import Apps
 from corral.service.commanding import Commanding
-from corral.service.credentials import Credentials
 from corral.service.enrolling import Enrolling
 from corral.service.escrowing import Escrowing
 from corral.service.event_feed import EventFeed
@@ -46,7 +46,7 @@ class Services:
     filevault: FileVault
     returning: Returning
     push_certificates: PushCertificates
-    credentials: Credentials
+    access: Access
     account_sessions: Sessions
     escrowing: Escrowing
     revealing: Revealing

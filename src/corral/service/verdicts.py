@@ -10,6 +10,7 @@ import msgspec
 from corral.apple import catalog, command
 from corral.apple.catalog import Finding, Target
 from corral.apple.command import Command, CommandError
+from corral.service.access.caller import Caller
 from corral.service.errors import RequestRefused
 from corral.service.kept_profile import read_kept
 from corral.service.profiles.reading import identifier_of
@@ -78,10 +79,10 @@ class Order:
 class How:
     """On which channel, and whether against what speaks against it; `only_ask`: nothing is queued."""
 
+    by: Caller
     user_id: str = ""
     force: bool = False
     only_ask: bool = False
-    by: str = ""
 
 
 def build(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 
 
@@ -59,7 +60,7 @@ class AccountStore(Protocol):
         """Newest first, after the session of this id."""
         ...
 
-    async def revoke_session(self, session_id: str, now: Instant) -> bool:
+    async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:
         """False if there is none, or it was revoked before."""
         ...
 

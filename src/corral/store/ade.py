@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 
 
@@ -143,9 +144,9 @@ class AdeStore(Protocol):
 
     async def server(self, name: str) -> AdeServer | None: ...
 
-    async def put_server(self, server: AdeServer) -> None: ...
+    async def put_server(self, server: AdeServer, events: tuple[Event, ...] = ()) -> None: ...
 
-    async def remove_server(self, name: str) -> None:
+    async def remove_server(self, name: str, events: tuple[Event, ...] = ()) -> None:
         """With its devices, profiles and rules here; nothing changes at Apple."""
         ...
 
@@ -173,7 +174,7 @@ class AdeStore(Protocol):
         """That serial number under every server, deleted ones too."""
         ...
 
-    async def assign(self, assignments: Sequence[Assignment]) -> None: ...
+    async def assign(self, assignments: Sequence[Assignment], events: tuple[Event, ...] = ()) -> None: ...
 
     async def settle(self, assignments: Sequence[Assignment]) -> None:
         """Write due time, attempts and outcome, where profile and time of the assignment are still the same."""
@@ -189,14 +190,14 @@ class AdeStore(Protocol):
         """By name."""
         ...
 
-    async def put_profile(self, profile: AdeProfile) -> None: ...
+    async def put_profile(self, profile: AdeProfile, events: tuple[Event, ...] = ()) -> None: ...
 
-    async def remove_profile(self, server: str, name: str) -> None: ...
+    async def remove_profile(self, server: str, name: str, events: tuple[Event, ...] = ()) -> None: ...
 
     async def rules(self, server: str) -> tuple[AdeRule, ...]:
         """In their order."""
         ...
 
-    async def put_rules(self, server: str, rules: Sequence[AdeRule]) -> None:
+    async def put_rules(self, server: str, rules: Sequence[AdeRule], events: tuple[Event, ...] = ()) -> None:
         """All of a server's rules, in place of those that were."""
         ...

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from corral.apple.report import Status
-from corral.lifecycle.change import Change
+from corral.lifecycle.change import Change, Event
 from corral.lifecycle.state import Consequence, Instant, Snapshot
 
 
@@ -94,6 +94,6 @@ class DeviceStore(Protocol):
         """The next command of a channel, without any check of who asks."""
         ...
 
-    async def forget(self, device_id: str) -> bool:
+    async def forget(self, device_id: str, events: tuple[Event, ...] = ()) -> bool:
         """Delete all that is known of a device; False if there is none. The caller has checked that it may go."""
         ...

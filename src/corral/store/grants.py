@@ -2,12 +2,13 @@
 
 from typing import Protocol
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.state import Certificate, Link
 
 
 class GrantStore(Protocol):
-    async def add_link(self, link: Link, token_digest: bytes) -> None:
+    async def add_link(self, link: Link, token_digest: bytes, events: tuple[Event, ...] = ()) -> None:
         """Only the SHA-256 of the link's token is kept."""
         ...
 
@@ -19,7 +20,9 @@ class GrantStore(Protocol):
         """Newest first."""
         ...
 
-    async def revoke_link(self, link_id: str, now: int) -> bool: ...
+    async def revoke_link(self, link_id: str, now: int, events: tuple[Event, ...] = ()) -> bool:
+        """False if there is none, or it is revoked already; `events` go into the same commit."""
+        ...
 
     async def grant_state(self, grant_id: str) -> GrantState | None:
         """The grant with its link, its certificates, and, for a renewal, the connection."""

@@ -54,7 +54,9 @@ class StoredResult:
 
 
 class QueueStore(Protocol):
-    async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
+    async def enqueue(
+        self, command: QueuedCommand, channel_ids: Sequence[str], events: tuple[Event, ...] = ()
+    ) -> tuple[str, ...]:
         """Queue for these channels, with push work, in one commit.
 
         Returns the channels that exist, have not ended, and whose connection is connected or ending; the others are

@@ -8,11 +8,10 @@ from corral.store import rows
 from corral.store.bodies import open_result
 from corral.store.queue import CommandRecord, StoredResult
 from corral.store.rows import Row
-from corral.store.vault import Credential, StoredPushCertificate
+from corral.store.vault import StoredPushCertificate
 from corral.store.work import ExpiringIdentity, PushTarget
 
 PUSH_CERTIFICATE = "topic certificate_pem key_pem apple_account not_after imported_at stopped"
-CREDENTIAL = "id name digest created_at expires_at revoked_at"
 
 _DELIVERY_COLUMNS = len(rows.DELIVERY.split())
 
@@ -98,17 +97,6 @@ def push_certificate_row(value: StoredPushCertificate, sealer: Sealer) -> Row:
         value.imported_at,
         value.stopped,
     )
-
-
-def credential(row: Row) -> Credential:
-    id_, name, digest, created_at, expires_at, revoked_at = row
-    return Credential(
-        id=id_, name=name, digest=digest, created_at=created_at, expires_at=expires_at, revoked_at=revoked_at
-    )
-
-
-def credential_row(value: Credential) -> Row:
-    return value.id, value.name, value.digest, value.created_at, value.expires_at, value.revoked_at
 
 
 def secret_place(name: str) -> str:

@@ -272,7 +272,14 @@ def delivery(row: Row) -> Delivery:
 
 def event(row: Row) -> Event:
     kind, at, device_id, connection_id, data = row
-    return Event(type=kind, at=at, device_id=device_id, connection_id=connection_id, data=msgspec.json.decode(data))
+    return Event(
+        type=kind,
+        at=at,
+        device_id=device_id,
+        connection_id=connection_id,
+        data=msgspec.json.decode(data),
+        actor=None,
+    )
 
 
 def event_row(value: Event) -> Row:

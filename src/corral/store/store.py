@@ -2,10 +2,12 @@
 
 from typing import Protocol
 
+from corral.store.access import AccessStore
 from corral.store.accounts import AccountStore
 from corral.store.acme import AcmeStore
 from corral.store.ade import AdeStore
 from corral.store.apps import AppStore
+from corral.store.audit import AuditStore
 from corral.store.contacts import ContactStore
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
@@ -43,6 +45,10 @@ class Store(Protocol):
     def acme(self) -> AcmeStore: ...
     @property
     def accounts(self) -> AccountStore: ...
+    @property
+    def access(self) -> AccessStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
     @property
     def directory(self) -> Directory: ...
     @property

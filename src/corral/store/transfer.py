@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 8
+SCHEMA = 9
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -120,7 +120,20 @@ TABLES = (
     _table("push_certificate", "topic certificate_pem key_pem apple_account not_after imported_at stopped"),
     _table("account_session", "id account subject created_at expires_at revoked_at"),
     _table("account_token", "digest session_id kind redirect_uri expires_at spent_at"),
-    _table("credential", "number id name digest created_at expires_at revoked_at", numbered="number"),
+    _table(
+        "credential",
+        "number id name digest created_at expires_at revoked_at created_by role permissions user_id",
+        numbered="number",
+    ),
+    _table("user_account", "id name role password subject created_at created_by disabled_at"),
+    _table("role", "name permissions created_at created_by"),
+    _table(
+        "audit",
+        "sequence at outcome what device_id data actor_kind actor_id actor_name operation address agent request place"
+        " link",
+        numbered="sequence",
+    ),
+    _table("audit_end", "name value"),
     _table(
         "ade_server",
         "name created_at certificate_pem key_pem token token_expires_at server_uuid server_name org_id org_name"

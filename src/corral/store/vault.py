@@ -1,8 +1,9 @@
-"""What belongs to the installation itself: authority, push certificates, credentials, the breaker. Sealed at rest."""
+"""What belongs to the installation itself: authority, push certificates, the breaker. Sealed at rest."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 
 
@@ -18,24 +19,14 @@ class StoredPushCertificate:
     """Why Apple refused it, if it did: nothing is pushed under it until another is imported."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A bearer token of the admin API, as it is listed: its hash, never itself."""
-
-    id: str
-    name: str
-    digest: bytes = field(repr=False)
-    created_at: Instant
-    expires_at: Instant | None = None
-    revoked_at: Instant | None = None
-
-
 class Vault(Protocol):
     async def get_secret(self, name: str) -> bytes | None:
         """A sealed value by its name: `authority.certificate`, `authority.key`, `challenge.key`, ..."""
         ...
 
-    async def put_secret(self, name: str, value: bytes) -> None: ...
+    async def put_secret(self, name: str, value: bytes, events: tuple[Event, ...] = ()) -> None:
+        """`events` go into the same commit, here and below."""
+        ...
 
     async def keep_secret(self, name: str, value: bytes) -> bytes:
         """The value that is there; this one where there was none. Of several at once the first counts for all."""
@@ -45,19 +36,13 @@ class Vault(Protocol):
 
     async def push_certificates(self) -> tuple[StoredPushCertificate, ...]: ...
 
-    async def put_push_certificate(self, certificate: StoredPushCertificate) -> None: ...
+    async def put_push_certificate(
+        self, certificate: StoredPushCertificate, events: tuple[Event, ...] = ()
+    ) -> None: ...
 
     async def stop_topic(self, topic: str, why: str) -> None: ...
 
-    async def add_credential(self, credential: Credential) -> None: ...
-
-    async def find_credential(self, digest: bytes) -> Credential | None: ...
-
-    async def credentials(self) -> tuple[Credential, ...]: ...
-
-    async def revoke_credential(self, credential_id: str, now: Instant) -> bool: ...
-
-    async def close_breaker(self, now: Instant) -> None:
+    async def close_breaker(self, now: Instant, events: tuple[Event, ...] = ()) -> None:
         """A person has looked: unenrolling answers flow again, counted from here."""
         ...
 

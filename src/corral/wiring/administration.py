@@ -16,7 +16,6 @@ from corral.service.apps import Apps
 from corral.service.assignments import WEB_PATH
 from corral.service.authorities import Authorities
 from corral.service.commanding import Commanding
-from corral.service.credentials import Credentials
 from corral.service.escrowing import Escrowing
 from corral.service.event_feed import EventFeed
 from corral.service.expiries import Expiries
@@ -36,6 +35,7 @@ from corral.service.waking import Waking
 from corral.service.webhooks.administering import Webhooks
 from corral.service.webhooks.delivering import Delivering
 from corral.wiring import named_files
+from corral.wiring.access import access_of
 from corral.wiring.ground import Ground
 
 
@@ -49,8 +49,10 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
     where = Where(f"{settings.public_url}/enroll/automated", anchors, settings.public_url, web_url)
     feed = EventFeed(store.events)
     store.on_work(feed.wake)
+    access = access_of(ground)
     expiries = Expiries(
         store.vault,
+        store.access.credentials,
         store.ade.servers,
         store.work,
         store.events,
@@ -59,7 +61,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         tls_certificate=settings.tls_certificate,
         foreign=[*chain.from_iterable(ground.foreign.values())],
     )
-    commanding = Commanding(store.queue, store.directory, clock)
+    commanding = Commanding(store.queue, store.directory, access.confirming, clock)
     return Services(
         admitting=ground.admitting,
         policies=ground.policies,
@@ -96,8 +98,8 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
             settings.return_to_service,
             named_files.wifi_profile(settings),
         ),
-        push_certificates=PushCertificates(store.vault, store.directory, store.work, store.events, push, clock),
-        credentials=Credentials(store.vault, store.events, clock),
+        push_certificates=PushCertificates(store.vault, store.directory, store.work, push, clock),
+        access=access,
         account_sessions=Sessions(
             store.accounts,
             store.events,

@@ -5,10 +5,11 @@ from corral.service.identity_warnings import IdentityWarnings
 from corral.service.metrics import Metrics
 from corral.service.pushing import Pushing
 from corral.service.renewing import Renewing
-from corral.service.retaining import Keep, Retaining
+from corral.service.retaining import Forget, Keep, Retaining
 from corral.service.services import Services
 from corral.service.sweeping import Sweeping
 from corral.settings import Settings
+from corral.store.store import Store
 from corral.wiring.ground import Ground
 from corral.worker import worker as running
 from corral.worker.webhooks import WebhookSender
@@ -37,12 +38,7 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
         store.work,
         pushing,
         Sweeping(store.queue, store.work, store.acme, ground.transitions, ground.policy, clock),
-        Retaining(
-            store.retention,
-            _keep(settings),
-            clock,
-            forget=(store.accounts.forget_expired, store.webhooks.forget_orphans),
-        ),
+        Retaining(store.retention, _keep(settings), clock, forget=_forgetting(settings, store)),
         ground.contacts,
         clock,
         running.SWEEP_EVERY,
@@ -52,11 +48,24 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
             "identities": warnings.round,
             "expiries": services.expiries.round,
         },
-        watches={"authorities": services.rotating.refresh},
+        watches={"authorities": services.rotating.refresh, "audit": services.access.audit.round},
         webhooks=WebhookSender(store.webhooks, services.webhooks.delivering, clock),
     )
     store.on_work(worker.wake)
     return worker
+
+
+def _forgetting(settings: Settings, store: Store) -> list[Forget]:
+    """What is over by its own time; of the audit trail, by the setting's."""
+    found: list[Forget] = [
+        store.accounts.forget_expired,
+        store.access.forget_expired,
+        store.webhooks.forget_orphans,
+    ]
+    keep = settings.keep_audit
+    if keep is not None:
+        found.append(lambda now, limit: store.audit.forget(now - keep, limit))
+    return found
 
 
 def _keep(settings: Settings) -> Keep:

@@ -94,7 +94,7 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         settings.identity_enrollment,
         settings.attestation,
     )
-    policies = Policies(store.vault, store.events, clock)
+    policies = Policies(store.vault, clock)
     admitting = Admitting(
         enrolling,
         policies,

@@ -57,7 +57,7 @@ async def test_the_authority_shows_its_certificate_and_no_key(installation: Inst
 
 
 async def test_a_token_is_shown_once_and_listed_without_itself(installation: Installation) -> None:
-    made = await installation.post("/tokens", {"name": "Ada", "expires_in": 60})
+    made = await installation.post("/tokens", {"name": "Ada", "role": "viewer", "expires_in": 60})
     assert made["token"].startswith("corral_")
     response = await installation.api.get("/tokens")
     assert made["token"] not in response.text
@@ -68,13 +68,15 @@ async def test_a_token_is_shown_once_and_listed_without_itself(installation: Ins
     assert (listed["Ada"]["valid"], listed["first administrator"]["valid"]) == (False, True)
 
 
-@pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "x", "expires_at": "2020-01-01T00:00:00Z"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"name": ""}, {"name": "x", "role": "viewer", "expires_at": "2020-01-01T00:00:00Z"}]
+)
 async def test_a_token_needs_a_name_and_a_future(body: dict[str, str], installation: Installation) -> None:
     assert (await installation.api.post("/tokens", json=body)).status_code == 422
 
 
 async def test_revoking_twice_is_404(installation: Installation) -> None:
-    made = await installation.post("/tokens", {"name": "Ada"})
+    made = await installation.post("/tokens", {"name": "Ada", "role": "operator"})
     await installation.delete(f"/tokens/{made['credential']['id']}")
     assert (await installation.api.delete(f"/tokens/{made['credential']['id']}")).status_code == 404
 

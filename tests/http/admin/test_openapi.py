@@ -93,6 +93,7 @@ async def test_answers_are_what_it_tells(installation: Installation) -> None:
     await installation.device(Phase.AUTHENTICATING)
     link = (await installation.post("/links", {"uses": None}))["link"]["id"]
     sent = await installation.post("/commands", {"devices": [device], "request_type": "ProfileList"})
+    await installation.post("/users", {"name": "ann", "role": "viewer"})
     ade = installation.corral.store.ade
     await installation.post("/ade/servers", {"name": "main"})
     await ade.put_profile(v.ade_profile("standard", "main"))
@@ -116,6 +117,7 @@ async def test_answers_are_what_it_tells(installation: Installation) -> None:
         "request_type": "DeviceInformation",
         "app": "org.example.app",
         "event_type": "link.created",
+        "user": "ann",
     }
     read = 0
     for endpoint in ENDPOINTS:

@@ -111,7 +111,7 @@ def _client(access: Access) -> httpx.Client:
         case OverHttp(url, token, ca):
             return httpx.Client(
                 base_url=url,
-                headers={"authorization": f"Bearer {token}"},
+                headers={"authorization": f"Bearer {token}"} if token else {},
                 timeout=TIMEOUT,
                 verify=_context(ca),
                 trust_env=not is_loopback(urlsplit(url).hostname or ""),

@@ -10,42 +10,53 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from corral.http.admin import problems
+from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, request_id, source_of
 from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, run
 from corral.http.admin.openapi import describe
 from corral.http.admin.problems import PROBLEM_TYPE, ProblemError
 from corral.http.admin.routes import ENDPOINTS
 from corral.http.asgi import App, ClientGone, Receive, Scope, Send
+from corral.lifecycle.actor import Actor, act_as
+from corral.service.access.caller import LOCAL_ADMINISTRATOR, NOBODY, Caller
 from corral.service.clock import Clock, system_clock
 from corral.service.services import Services
 
 _log = structlog.get_logger("corral.admin")
 
 LOCAL = "corral.local"
-LOCAL_ADMINISTRATOR = "local administrator"
 WHO = "corral.by"
-"""Where the scope keeps who asks, once that is known."""
+"""Where the scope keeps who asks, once that is known ..."""
+REQUEST = "corral.request"
+"""... and what the request is called."""
+REQUEST_HEADER = "x-request-id"
 
-NOBODY = "This needs a token: send `Authorization: Bearer TOKEN`; `corral token create` makes one."
+NAMELESS = "This needs a token: send `Authorization: Bearer TOKEN`; `corral token create` makes one."
 STRANGER = "This token is not known here, has expired or was revoked."
 _NO_STORE = {"cache-control": "no-store"}
 
 
-def admin_app(services: Services, *, link_days: int = 7, clock: Clock = system_clock) -> App:
-    """The API as an ASGI app, to be mounted at `/api/v1`. `link_days`: validity of links that ask for none.
+def admin_app(
+    services: Services, *, link_days: int = 7, proxies: Sequence[Network] = (), clock: Clock = system_clock
+) -> App:
+    """The API as an ASGI app, to be mounted at `/api/v1`. `link_days`: validity of links that ask for none; `proxies`:
+    whose address tells nothing of who asks.
 
     Requests of the installation's own Unix socket (`corral.local` in the scope's extensions) need no token; all
-    others do, whatever they ask for, also for addresses that do not exist.
+    others do, whatever they ask for, also for addresses that do not exist. Only those who sign in have none yet.
     """
     addresses = [
-        Route(path, _Address(path, endpoints, services, link_days, clock)) for path, endpoints in by_path().items()
+        Route(path, _Address(path, endpoints, services, link_days, proxies, clock))
+        for path, endpoints in by_path().items()
     ]
+    strangers = Strangers(services.access.audit, proxies, clock)
     description = Route("/openapi.json", _Description(msgspec.json.encode(describe(ENDPOINTS))))
     router = Router(routes=[*addresses, description], redirect_slashes=False, default=_not_found)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        scope[REQUEST] = request_id(request)
         try:
-            scope[WHO] = await _who(request, services)
+            scope[WHO] = await _who(request, services, strangers)
             await router(scope, receive, send)
         except ClientGone:
             return
@@ -63,18 +74,25 @@ def by_path() -> Mapping[str, Mapping[str, Endpoint]]:
     return found
 
 
-async def _who(request: Request, services: Services) -> str:
+_OPEN = frozenset((each.method, each.path) for each in ENDPOINTS if each.is_open)
+
+
+async def _who(request: Request, services: Services, strangers: Strangers) -> Caller:
     """Who asks; raises ProblemError (401)."""
     if request.scope.get("extensions", {}).get(LOCAL) is True:
         return LOCAL_ADMINISTRATOR
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if (request.method, path) in _OPEN:
+        return NOBODY
     given = request.headers.getlist("authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token.strip():
-        raise ProblemError(401, NOBODY)
-    credential = await services.credentials.verify(token.strip())
-    if credential is None:
+        raise ProblemError(401, NAMELESS)
+    caller = await services.access.credentials.verify(token.strip())
+    if caller is None:
+        await strangers.note(request)
         raise ProblemError(401, STRANGER)
-    return credential.name
+    return caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,7 @@ class _Address:
     endpoints: Mapping[str, Endpoint]
     services: Services
     link_days: int
+    proxies: Sequence[Network]
     clock: Clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,16 +111,34 @@ class _Address:
         endpoint = self.endpoints.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             raise _wrong_method(request, tuple(self.endpoints))
+        caller: Caller = scope[WHO]
         call = Call(
             services=self.services,
-            by=scope[WHO],
+            caller=caller,
+            source=source_of(request, self.proxies),
             now=self.clock(),
             link_days=self.link_days,
             last_event_id=request.headers.get("last-event-id", ""),
         )
-        response = await run(endpoint, call, request)
-        response.headers.update(_NO_STORE)
+        actor = actor_of(caller, endpoint.serve.__name__, request, scope[REQUEST])
+        response = await self._answer(endpoint, call, actor, request)
+        response.headers.update(_NO_STORE | {REQUEST_HEADER: scope[REQUEST]})
         await response(scope, receive, send)
+
+    async def _answer(self, endpoint: Endpoint, call: Call, actor: Actor, request: Request) -> Response:
+        trail = self.services.access.audit
+        try:
+            endpoint.admit(call.caller)
+            with act_as(actor):
+                response = await run(endpoint, call, request)
+            if endpoint.watched:
+                await note_look(trail, actor, endpoint, request, call.now)
+        except ClientGone:
+            raise
+        except Exception as error:
+            await note_error(trail, actor, endpoint, request, call.now, error)
+            raise
+        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +168,5 @@ def _refusal(request: Request, error: Exception) -> Response:
     if problem is None:
         _log.error("admin.failed", method=request.method, path=request.url.path, exc_info=error)
         problem = problems.make(500, "Corral failed at this request; its log says why.")
-    headers = problems.headers(problem, error) | _NO_STORE
+    headers = problems.headers(problem, error) | _NO_STORE | {REQUEST_HEADER: request.scope[REQUEST]}
     return Response(msgspec.json.encode(problem), problem.status, headers, PROBLEM_TYPE)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -13,6 +13,8 @@ from corral.http.admin.problems import FieldError, ProblemError
 from corral.http.admin.streaming import StreamResponse
 from corral.http.asgi import BodyTooLarge, read_body
 from corral.lifecycle.state import Instant
+from corral.service.access.caller import Caller
+from corral.service.access.permission import Freely, Need, Permission
 from corral.service.breathing import pieces
 from corral.service.services import Services
 
@@ -40,6 +42,7 @@ class File:
 
     content: bytes
     media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +57,45 @@ class Call:
     """What every endpoint is given: the services, who asks, and when."""
 
     services: Services
-    by: str
+    caller: Caller
+    source: str
+    """The address that a request comes from, or empty."""
     now: Instant
     link_days: int
     last_event_id: str = ""
     """Where a client of a stream wants it to go on (the header of this name)."""
 
+    @property
+    def by(self) -> str:
+        """The name of who asks."""
+        return self.caller.name
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """`serve` takes a Call, each `{name}` of the path, and, if it wants them, `body` and `query`."""
+    """`serve` takes a Call, each `{name}` of the path, and, if it wants them, `body` and `query`.
+
+    `needs` is what whoever asks must be allowed: there is no endpoint without it.
+    """
 
     method: str
     path: str
+    needs: Need
     serve: Callable[..., Awaitable[object]]
     summary: str
     status: int = 200
     max_body: int = MAX_BODY
+    watched: bool = False
+    """Each look leaves an entry in the audit trail, though it changes nothing."""
+
+    def admit(self, caller: Caller) -> None:
+        """Raises Forbidden for whoever may not come in here."""
+        if isinstance(self.needs, Permission):
+            caller.require(self.needs)
+
+    @property
+    def is_open(self) -> bool:
+        return self.needs is Freely.ANYBODY
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,8 +129,8 @@ async def _respond(answer: object, status: int) -> Response:
     match answer:
         case None:
             return Response(status_code=204)
-        case File(content, media_type):
-            return Response(content, status, media_type=media_type)
+        case File(content, media_type, headers):
+            return Response(content, status, headers, media_type=media_type)
         case View():
             return Response(await _encode(answer), status, media_type=JSON_TYPE)
         case Stream(chunks):

@@ -9,6 +9,7 @@ from corral import __version__
 from corral.http.admin.endpoint import JSON_TYPE, Endpoint, File, Stream
 from corral.http.admin.problems import PROBLEM_TYPE, Problem
 from corral.http.admin.streaming import EVENT_STREAM
+from corral.service.access.permission import Freely, Permission
 
 REF = "#/components/schemas/{name}"
 
@@ -52,6 +53,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "operationId": endpoint.serve.__name__,
         "summary": endpoint.summary,
         "tags": [endpoint.path.split("/")[1]],
+        **_security(endpoint),
         "responses": {
             str(endpoint.status): _success(endpoint.summary, hints["return"]),
             "default": {"$ref": "#/components/responses/Problem"},
@@ -64,6 +66,17 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         schema = _reference(hints["body"])
         operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": schema}}}
     return operation
+
+
+def _security(endpoint: Endpoint) -> dict[str, Any]:
+    """As OpenAPI has it for a bearer token: the names of what is required of it."""
+    match endpoint.needs:
+        case Permission() as permission:
+            return {"security": [{"token": [permission.value]}], "x-permission": permission.value}
+        case Freely.SIGNED_IN:
+            return {"security": [{"token": []}]}
+        case Freely.ANYBODY:
+            return {"security": []}
 
 
 def _success(summary: str, kind: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from http import HTTPStatus
 import msgspec
 
 from corral.lifecycle.operating import OperationRefused
-from corral.service.errors import NotFound, OverCapacity, RequestRefused
+from corral.service.accounts.provider import ProviderError
+from corral.service.errors import Forbidden, NotFound, OverCapacity, RequestRefused, SignInFailed, TooManyAttempts
 from corral.store.errors import StoreUnavailable
 
 PROBLEM_TYPE = "application/problem+json"
@@ -54,12 +55,20 @@ def of(error: Exception) -> Problem | None:
     match error:
         case ProblemError(problem=problem):
             return problem
+        case SignInFailed():
+            return make(401, str(error))
+        case Forbidden():
+            return make(403, str(error))
         case NotFound():
             return make(404, str(error))
         case OperationRefused():
             return make(409, str(error))
         case RequestRefused():
             return make(422, str(error))
+        case TooManyAttempts():
+            return make(429, str(error))
+        case ProviderError():
+            return make(502, str(error))
         case OverCapacity() | StoreUnavailable():
             return make(503, str(error))
         case _:
@@ -69,6 +78,8 @@ def of(error: Exception) -> Problem | None:
 def headers(problem: Problem, error: Exception) -> dict[str, str]:
     """What goes with the answer, beside its body."""
     given = dict(error.headers) if isinstance(error, ProblemError) else {}
+    if isinstance(error, TooManyAttempts):
+        return {"retry-after": str(error.wait)}
     match problem.status:
         case 401:
             return given | {"www-authenticate": "Bearer"}

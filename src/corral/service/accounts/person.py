@@ -49,7 +49,7 @@ class AccountRules:
         account = account.lower()
         if not self.allows_domain(account):
             raise SignInRefused(f"Accounts of {account.rpartition('@')[2]} cannot be enrolled here.")
-        if self.groups and not set(self.groups) & _groups(claims.get(self.groups_claim)):
+        if self.groups and not set(self.groups) & groups_of(claims.get(self.groups_claim)):
             raise SignInRefused("Your account is in none of the groups that may enroll devices.")
         return Person(account, subject)
 
@@ -64,7 +64,8 @@ class AccountRules:
         return EnrollmentKind.ACCOUNT_DEVICE if whole else EnrollmentKind.ACCOUNT_USER
 
 
-def _groups(value: object) -> set[str]:
+def groups_of(value: object) -> set[str]:
+    """The groups of a claim: one, or several."""
     if isinstance(value, str):
         return {value}
     return {each for each in value if isinstance(each, str)} if isinstance(value, list) else set()  # pyright: ignore[reportUnknownVariableType] - of JSON

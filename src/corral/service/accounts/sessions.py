@@ -69,9 +69,10 @@ class Sessions:
 
     async def revoke(self, session_id: str, by: str) -> None:
         """End a session: its tokens are good for nothing from now on."""
-        if not await self._store.revoke_session(session_id, self._clock()):
+        now = self._clock()
+        event = Event(type="account.session-revoked", at=now, data={"session": session_id, "by": by})
+        if not await self._store.revoke_session(session_id, now, (event,)):
             raise NotFound(f"There is no session {session_id}, or it is revoked already.")
-        await self._tell("account.session-revoked", {"session": session_id, "by": by})
 
     async def _exchange(self, token: str, kind: TokenKind, redirect_uri: str) -> Tokens | None:
         found = await self._find(token, kind)
@@ -80,8 +81,9 @@ class Sessions:
         session, now = found[1], self._clock()
         if not await self._store.spend(found[0].digest, now):
             # It was copied by somebody, and nobody can tell whom of the two (RFC 9700 4.14.2).
-            if await self._store.revoke_session(session.id, now):
-                await self._tell("account.session-revoked", {"session": session.id, "by": f"{kind.value} used twice"})
+            data = {"session": session.id, "by": f"{kind.value} used twice"}
+            event = Event(type="account.session-revoked", at=now, data=data)
+            await self._store.revoke_session(session.id, now, (event,))
             return None
         ends = min(now + self._access_time, session.expires_at)
         access, first = _make(session, TokenKind.ACCESS, ends)

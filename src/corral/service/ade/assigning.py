@@ -95,7 +95,9 @@ class Assigning:
             for each in await self._known(name, serials)
             if each.assignment is not None and each.assignment.by_person
         ]
-        await self._store.assign(freed)
+        if freed:
+            told = {"server": name, "by": by, "devices": [each.serial_number for each in freed]}
+            await self._store.assign(freed, (Event(type="ade.devices-released", at=self._clock(), data=told),))
         return await self.decide(name, await self._store.some(name, serials))
 
     async def disown(self, name: str, serials: Sequence[str], confirm: str, by: str) -> Mapping[str, str]:
@@ -133,6 +135,8 @@ class Assigning:
         line = self._servers.line_of(server)
         await self._known(name, serials)
         now = self._clock()
+        kind = "ade.devices-assigned" if profile else "ade.devices-unassigned"
+        told = {"server": name, "by": by, "profile": profile, "devices": list(serials)}
         await self._store.assign(
             [
                 Assignment(
@@ -145,10 +149,9 @@ class Assigning:
                     due_at=now,
                 )
                 for serial in dict.fromkeys(serials)
-            ]
+            ],
+            (Event(type=kind, at=now, data=told),),
         )
-        kind = "ade.devices-assigned" if profile else "ade.devices-unassigned"
-        await self._tell(kind, name, {"by": by, "profile": profile, "devices": list(serials)})
         try:
             await self.carry_out(server, line)
         except DepError as error:

@@ -31,6 +31,6 @@ def automated_enrollment(
         store=store.ade,
         servers=servers,
         assigning=assigning,
-        profiles=Profiles(store.ade, store.events, servers, assigning, where, clock),
+        profiles=Profiles(store.ade, servers, assigning, where, clock),
         syncing=Syncing(store.ade, store.work, store.events, servers, assigning, clock, sync_every),
     )

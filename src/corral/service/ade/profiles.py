@@ -14,7 +14,6 @@ from corral.service.ade.servers import Servers, refused
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
 from corral.store.ade import AdeProfile, AdeRule, AdeStore
-from corral.store.events import EventStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +30,8 @@ class Where:
 
 
 class Profiles:
-    def __init__(
-        self, store: AdeStore, events: EventStore, servers: Servers, assigning: Assigning, where: Where, clock: Clock
-    ) -> None:
+    def __init__(self, store: AdeStore, servers: Servers, assigning: Assigning, where: Where, clock: Clock) -> None:
         self._store = store
-        self._events = events
         self._servers = servers
         self._assigning = assigning
         self._where = where
@@ -68,9 +64,10 @@ class Profiles:
             defined_at=self._clock(),
             defined_by=by,
         )
-        await self._store.put_profile(made)
+        data = {"server": server, "by": by, "profile": made.name, "uuid": made.uuid}
+        event = Event(type="ade.profile-defined", at=made.defined_at, data=data)
+        await self._store.put_profile(made, (event,))
         await self._assigning.decide_all(server)
-        await self._tell("ade.profile-defined", server, {"by": by, "profile": made.name, "uuid": made.uuid})
         return made
 
     def _check_sign_in(self, web_url: object) -> None:
@@ -101,8 +98,9 @@ class Profiles:
             users.append("the default")
         if users:
             raise OperationRefused(f"Profile {name} is still what {users[0]} gives out.")
-        await self._store.remove_profile(server, name)
-        await self._tell("ade.profile-removed", server, {"by": by, "profile": name})
+        data = {"server": server, "by": by, "profile": name}
+        event = Event(type="ade.profile-removed", at=self._clock(), data=data)
+        await self._store.remove_profile(server, name, (event,))
 
     async def set_default(self, server: str, name: str, by: str) -> int:
         """For devices that no rule is about, those that are there now too; empty: none. Returns how many change."""
@@ -122,10 +120,7 @@ class Profiles:
             if each.profile not in known:
                 raise NotFound(f"Server {server} has no profile {each.profile}; see `corral ade profile list`.")
         ordered = [replace(each, server=server, position=number) for number, each in enumerate(rules, 1)]
-        await self._store.put_rules(server, ordered)
         told = [f"{each.field} {each.pattern} -> {each.profile}" for each in ordered]
-        await self._tell("ade.rules-set", server, {"by": by, "rules": told})
+        event = Event(type="ade.rules-set", at=self._clock(), data={"server": server, "by": by, "rules": told})
+        await self._store.put_rules(server, ordered, (event,))
         return await self._assigning.decide_all(server)
-
-    async def _tell(self, kind: str, server: str, data: Mapping[str, object]) -> None:
-        await self._events.append((Event(type=kind, at=self._clock(), data={"server": server, **data}),))

@@ -45,8 +45,8 @@ class Servers:
         now = self._clock()
         pair = await asyncio.to_thread(make_key_pair, f"Corral {name}", to_datetime(now))
         made = AdeServer(name=name, created_at=now, certificate_pem=pair.certificate_pem, key_pem=pair.key_pem)
-        await self._store.put_server(made)
-        await self._tell("ade.server-added", name, {"by": by})
+        event = Event(type="ade.server-added", at=now, data={"server": name, "by": by})
+        await self._store.put_server(made, (event,))
         return made
 
     async def list(self) -> tuple[ServerView, ...]:
@@ -63,8 +63,8 @@ class Servers:
 
     async def remove(self, name: str, by: str) -> None:
         await self.get(name)
-        await self._store.remove_server(name)
-        await self._tell("ade.server-removed", name, {"by": by})
+        event = Event(type="ade.server-removed", at=self._clock(), data={"server": name, "by": by})
+        await self._store.remove_server(name, (event,))
 
     async def import_token(self, name: str, file: bytes, force: bool, by: str) -> ServerView:
         """Take a token into use, once Apple has said whose it is. Refused if it is another server's, unless `force`.
@@ -98,13 +98,13 @@ class Servers:
             org_name=account.org_name,
             admin_id=account.admin_id,
         )
-        await self._store.put_server(taken)
+        told = {"server": name, "by": by, "expires_at": token.expires_at.isoformat(), "org": account.org_name}
+        event = Event(type="ade.token-imported", at=self._clock(), data=told)
+        await self._store.put_server(taken, (event,))
         state = SyncState(server=name) if another else await self._store.state(name)
         await self._store.put_state(
             replace(state, problem="", failures=0, tried_at=None, terms_open=False, warned_days=0)
         )
-        told = {"by": by, "expires_at": token.expires_at.isoformat(), "org": account.org_name}
-        await self._tell("ade.token-imported", name, told)
         return await self.show(name)
 
     async def line(self, name: str) -> DepLine:
@@ -121,8 +121,9 @@ class Servers:
     async def set_default(self, name: str, profile: str, by: str) -> AdeServer:
         """Which profile devices get that no rule is about; empty: none."""
         changed = replace(await self.get(name), default_profile=profile)
-        await self._store.put_server(changed)
-        await self._tell("ade.default-set", name, {"by": by, "profile": profile})
+        data = {"server": name, "by": by, "profile": profile}
+        event = Event(type="ade.default-set", at=self._clock(), data=data)
+        await self._store.put_server(changed, (event,))
         return changed
 
     async def register_discovery(self, name: str, url: str, by: str) -> None:

@@ -62,7 +62,7 @@ class Installing:
     ) -> list[Sent]:
         async def want(command_uuid: str, channels: Sequence[str]) -> None:
             # Before it is queued: what was asked for and never sent can be seen, and asked for again.
-            await self._profiles.want(profile.id, number, command_uuid, channels, self._clock(), how.by)
+            await self._profiles.want(profile.id, number, command_uuid, channels, self._clock(), how.by.name)
 
         sent = await self._commanding.send(
             devices,

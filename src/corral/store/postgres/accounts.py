@@ -1,9 +1,11 @@
 """Sessions of accounts, and their tokens."""
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.store import account_rows
 from corral.store.accounts import AccountSession, AccountToken
 from corral.store.postgres.database import Database, Write
+from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import insert, select, transposed
 
 _ADD_SESSION = insert("account_session", account_rows.SESSION)
@@ -65,11 +67,17 @@ class PostgresAccounts:
     async def sessions(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
         return tuple(account_rows.session(row) for row in await self._database.all(_SESSIONS, before, limit))
 
-    async def revoke_session(self, session_id: str, now: Instant) -> bool:
-        return await self._run(_REVOKE, now, session_id) > 0
+    async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:
+        return await self._run(_REVOKE, now, session_id, events=events) > 0
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
         return sum([await self._run(each, now, limit) for each in _FORGET])
 
-    async def _run(self, statement: str, *values: object) -> int:
-        return await self._database.write(lambda write: write.sql.run(statement, *values))
+    async def _run(self, statement: str, *values: object, events: tuple[Event, ...] = ()) -> int:
+        async def run(write: Write) -> int:
+            changes = await write.sql.run(statement, *values)
+            if changes:
+                await add_events(write, events)
+            return changes
+
+        return await self._database.write(run)

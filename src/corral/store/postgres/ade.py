@@ -4,12 +4,14 @@
 
 from collections.abc import Sequence
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import ade_rows as rows
 from corral.store.ade import AdeDevice, AdeProfile, AdeRule, AdeServer, Assignment, Listed, SyncState
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
+from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import arrays, insert, select, transposed, upsert
 from corral.store.rows import Row
 
@@ -80,11 +82,11 @@ class PostgresAde:
 
         return await self._database.read(read)
 
-    async def put_server(self, server: AdeServer) -> None:
-        await self._put(_PUT_SERVER, [rows.server_row(server, self._sealer)])
+    async def put_server(self, server: AdeServer, events: tuple[Event, ...] = ()) -> None:
+        await self._put(_PUT_SERVER, [rows.server_row(server, self._sealer)], events)
 
-    async def remove_server(self, name: str) -> None:
-        await self._database.write(lambda write: write.sql.run(_REMOVE_SERVER, name))
+    async def remove_server(self, name: str, events: tuple[Event, ...] = ()) -> None:
+        await self._run(_REMOVE_SERVER, name, events=events)
 
     async def state(self, server: str) -> SyncState:
         row = await self._database.one(_STATE, server)
@@ -120,8 +122,8 @@ class PostgresAde:
     async def find(self, serial: str) -> tuple[Listed, ...]:
         return tuple(map(rows.listed, await self._database.all(_FIND, serial)))
 
-    async def assign(self, assignments: Sequence[Assignment]) -> None:
-        await self._put(_ASSIGN, [rows.assignment_row(each) for each in assignments])
+    async def assign(self, assignments: Sequence[Assignment], events: tuple[Event, ...] = ()) -> None:
+        await self._put(_ASSIGN, [rows.assignment_row(each) for each in assignments], events)
 
     async def settle(self, assignments: Sequence[Assignment]) -> None:
         await self._put(
@@ -142,25 +144,33 @@ class PostgresAde:
     async def profiles(self, server: str) -> tuple[AdeProfile, ...]:
         return tuple(rows.profile(row) for row in await self._database.all(_PROFILES, server))
 
-    async def put_profile(self, profile: AdeProfile) -> None:
-        await self._put(_PUT_PROFILE, [rows.profile_row(profile)])
+    async def put_profile(self, profile: AdeProfile, events: tuple[Event, ...] = ()) -> None:
+        await self._put(_PUT_PROFILE, [rows.profile_row(profile)], events)
 
-    async def remove_profile(self, server: str, name: str) -> None:
-        await self._database.write(lambda write: write.sql.run(_REMOVE_PROFILE, server, name))
+    async def remove_profile(self, server: str, name: str, events: tuple[Event, ...] = ()) -> None:
+        await self._run(_REMOVE_PROFILE, server, name, events=events)
 
     async def rules(self, server: str) -> tuple[AdeRule, ...]:
         return tuple(rows.rule(row) for row in await self._database.all(_RULES, server))
 
-    async def put_rules(self, server: str, rules: Sequence[AdeRule]) -> None:
+    async def put_rules(self, server: str, rules: Sequence[AdeRule], events: tuple[Event, ...] = ()) -> None:
         async def put(write: Write) -> None:
             await write.sql.run(_NO_RULES, server)
             if rules:
                 await write.sql.run(_PUT_RULES, *transposed(map(rows.rule_row, rules)))
+            await add_events(write, events)
 
         await self._database.write(put)
 
-    async def _put(self, statement: str, values: Sequence[Row]) -> None:
+    async def _put(self, statement: str, values: Sequence[Row], events: tuple[Event, ...] = ()) -> None:
         """One statement for all; in an order of their own, so that two writers never wait for each other in a ring."""
         if values:
             ordered = transposed(sorted(values, key=repr))
-            await self._database.write(lambda write: write.sql.run(statement, *ordered))
+            await self._run(statement, *ordered, events=events)
+
+    async def _run(self, statement: str, *values: object, events: tuple[Event, ...]) -> None:
+        async def run(write: Write) -> None:
+            await write.sql.run(statement, *values)
+            await add_events(write, events)
+
+        await self._database.write(run)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TypeVar
 
 from corral.apple.report import Status
-from corral.lifecycle.change import Change
+from corral.lifecycle.change import Change, Event
 from corral.lifecycle.state import Consequence, Instant, Snapshot
 from corral.sealing import Sealer, SealError
 from corral.store.bodies import open_command
@@ -65,8 +65,8 @@ class PostgresDevices:
                 return Next(channel_id)
             return Next(channel_id, row[0], open_command(row[1], row[0], self._sealer))
 
-    async def forget(self, device_id: str) -> bool:
-        return await self._database.write(lambda write: forget(write, device_id))
+    async def forget(self, device_id: str, events: tuple[Event, ...] = ()) -> bool:
+        return await self._database.write(lambda write: forget(write, device_id, events))
 
     async def close(self) -> None:
         for gatherer in (self._polls, self._reports, self._loads, self._touches, self._commits):

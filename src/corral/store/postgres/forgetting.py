@@ -2,7 +2,9 @@
 
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
+from corral.lifecycle.change import Event
 from corral.store.postgres.database import Write
+from corral.store.postgres.putting import add_events
 
 _LIVES = "SELECT id FROM connection WHERE device_id = $1"
 _CHANNELS = f"SELECT id FROM channel WHERE connection_id IN ({_LIVES})"
@@ -39,8 +41,11 @@ _ORPHANS = (
 )
 
 
-async def forget(write: Write, device_id: str) -> bool:
-    """False if there is no such device. Commands that went to nobody else go too: they may hold its secrets."""
+async def forget(write: Write, device_id: str, events: tuple[Event, ...]) -> bool:
+    """False if there is no such device; `events` tell that it is forgotten.
+
+    Commands that went to nobody else go too: they may hold its secrets.
+    """
     sql = write.sql
     if await sql.one(_DEVICE, device_id) is None:
         return False
@@ -50,4 +55,5 @@ async def forget(write: Write, device_id: str) -> bool:
     for statement in _DELETIONS:
         await sql.run(statement, device_id)
     await sql.run(_ORPHANS, commands)
+    await add_events(write, events)
     return True

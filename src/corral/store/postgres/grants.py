@@ -1,10 +1,12 @@
 """Enrollment links and the grants made of them."""
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.state import Certificate, Link, Purpose
 from corral.store import rows
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
+from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import insert, select, transposed
 from corral.store.rows import Row
 
@@ -34,11 +36,12 @@ class PostgresGrants:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_link(self, link: Link, token_digest: bytes) -> None:
+    async def add_link(self, link: Link, token_digest: bytes, events: tuple[Event, ...] = ()) -> None:
         row: Row = (*rows.link_row(link), token_digest)
 
         async def add(write: Write) -> None:
             await write.sql.run(_ADD_LINK, *transposed([row]))
+            await add_events(write, events)
 
         await self._database.write(add)
 
@@ -53,8 +56,14 @@ class PostgresGrants:
     async def links(self, limit: int, before: str | None) -> tuple[Link, ...]:
         return tuple(rows.link(row) for row in await self._database.all(_LINKS, before, limit))
 
-    async def revoke_link(self, link_id: str, now: int) -> bool:
-        return await self._database.write(lambda write: write.sql.run(_REVOKE_LINK, now, link_id)) > 0
+    async def revoke_link(self, link_id: str, now: int, events: tuple[Event, ...] = ()) -> bool:
+        async def revoke(write: Write) -> bool:
+            revoked = await write.sql.run(_REVOKE_LINK, now, link_id) > 0
+            if revoked:
+                await add_events(write, events)
+            return revoked
+
+        return await self._database.write(revoke)
 
     async def grant_state(self, grant_id: str) -> GrantState | None:
         return await self._database.read(lambda sql: _read_state(sql, grant_id))

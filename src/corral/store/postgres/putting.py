@@ -10,7 +10,7 @@ from functools import lru_cache
 from corral.lifecycle.change import Change, Event, Work
 from corral.lifecycle.state import FOREVER, CertificateStatus, Instant
 from corral.sealing import Sealer
-from corral.store import rows
+from corral.store import audit_rows, rows
 from corral.store.bodies import seal_command, seal_result
 from corral.store.events import EVENT
 from corral.store.postgres.connecting import Session
@@ -79,6 +79,7 @@ _NEW_COMMAND = insert("command", _COMMAND, HOLD_COMMAND)
 _HOLD_CHANNELS = "SELECT id FROM channel WHERE id = ANY ($1::text[]) ORDER BY id FOR KEY SHARE"
 _NEW_DELIVERY = insert("delivery", _DELIVERY, "ON CONFLICT DO NOTHING")
 _NEW_EVENT = insert("event", rows.EVENT)
+_AUDIT = insert("audit", audit_rows.ENTRY)
 _PUT_WORK = (
     "INSERT INTO work (kind, key, due_at, free_at, attempts) SELECT kind, key, due_at, due_at, 0"
     f" FROM {arrays('kind key due_at')} " + PUT_WORK_AGAIN
@@ -239,6 +240,9 @@ async def add_events(write: Write, events: Sequence[Event]) -> None:
     if events:
         write.woken.add(EVENT)
         await write.sql.run(_NEW_EVENT, *transposed(rows.event_row(event) for event in events))
+        audited = audit_rows.rows_of(events)
+        if audited:
+            await write.sql.run(_AUDIT, *transposed(audited))
 
 
 async def put_work(write: Write, works: Sequence[Work]) -> None:

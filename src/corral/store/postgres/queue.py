@@ -88,7 +88,9 @@ class PostgresQueue:
         self._database = database
         self._sealer = sealer
 
-    async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
+    async def enqueue(
+        self, command: QueuedCommand, channel_ids: Sequence[str], events: tuple[Event, ...] = ()
+    ) -> tuple[str, ...]:
         wanted = list(dict.fromkeys(channel_ids))
         sealed = seal_command(command.body, command.uuid, self._sealer)
 
@@ -101,6 +103,8 @@ class PostgresQueue:
                     if is_new:
                         new.append(channel_id)
             await _push(write, command, new)
+            if queued:
+                await add_events(write, events)
             return tuple(queued)
 
         return await self._database.write(enqueue)

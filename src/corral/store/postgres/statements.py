@@ -16,11 +16,11 @@ _BIGINT = (
     " heard_at uses used expires_at revoked_at keys_issued spent_at priority not_before queued_at received_at at"
     " due_at push_at last_seen hour count expects imported_at now since token_expires_at cursor_at fetched_at synced_at"
     " tried_at failures seen_at deleted_at assigned_at attempts defined_at position warned_days"
-    " sequence disabled_at passed succeeded_at failing_since paused_until put_at dead_at"
+    " sequence disabled_at passed succeeded_at failing_since paused_until put_at dead_at place"
 )
 _BYTEA = (
     "fingerprint digest token_digest request_digest profile_digest token magic der body value certificate_pem key_pem"
-    " nonce thumbprint sealed_identifier secrets"
+    " nonce thumbprint sealed_identifier secrets link"
 )
 _BOOLEAN = "user_enrollment open unreadable put terms_open by_person"
 

@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator
 
 from corral.sealing import Sealer
 from corral.store.errors import StoreUnavailable
+from corral.store.postgres.access import PostgresAccess
 from corral.store.postgres.accounts import PostgresAccounts
 from corral.store.postgres.acme import PostgresAcme
 from corral.store.postgres.ade import PostgresAde
 from corral.store.postgres.apps import PostgresApps
+from corral.store.postgres.audit import PostgresAudit
 from corral.store.postgres.connecting import Pooler, Target
 from corral.store.postgres.contacts import PostgresContacts
 from corral.store.postgres.database import Database
@@ -52,6 +54,8 @@ class PostgresStore:
         self.grants = PostgresGrants(database)
         self.acme = PostgresAcme(database, sealer)
         self.accounts = PostgresAccounts(database)
+        self.access = PostgresAccess(database)
+        self.audit = PostgresAudit(database, sealer)
         self.directory = PostgresDirectory(database)
         self.vault = PostgresVault(database, sealer)
         self.escrow = PostgresEscrow(database, sealer)

@@ -107,7 +107,7 @@ async def filling_postgres(target: Target, seal: bytes) -> AsyncGenerator[Postgr
             await driver.execute(
                 "INSERT INTO migration (number, name) VALUES ($1, $2)", migration.number, migration.name
             )
-        await driver.execute("DELETE FROM breaker")
+        await driver.execute("DELETE FROM breaker; DELETE FROM audit_end")
         await driver.execute("INSERT INTO meta (name, value) VALUES ('seal', $1)", seal)
         yield PostgresTarget(driver)
         if await driver.execute("COMMIT") != "COMMIT":

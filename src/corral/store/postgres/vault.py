@@ -1,13 +1,15 @@
 """What belongs to the installation itself."""
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import records
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
+from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import insert, select, transposed, upsert
 from corral.store.records import secret_place
-from corral.store.vault import Credential, StoredPushCertificate
+from corral.store.vault import StoredPushCertificate
 
 _GET_SECRET = "SELECT value FROM secret WHERE name = $1"  # noqa: S105 - a statement
 _PUT_SECRET = upsert("secret", "name value", "name")
@@ -16,10 +18,6 @@ _DELETE_SECRET = "DELETE FROM secret WHERE name = $1"  # noqa: S105 - a statemen
 _PUT_CERTIFICATE = upsert("push_certificate", records.PUSH_CERTIFICATE, "topic")
 _CERTIFICATES = select("FROM push_certificate AS p ORDER BY p.topic", p=records.PUSH_CERTIFICATE)
 _STOP_TOPIC = "UPDATE push_certificate SET stopped = $1 WHERE topic = $2"
-_ADD_CREDENTIAL = insert("credential", records.CREDENTIAL)
-_FIND_CREDENTIAL = select("FROM credential AS c WHERE c.digest = $1", c=records.CREDENTIAL)
-_CREDENTIALS = select("FROM credential AS c ORDER BY c.created_at DESC, c.number DESC", c=records.CREDENTIAL)
-_REVOKE = "UPDATE credential SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL"
 
 
 class PostgresVault:
@@ -34,8 +32,9 @@ class PostgresVault:
 
         return await self._database.read(get)
 
-    async def put_secret(self, name: str, value: bytes) -> None:
-        await self._run(_PUT_SECRET, *transposed([(name, self._sealer.seal(value, secret_place(name)))]))
+    async def put_secret(self, name: str, value: bytes, events: tuple[Event, ...] = ()) -> None:
+        row = name, self._sealer.seal(value, secret_place(name))
+        await self._run(_PUT_SECRET, *transposed([row]), events=events)
 
     async def keep_secret(self, name: str, value: bytes) -> bytes:
         await self._run(_NEW_SECRET, *transposed([(name, self._sealer.seal(value, secret_place(name)))]))
@@ -51,31 +50,18 @@ class PostgresVault:
 
         return await self._database.read(read)
 
-    async def put_push_certificate(self, certificate: StoredPushCertificate) -> None:
+    async def put_push_certificate(self, certificate: StoredPushCertificate, events: tuple[Event, ...] = ()) -> None:
         row = records.push_certificate_row(certificate, self._sealer)
-        await self._run(_PUT_CERTIFICATE, *transposed([row]))
+        await self._run(_PUT_CERTIFICATE, *transposed([row]), events=events)
 
     async def stop_topic(self, topic: str, why: str) -> None:
         await self._run(_STOP_TOPIC, why, topic)
 
-    async def add_credential(self, credential: Credential) -> None:
-        await self._run(_ADD_CREDENTIAL, *transposed([records.credential_row(credential)]))
-
-    async def find_credential(self, digest: bytes) -> Credential | None:
-        row = await self._database.one(_FIND_CREDENTIAL, digest)
-        return None if row is None else records.credential(row)
-
-    async def credentials(self) -> tuple[Credential, ...]:
-        """Newest first."""
-        return tuple(records.credential(row) for row in await self._database.all(_CREDENTIALS))
-
-    async def revoke_credential(self, credential_id: str, now: Instant) -> bool:
-        return await self._run(_REVOKE, now, credential_id) > 0
-
-    async def close_breaker(self, now: Instant) -> None:
+    async def close_breaker(self, now: Instant, events: tuple[Event, ...] = ()) -> None:
         async def close(write: Write) -> None:
             await write.sql.run("UPDATE breaker SET opened_at = NULL")
             await write.sql.run("DELETE FROM unenrolling WHERE at <= $1", now)
+            await add_events(write, events)
 
         await self._database.write(close)
 
@@ -83,5 +69,11 @@ class PostgresVault:
         row = await self._database.one("SELECT opened_at FROM breaker")
         return None if row is None else row[0]
 
-    async def _run(self, statement: str, *values: object) -> int:
-        return await self._database.write(lambda write: write.sql.run(statement, *values))
+    async def _run(self, statement: str, *values: object, events: tuple[Event, ...] = ()) -> int:
+        async def run(write: Write) -> int:
+            changes = await write.sql.run(statement, *values)
+            if changes:
+                await add_events(write, events)
+            return changes
+
+        return await self._database.write(run)

@@ -1,8 +1,10 @@
 """Sessions of accounts, and their tokens."""
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.store import account_rows
 from corral.store.accounts import AccountSession, AccountToken
+from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Row
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select
@@ -68,15 +70,18 @@ class SqliteAccounts:
     async def sessions(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
         return tuple(account_rows.session(row) for row in self._database.all(_SESSIONS, (before, limit)))
 
-    async def revoke_session(self, session_id: str, now: Instant) -> bool:
-        return await self._execute(_REVOKE, (now, session_id)) > 0
+    async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:
+        return await self._execute(_REVOKE, (now, session_id), events) > 0
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
         return sum([await self._execute(each, (now, limit)) for each in _FORGET])
 
-    async def _execute(self, statement: str, values: Row) -> int:
+    async def _execute(self, statement: str, values: Row, events: tuple[Event, ...] = ()) -> int:
         def execute(write: Write) -> int:
             write.sql.execute(statement, values)
-            return write.sql.changes()
+            changes = write.sql.changes()
+            if changes:
+                add_events(write, events)
+            return changes
 
         return await self._database.write(execute)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import ade_rows as rows
 from corral.store.ade import AdeDevice, AdeProfile, AdeRule, AdeServer, Assignment, Listed, SyncState
+from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select, upsert
@@ -72,11 +74,11 @@ class SqliteAde:
 
         return self._database.read(read)
 
-    async def put_server(self, server: AdeServer) -> None:
-        await self._execute(_PUT_SERVER, [rows.server_row(server, self._sealer)])
+    async def put_server(self, server: AdeServer, events: tuple[Event, ...] = ()) -> None:
+        await self._execute(_PUT_SERVER, [rows.server_row(server, self._sealer)], events)
 
-    async def remove_server(self, name: str) -> None:
-        await self._execute(_REMOVE_SERVER, [(name,)])
+    async def remove_server(self, name: str, events: tuple[Event, ...] = ()) -> None:
+        await self._execute(_REMOVE_SERVER, [(name,)], events)
 
     async def state(self, server: str) -> SyncState:
         row = self._database.one(_STATE, (server,))
@@ -117,8 +119,8 @@ class SqliteAde:
     async def find(self, serial: str) -> tuple[Listed, ...]:
         return tuple(map(rows.listed, self._database.all(_FIND, (serial,))))
 
-    async def assign(self, assignments: Sequence[Assignment]) -> None:
-        await self._execute(_ASSIGN, [rows.assignment_row(each) for each in assignments])
+    async def assign(self, assignments: Sequence[Assignment], events: tuple[Event, ...] = ()) -> None:
+        await self._execute(_ASSIGN, [rows.assignment_row(each) for each in assignments], events)
 
     async def settle(self, assignments: Sequence[Assignment]) -> None:
         await self._execute(
@@ -139,27 +141,29 @@ class SqliteAde:
     async def profiles(self, server: str) -> tuple[AdeProfile, ...]:
         return tuple(rows.profile(row) for row in self._database.all(_PROFILES, (server,)))
 
-    async def put_profile(self, profile: AdeProfile) -> None:
-        await self._execute(_PUT_PROFILE, [rows.profile_row(profile)])
+    async def put_profile(self, profile: AdeProfile, events: tuple[Event, ...] = ()) -> None:
+        await self._execute(_PUT_PROFILE, [rows.profile_row(profile)], events)
 
-    async def remove_profile(self, server: str, name: str) -> None:
-        await self._execute("DELETE FROM ade_profile WHERE server = ? AND name = ?", [(server, name)])
+    async def remove_profile(self, server: str, name: str, events: tuple[Event, ...] = ()) -> None:
+        await self._execute("DELETE FROM ade_profile WHERE server = ? AND name = ?", [(server, name)], events)
 
     async def rules(self, server: str) -> tuple[AdeRule, ...]:
         return tuple(rows.rule(row) for row in self._database.all(_RULES, (server,)))
 
-    async def put_rules(self, server: str, rules: Sequence[AdeRule]) -> None:
+    async def put_rules(self, server: str, rules: Sequence[AdeRule], events: tuple[Event, ...] = ()) -> None:
         def put(write: Write) -> None:
             write.sql.execute("DELETE FROM ade_rule WHERE server = ?", (server,))
             for each in rules:
                 write.sql.execute(_PUT_RULE, rows.rule_row(each))
+            add_events(write, events)
 
         await self._database.write(put)
 
-    async def _execute(self, statement: str, values: Sequence[Row]) -> None:
+    async def _execute(self, statement: str, values: Sequence[Row], events: tuple[Event, ...] = ()) -> None:
         def execute(write: Write) -> None:
             for each in values:
                 write.sql.execute(statement, each)
+            add_events(write, events)
 
         if values:
             await self._database.write(execute)

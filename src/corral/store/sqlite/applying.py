@@ -15,7 +15,7 @@ from corral.lifecycle.state import (
     Instant,
 )
 from corral.sealing import Sealer
-from corral.store import rows
+from corral.store import audit_rows, rows
 from corral.store.bodies import seal_command, seal_result
 from corral.store.events import EVENT
 from corral.store.sqlite.statements import insert, update, upsert
@@ -87,6 +87,7 @@ _COUNTED = "SELECT count(*) FROM unenrolling WHERE at >= ? AND connection_id <> 
 _TRIP = "UPDATE breaker SET opened_at = coalesce(opened_at, ?)"
 _IS_TRIPPED = "SELECT 1 FROM breaker WHERE opened_at IS NOT NULL"
 _NEW_EVENT = insert("event", rows.EVENT)
+_AUDIT = insert("audit", audit_rows.ENTRY)
 _PUT_WORK = (
     "INSERT INTO work (kind, key, due_at, free_at, attempts) VALUES (?1, ?2, ?3, ?3, 0)"
     " ON CONFLICT (kind, key) DO UPDATE SET"
@@ -174,6 +175,8 @@ def add_events(write: Write, events: tuple[Event, ...]) -> None:
         write.woken.add(EVENT)
     for event in events:
         write.sql.execute(_NEW_EVENT, rows.event_row(event))
+    for row in audit_rows.rows_of(events):
+        write.sql.execute(_AUDIT, row)
 
 
 def put_work(write: Write, work: Work) -> None:

@@ -5,7 +5,7 @@
 import apsw
 
 from corral.apple.report import Status
-from corral.lifecycle.change import Change, Result, Work
+from corral.lifecycle.change import Change, Event, Result, Work
 from corral.lifecycle.state import Consequence, Instant, Snapshot
 from corral.sealing import Sealer, SealError
 from corral.store.bodies import open_command
@@ -119,8 +119,8 @@ class SqliteDevices:
         except SealError as error:
             raise StoreUnavailable(str(error)) from None
 
-    async def forget(self, device_id: str) -> bool:
-        return await self._database.write(lambda write: forget(write, device_id))
+    async def forget(self, device_id: str, events: tuple[Event, ...] = ()) -> bool:
+        return await self._database.write(lambda write: forget(write, device_id, events))
 
 
 def _speaker(contact: Contact, now: Instant) -> tuple[object, ...]:

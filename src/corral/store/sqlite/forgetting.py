@@ -4,6 +4,8 @@
 
 import msgspec
 
+from corral.lifecycle.change import Event
+from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.writer import Write
 
 _LIVES = "SELECT id FROM connection WHERE device_id = ?1"
@@ -34,8 +36,11 @@ _ORPHANS = (
 )
 
 
-def forget(write: Write, device_id: str) -> bool:
-    """False if there is no such device. Commands that went to nobody else go too: they may hold its secrets."""
+def forget(write: Write, device_id: str, events: tuple[Event, ...]) -> bool:
+    """False if there is no such device; `events` tell that it is forgotten.
+
+    Commands that went to nobody else go too: they may hold its secrets.
+    """
     sql, device = write.sql, (device_id,)
     if sql.execute("SELECT 1 FROM device WHERE id = ?1", device).fetchone() is None:
         return False
@@ -43,4 +48,5 @@ def forget(write: Write, device_id: str) -> bool:
     for statement in (*_DELETIONS, _DEVICE):
         sql.execute(statement, device)
     sql.execute(_ORPHANS, (msgspec.json.encode(commands).decode(),))
+    add_events(write, events)
     return True

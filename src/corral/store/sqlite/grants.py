@@ -1,9 +1,11 @@
 """Enrollment links and the grants made of them."""
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.state import Certificate, Link, Purpose
 from corral.store import rows
 from corral.store.sqlite import snapshot
+from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select
@@ -30,9 +32,10 @@ class SqliteGrants:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_link(self, link: Link, token_digest: bytes) -> None:
+    async def add_link(self, link: Link, token_digest: bytes, events: tuple[Event, ...] = ()) -> None:
         def add(write: Write) -> None:
             write.sql.execute(_ADD_LINK, (*rows.link_row(link), token_digest))
+            add_events(write, events)
 
         await self._database.write(add)
 
@@ -46,10 +49,13 @@ class SqliteGrants:
     async def links(self, limit: int, before: str | None) -> tuple[Link, ...]:
         return tuple(rows.link(row) for row in self._database.all(_LINKS, (before, limit)))
 
-    async def revoke_link(self, link_id: str, now: int) -> bool:
+    async def revoke_link(self, link_id: str, now: int, events: tuple[Event, ...] = ()) -> bool:
         def revoke(write: Write) -> bool:
             write.sql.execute(_REVOKE_LINK, (now, link_id))
-            return write.sql.changes() > 0
+            revoked = write.sql.changes() > 0
+            if revoked:
+                add_events(write, events)
+            return revoked
 
         return await self._database.write(revoke)
 

@@ -76,9 +76,18 @@ class SqliteQueue:
         self._database = database
         self._sealer = sealer
 
-    async def enqueue(self, command: QueuedCommand, channel_ids: Sequence[str]) -> tuple[str, ...]:
+    async def enqueue(
+        self, command: QueuedCommand, channel_ids: Sequence[str], events: tuple[Event, ...] = ()
+    ) -> tuple[str, ...]:
         wanted = msgspec.json.encode(list(channel_ids)).decode()
-        return await self._database.write(lambda write: _enqueue(write, self._sealer, command, wanted))
+
+        def enqueue(write: Write) -> tuple[str, ...]:
+            queued = _enqueue(write, self._sealer, command, wanted)
+            if queued:
+                add_events(write, events)
+            return queued
+
+        return await self._database.write(enqueue)
 
     async def cancel(self, command_uuid: str, channel_id: str | None, event: Event, now: Instant) -> int:
         which = " AND d.command_uuid = ?1 AND (?2 IS NULL OR d.channel_id = ?2) AND d.consequence NOT IN " + _KEPT

@@ -11,10 +11,12 @@ import apsw
 from corral.sealing import Sealer, SealError
 from corral.store.errors import StoreRefused
 from corral.store.migrations import Migration, pending, read_migrations
+from corral.store.sqlite.access import SqliteAccess
 from corral.store.sqlite.accounts import SqliteAccounts
 from corral.store.sqlite.acme import SqliteAcme
 from corral.store.sqlite.ade import SqliteAde
 from corral.store.sqlite.apps import SqliteApps
+from corral.store.sqlite.audit import SqliteAudit
 from corral.store.sqlite.connecting import Sql, connect, typed
 from corral.store.sqlite.contacts import SqliteContacts
 from corral.store.sqlite.database import Database, exclusive
@@ -57,6 +59,8 @@ class SqliteStore:
         self.grants = SqliteGrants(database)
         self.acme = SqliteAcme(database, sealer)
         self.accounts = SqliteAccounts(database)
+        self.access = SqliteAccess(database)
+        self.audit = SqliteAudit(database, sealer)
         self.directory = SqliteDirectory(database)
         self.vault = SqliteVault(database, sealer)
         self.escrow = SqliteEscrow(database, sealer)

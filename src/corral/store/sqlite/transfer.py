@@ -146,7 +146,7 @@ def _prepare(sql: Sql, seal: bytes) -> None:
     for migration in migrations:
         sql.execute(migration.sql)
     sql.execute(f"PRAGMA user_version = {migrations[-1].number}")
-    sql.execute("DELETE FROM breaker")
+    sql.execute("DELETE FROM breaker; DELETE FROM audit_end")
     sql.execute("INSERT INTO meta (name, value) VALUES ('seal', ?)", (seal,))
 
 

@@ -1,23 +1,21 @@
 """What belongs to the installation itself."""
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import records
 from corral.store.records import secret_place
+from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select, upsert
 from corral.store.sqlite.writer import Write
-from corral.store.vault import Credential, StoredPushCertificate
+from corral.store.vault import StoredPushCertificate
 
 _PUT_SECRET = upsert("secret", "name value", "name")
 _NEW_SECRET = insert("secret", "name value", "ON CONFLICT DO NOTHING")
 _PUT_CERTIFICATE = upsert("push_certificate", records.PUSH_CERTIFICATE, "topic")
 _CERTIFICATES = select("FROM push_certificate AS p ORDER BY p.topic", p=records.PUSH_CERTIFICATE)
-_ADD_CREDENTIAL = insert("credential", records.CREDENTIAL)
-_FIND_CREDENTIAL = select("FROM credential AS c WHERE c.digest = ?", c=records.CREDENTIAL)
-_CREDENTIALS = select("FROM credential AS c ORDER BY c.created_at DESC, c.rowid DESC", c=records.CREDENTIAL)
-_REVOKE = "UPDATE credential SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 
 
 class SqliteVault:
@@ -32,8 +30,8 @@ class SqliteVault:
 
         return self._database.read(get)
 
-    async def put_secret(self, name: str, value: bytes) -> None:
-        await self._execute(_PUT_SECRET, (name, self._sealer.seal(value, secret_place(name))))
+    async def put_secret(self, name: str, value: bytes, events: tuple[Event, ...] = ()) -> None:
+        await self._execute(_PUT_SECRET, (name, self._sealer.seal(value, secret_place(name))), events)
 
     async def keep_secret(self, name: str, value: bytes) -> bytes:
         await self._execute(_NEW_SECRET, (name, self._sealer.seal(value, secret_place(name))))
@@ -49,31 +47,18 @@ class SqliteVault:
 
         return self._database.read(read)
 
-    async def put_push_certificate(self, certificate: StoredPushCertificate) -> None:
+    async def put_push_certificate(self, certificate: StoredPushCertificate, events: tuple[Event, ...] = ()) -> None:
         row = records.push_certificate_row(certificate, self._sealer)
-        await self._execute(_PUT_CERTIFICATE, row)
+        await self._execute(_PUT_CERTIFICATE, row, events)
 
     async def stop_topic(self, topic: str, why: str) -> None:
         await self._execute("UPDATE push_certificate SET stopped = ? WHERE topic = ?", (why, topic))
 
-    async def add_credential(self, credential: Credential) -> None:
-        await self._execute(_ADD_CREDENTIAL, records.credential_row(credential))
-
-    async def find_credential(self, digest: bytes) -> Credential | None:
-        row = self._database.one(_FIND_CREDENTIAL, (digest,))
-        return None if row is None else records.credential(row)
-
-    async def credentials(self) -> tuple[Credential, ...]:
-        """Newest first."""
-        return tuple(records.credential(row) for row in self._database.all(_CREDENTIALS))
-
-    async def revoke_credential(self, credential_id: str, now: Instant) -> bool:
-        return await self._execute(_REVOKE, (now, credential_id)) > 0
-
-    async def close_breaker(self, now: Instant) -> None:
+    async def close_breaker(self, now: Instant, events: tuple[Event, ...] = ()) -> None:
         def close(write: Write) -> None:
             write.sql.execute("UPDATE breaker SET opened_at = NULL")
             write.sql.execute("DELETE FROM unenrolling WHERE at <= ?", (now,))
+            add_events(write, events)
 
         await self._database.write(close)
 
@@ -81,9 +66,12 @@ class SqliteVault:
         row = self._database.one("SELECT opened_at FROM breaker")
         return None if row is None else row[0]
 
-    async def _execute(self, statement: str, values: Row) -> int:
+    async def _execute(self, statement: str, values: Row, events: tuple[Event, ...] = ()) -> int:
         def execute(write: Write) -> int:
             write.sql.execute(statement, values)
-            return write.sql.changes()
+            changes = write.sql.changes()
+            if changes:
+                add_events(write, events)
+            return changes
 
         return await self._database.write(execute)

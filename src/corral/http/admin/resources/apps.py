@@ -162,13 +162,13 @@ async def install_app(call: Call, app: str, body: AppInstallation) -> SentApp:
         remove_with_enrollment=body.remove_with_enrollment,
         configuration={name: from_json(value) for name, value in body.configuration.items()},
     )
-    how = How(force=body.force, only_ask=body.dry_run, by=call.by)
+    how = How(force=body.force, only_ask=body.dry_run, by=call.caller)
     names = await targets.names(call, body.devices, body.query)
     return await _sent(await call.services.apps.install(await call.services.apps.find(app), options, names, how))
 
 
 async def uninstall_app(call: Call, app: str, body: AppRemoval) -> SentApp:
-    how = How(force=body.force, only_ask=body.dry_run, by=call.by)
+    how = How(force=body.force, only_ask=body.dry_run, by=call.caller)
     names = await targets.names(call, body.devices, body.query)
     return await _sent(await call.services.apps.remove(await call.services.apps.find(app), names, how))
 

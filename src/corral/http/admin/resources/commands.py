@@ -31,6 +31,7 @@ class NewCommand(Body):
     """Either `request_type` with `keys`, or `plist`: a whole command as XML, in base64, sent byte for byte.
 
     In `keys`, data is `{"$data": base64}` and a date `{"$date": time}`, or plain text where the catalog knows the type.
+    `confirm` is how many devices these are: a dangerous command to more than the setting `confirm_above` needs it.
     `user` is a user's id, for their channel. `dry_run`: the verdicts, and nothing queued.
     """
 
@@ -47,6 +48,7 @@ class NewCommand(Body):
     expires_in: Seconds | None = None
     force: bool = False
     dry_run: bool = False
+    confirm: Annotated[int, Meta(ge=0)] | None = None
 
 
 class SentCommand(View):
@@ -167,6 +169,7 @@ async def send_command(call: Call, body: NewCommand) -> SentCommand:
     expires = due("expires", body.expires_at, body.expires_in, call.now)
     sent = await call.services.commanding.send(
         await targets.names(call, body.devices, body.query),
+        call.caller,
         request_type=body.request_type,
         keys={name: from_json(value) for name, value in body.keys.items()},
         raw=body.plist,
@@ -178,7 +181,7 @@ async def send_command(call: Call, body: NewCommand) -> SentCommand:
         ),
         force=body.force,
         only_ask=body.dry_run,
-        by=call.by,
+        confirm=body.confirm,
     )
     return SentCommand(
         command_uuid=sent[0].command_uuid,

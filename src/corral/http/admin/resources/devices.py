@@ -287,7 +287,7 @@ async def decide_takeover(call: Call, device: str, body: Takeover) -> DetailView
 
 
 async def return_to_service(call: Call, device: str, body: ReturningToService) -> Returning:
-    sent = await call.services.returning.erase(device, body.wifi_profile, call.by)
+    sent = await call.services.returning.erase(device, body.wifi_profile, call.caller)
     return Returning(command_uuid=sent.command_uuid)
 
 

@@ -59,7 +59,7 @@ async def make_filevault_profile(call: Call, query: FileVaultQuery) -> File:
 
 
 async def rotate_filevault_key(call: Call, device: str) -> Rotating:
-    return Rotating(command_uuid=(await call.services.filevault.rotate(device, call.by)).command_uuid)
+    return Rotating(command_uuid=(await call.services.filevault.rotate(device, call.caller)).command_uuid)
 
 
 async def list_escrow(call: Call, device: str) -> EscrowList:

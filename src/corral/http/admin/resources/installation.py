@@ -82,6 +82,6 @@ async def show_breaker(call: Call) -> BreakerView:
 async def close_breaker(call: Call) -> BreakerView:
     if await call.services.vault.breaker_opened_at() is None:
         raise OperationRefused("The breaker is not open.")
-    await call.services.vault.close_breaker(call.now)
-    await call.services.events.append((Event(type="breaker.closed", at=call.now, data={"by": call.by}),))
+    event = Event(type="breaker.closed", at=call.now, data={"by": call.by})
+    await call.services.vault.close_breaker(call.now, (event,))
     return await show_breaker(call)

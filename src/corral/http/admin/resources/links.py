@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from corral.http.admin.endpoint import Body, Call, File, Query, View
 from corral.http.admin.times import Seconds, Time, due, shown
+from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import DAY, IdentityKind, Instant, Link
 from corral.service.errors import NotFound
@@ -103,7 +104,10 @@ async def make_profile(call: Call, link: str, body: NewProfile) -> File:
     refusal = found.refusal(call.now)
     if refusal:
         raise OperationRefused(refusal)
-    return File(await call.services.enrolling.profile(found, signed=body.signed), PROFILE_TYPE)
+    profile = await call.services.enrolling.profile(found, signed=body.signed)
+    event = Event(type="link.profile-made", at=call.now, data={"link": link, "by": call.by})
+    await call.services.events.append((event,))
+    return File(profile, PROFILE_TYPE)
 
 
 async def _find(call: Call, link_id: str) -> Link:

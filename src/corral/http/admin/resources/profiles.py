@@ -231,7 +231,7 @@ async def remove_stored_profile(call: Call, profile: str, query: RemovalQuery) -
 
 async def install_profile(call: Call, profile: str, body: ProfileInstallation) -> SentProfile:
     found = await call.services.profiles.keeping.find(profile)
-    how = How(user_id=body.user, force=body.force, only_ask=body.dry_run, by=call.by)
+    how = How(user_id=body.user, force=body.force, only_ask=body.dry_run, by=call.caller)
     names = await targets.names(call, body.devices, body.query)
     version, sent = await call.services.profiles.installing.install(found, body.version, names, how)
     return SentProfile(
@@ -244,7 +244,7 @@ async def install_profile(call: Call, profile: str, body: ProfileInstallation) -
 
 async def uninstall_profile(call: Call, profile: str, body: ProfileRemoval) -> SentProfile:
     found = await call.services.profiles.keeping.find(profile)
-    how = How(user_id=body.user, force=body.force, only_ask=body.dry_run, by=call.by)
+    how = How(user_id=body.user, force=body.force, only_ask=body.dry_run, by=call.caller)
     names = await targets.names(call, body.devices, body.query)
     sent = await call.services.profiles.installing.remove(found, names, how)
     return SentProfile(

@@ -6,24 +6,37 @@ from typing import Annotated
 from msgspec import Meta
 
 from corral.http.admin.endpoint import Body, Call, View
+from corral.http.admin.resources.roles import Permissions, RoleName
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.state import Instant
+from corral.service.access.credentials import is_good
+from corral.service.access.permission import Permission
 from corral.service.errors import RequestRefused
-from corral.store.vault import Credential
+from corral.store.access import Credential
 
 
 class NewToken(Body):
-    """`name` says whose it is. Without an expiry it is good until it is revoked."""
+    """`name` says whose it is. It may do what its `role` may, or what `permissions` lists: either must be given.
+
+    Without an expiry it is good until it is revoked.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
+    role: RoleName | None = None
+    permissions: Permissions = ()
     expires_at: Time | None = None
     expires_in: Seconds | None = None
 
 
 class TokenView(View):
+    """`permissions` are those that it has now, by its role or its own."""
+
     id: str
     name: str
+    role: str | None
+    permissions: tuple[Permission, ...]
     created_at: datetime | None
+    created_by: str
     expires_at: datetime | None
     revoked_at: datetime | None
     valid: bool
@@ -41,29 +54,35 @@ class TokenList(View):
 
 
 async def list_tokens(call: Call) -> TokenList:
-    found = await call.services.credentials.list()
-    return TokenList(tokens=tuple(_view(each, call.now) for each in found))
+    credentials = call.services.access.credentials
+    found = [(each, await credentials.permissions(each)) for each in await credentials.list()]
+    return TokenList(tokens=tuple(_view(each, permissions, call.now) for each, permissions in found))
 
 
 async def create_token(call: Call, body: NewToken) -> CreatedToken:
     expires = due("expires", body.expires_at, body.expires_in, call.now)
     if expires is not None and expires <= call.now:
         raise RequestRefused("A token must expire in the future.")
-    credential, token = await call.services.credentials.create(body.name, expires, call.by)
-    return CreatedToken(credential=_view(credential, call.now), token=token)
+    credentials = call.services.access.credentials
+    credential, token = await credentials.create(
+        body.name, call.caller, role=body.role or "", permissions=body.permissions, expires_at=expires
+    )
+    return CreatedToken(credential=_view(credential, await credentials.permissions(credential), call.now), token=token)
 
 
 async def revoke_token(call: Call, token: str) -> None:
-    await call.services.credentials.revoke(token, call.by)
+    await call.services.access.credentials.revoke(token, call.caller)
 
 
-def _view(credential: Credential, now: Instant) -> TokenView:
-    expired = credential.expires_at is not None and now >= credential.expires_at
+def _view(credential: Credential, permissions: frozenset[Permission], now: Instant) -> TokenView:
     return TokenView(
         id=credential.id,
         name=credential.name,
+        role=credential.role or None,
+        permissions=tuple(sorted(permissions)),
         created_at=shown(credential.created_at),
+        created_by=credential.created_by,
         expires_at=shown(credential.expires_at),
         revoked_at=shown(credential.revoked_at),
-        valid=credential.revoked_at is None and not expired,
+        valid=is_good(credential, now),
     )

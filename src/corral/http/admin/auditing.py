@@ -1,0 +1,115 @@
+"""What the door writes into the audit trail: refusals, failures, looks at secrets. Changes bring their own."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TypeAlias
+
+import structlog
+from starlette.requests import Request
+
+from corral.http.admin import problems
+from corral.http.admin.endpoint import Endpoint
+from corral.lifecycle.actor import Actor
+from corral.lifecycle.state import Instant
+from corral.service.access.audit import AuditTrail
+from corral.service.access.caller import NOBODY, Caller
+from corral.service.access.limits import Limits
+from corral.service.clock import Clock, fresh_id
+from corral.service.errors import Forbidden, SignInFailed, TooManyAttempts
+from corral.store.audit import AuditEntry, AuditOutcome
+from corral.store.errors import StoreUnavailable
+
+_log = structlog.get_logger("corral.admin")
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+_MOST_AGENT = 200
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def request_id(request: Request) -> str:
+    """What whoever asks calls this request, if that is a name; else a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else fresh_id()
+
+
+def source_of(request: Request, proxies: Sequence[Network]) -> str:
+    """The address that a request comes from; empty where that tells nothing: the local socket, or a proxy."""
+    try:
+        address = ip_address(request.client.host if request.client is not None else "")
+    except ValueError:
+        return ""
+    return "" if any(address in network for network in proxies) else str(address)
+
+
+def actor_of(caller: Caller, operation: str, request: Request, number: str) -> Actor:
+    agent = "".join(each for each in request.headers.get("user-agent", "") if each.isprintable())
+    return Actor(
+        kind=caller.kind.value,
+        id=caller.id,
+        name=caller.name,
+        operation=operation,
+        address=request.client.host if request.client is not None else "",
+        agent=agent[:_MOST_AGENT],
+        request=number,
+    )
+
+
+class Strangers:
+    """Who comes with a token that is none: told of a few times for each address, so that they cannot fill the trail."""
+
+    def __init__(self, trail: AuditTrail, proxies: Sequence[Network], clock: Clock) -> None:
+        self._trail = trail
+        self._proxies = proxies
+        self._clock = clock
+        self._told = Limits(clock)
+
+    async def note(self, request: Request) -> None:
+        source = source_of(request, self._proxies)
+        try:
+            self._told.begin(source, source)
+        except TooManyAttempts:
+            return
+        actor = actor_of(NOBODY, "authenticate", request, request_id(request))
+        data = {"status": 401, "path": request.url.path[:_MOST_AGENT], "detail": "not a token of this service"}
+        entry = AuditEntry(actor=actor, at=self._clock(), outcome=AuditOutcome.REFUSED, what="authenticate", data=data)
+        await _note(self._trail, entry)
+
+
+async def note_look(trail: AuditTrail, actor: Actor, endpoint: Endpoint, request: Request, now: Instant) -> None:
+    """Durable before the answer goes out. Raises StoreUnavailable."""
+    await trail.note(_entry(actor, endpoint.serve.__name__, request, AuditOutcome.DONE, now, {}))
+
+
+async def note_error(
+    trail: AuditTrail, actor: Actor, endpoint: Endpoint, request: Request, now: Instant, error: Exception
+) -> None:
+    """An error of something that would have changed something, and whatever was forbidden."""
+    if isinstance(error, TooManyAttempts) or (endpoint.method == "GET" and not isinstance(error, Forbidden)):
+        # Who guesses is told of by the failures before: strangers must not fill the trail.
+        return
+    problem = problems.of(error)
+    refused = problem is not None and problem.status < 500
+    data: dict[str, object] = {"status": 500}
+    if problem is not None:
+        data = {"status": problem.status, "detail": problem.detail}
+    if isinstance(error, SignInFailed) and error.who:
+        data["who"] = error.who
+    outcome = AuditOutcome.REFUSED if refused else AuditOutcome.FAILED
+    await _note(trail, _entry(actor, endpoint.serve.__name__, request, outcome, now, data))
+
+
+async def _note(trail: AuditTrail, entry: AuditEntry) -> None:
+    """What was refused stays refused, whether or not it can be told."""
+    try:
+        await trail.note(entry)
+    except StoreUnavailable as error:
+        _log.warning("audit.lost", operation=entry.actor.operation, outcome=entry.outcome.value, why=str(error))
+
+
+def _entry(
+    actor: Actor, what: str, request: Request, outcome: AuditOutcome, now: Instant, data: dict[str, object]
+) -> AuditEntry:
+    named = {name: str(value) for name, value in request.path_params.items()}
+    return AuditEntry(actor=actor, at=now, outcome=outcome, what=what, data={**named, **data})

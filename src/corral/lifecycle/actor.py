@@ -1,0 +1,44 @@
+"""Who does something, from where: what an audit trail keeps of them."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """`kind` and `id` say who for sure, `name` for people; `operation` is the operation of the API that was asked for.
+
+    `address` is the peer as the transport tells it; `agent` and `request` are what whoever asked says of themselves.
+    """
+
+    kind: str
+    id: str
+    name: str
+    operation: str
+    address: str = ""
+    agent: str = ""
+    request: str = ""
+
+
+_ACTING: ContextVar[Actor | None] = ContextVar("corral.acting", default=None)
+
+
+def acting() -> Actor | None:
+    """Who acts in this task; None where nobody does, but a device or the service itself."""
+    return _ACTING.get()
+
+
+@contextmanager
+def act_as(actor: Actor) -> Generator[None]:
+    """What happens within, happens because of this actor.
+
+    It is known at the door and needed at the bottom, where events are kept. Everything between would have to hand it
+    on, and the one place that did not would be a change that nobody has made.
+    """
+    token = _ACTING.set(actor)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)

@@ -1,0 +1,136 @@
+"""The whole route table, walked as nobody, as each role, and with each permission alone."""
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from corral.http.admin.endpoint import Endpoint
+from corral.http.admin.routes import ENDPOINTS
+from corral.service.access.permission import BUILT_IN, Freely, Permission
+from inprocess import Installation
+
+CLOSED = [each for each in ENDPOINTS if each.needs is not Freely.ANYBODY]
+
+
+@asynccontextmanager
+async def speaking(installation: Installation, **may: Any) -> AsyncGenerator[httpx.AsyncClient]:
+    made = await installation.post("/tokens", {"name": "walker", **may})
+    headers = {"authorization": f"Bearer {made['token']}"}
+    transport = httpx.ASGITransport(installation.corral.admin_app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://x/api/v1", headers=headers) as client:
+        yield client
+
+
+async def walk(client: httpx.AsyncClient) -> Mapping[str, int]:
+    """What each address answers to a request that means nothing: 403 before anything of it is looked at."""
+    found: dict[str, int] = {}
+    for each in ENDPOINTS:
+        path = re.sub(r"{\w+}", "anything", each.path)
+        response = await client.request(each.method, path, params={"nonsense": "1"})
+        found[f"{each.method} {each.path}"] = response.status_code
+    return found
+
+
+def name(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+def test_there_is_no_endpoint_without_a_need() -> None:
+    async def serve() -> None: ...
+
+    with pytest.raises(TypeError):
+        Endpoint("GET", "/x", serve, "No permission")  # pyright: ignore[reportCallIssue, reportArgumentType] - that is the point
+    assert all(isinstance(each.needs, Permission | Freely) for each in ENDPOINTS)
+
+
+async def test_nobody_gets_in_anywhere(installation: Installation) -> None:
+    for each in CLOSED:
+        response = await installation.remote.request(each.method, re.sub(r"{\w+}", "x", each.path))
+        assert response.status_code == 401, name(each)
+
+
+@pytest.mark.parametrize("role", sorted(BUILT_IN))
+async def test_each_role_gets_where_its_permissions_lead_and_nowhere_else(
+    role: str, installation: Installation
+) -> None:
+    async with speaking(installation, role=role) as client:
+        found = await walk(client)
+    refused = {each for each, status in found.items() if status == 403}
+    assert refused == {
+        name(each) for each in ENDPOINTS if isinstance(each.needs, Permission) and each.needs not in BUILT_IN[role]
+    }
+    assert not any(status >= 500 or status == 401 for each, status in found.items() if "session" not in each)
+
+
+async def test_each_permission_alone_opens_its_own_addresses(installation: Installation) -> None:
+    for permission in Permission:
+        async with speaking(installation, permissions=[permission]) as client:
+            found = await walk(client)
+        opened = {each for each, status in found.items() if status != 403}
+        assert opened == {name(each) for each in ENDPOINTS if each.needs in (permission, *Freely)}, permission
+
+
+async def test_a_role_of_ones_own_opens_what_it_lists(installation: Installation) -> None:
+    await installation.post("/roles", {"name": "desk", "permissions": ["devices:read", "devices:lock"]})
+    async with speaking(installation, role="desk") as client:
+        assert (await client.get("/devices")).status_code == 200
+        refused = await client.get("/links")
+        assert refused.status_code == 403
+        assert "links:read" in refused.json()["detail"]
+        Installation.read(await installation.api.put("/roles/desk", json={"permissions": ["links:read"]}))
+        assert (await client.get("/devices")).status_code == 403
+        assert (await client.get("/links")).status_code == 200
+
+
+async def test_every_permission_is_needed_somewhere() -> None:
+    """Those that no address names are those of single commands."""
+    named = {each.needs for each in ENDPOINTS}
+    assert set(Permission) - named <= {Permission.DEVICES_ERASE, Permission.DEVICES_LOCK, Permission.DEVICES_UNLOCK}
+
+
+async def test_who_may_make_tokens_cannot_make_themselves_more(installation: Installation) -> None:
+    async with speaking(installation, permissions=["access:write", "access:read", "links:read"]) as client:
+        for body in ({"role": "administrator"}, {"role": "viewer"}, {"permissions": ["links:write"]}):
+            response = await client.post("/tokens", json={"name": "more", **body})
+            assert response.status_code == 403, body
+        assert (await client.post("/tokens", json={"name": "x", "permissions": ["links:read"]})).status_code == 201
+        assert (await client.post("/roles", json={"name": "r", "permissions": ["links:write"]})).status_code == 403
+        first = next(each for each in (await installation.get("/tokens"))["tokens"] if each["role"] == "administrator")
+        assert (await client.delete(f"/tokens/{first['id']}")).status_code == 403
+
+
+async def test_the_last_administrator_cannot_be_removed_not_even_from_here(installation: Installation) -> None:
+    first = next(each for each in (await installation.get("/tokens"))["tokens"] if each["role"] == "administrator")
+    response = await installation.api.delete(f"/tokens/{first['id']}")
+    assert response.status_code == 409
+    assert "corral token create" in response.json()["detail"]
+
+
+async def test_erasing_needs_its_own_permission_and_many_their_number(installation: Installation) -> None:
+    devices = [await installation.device() for _ in range(11)]
+    body: dict[str, Any] = {"devices": devices, "request_type": "EraseDevice", "force": True}
+    async with speaking(installation, role="operator") as client:
+        response = await client.post("/commands", json=body)
+        assert response.status_code == 403
+        assert "devices:erase" in response.json()["detail"]
+    async with speaking(installation, role="administrator") as client:
+        response = await client.post("/commands", json=body)
+        assert response.status_code == 409
+        assert '"confirm": 11' in response.json()["detail"]
+        assert (await client.get("/commands")).json()["commands"] == []
+        assert (await client.post("/commands", json=body | {"confirm": 11})).json()["queued"] == 11
+
+
+async def test_openapi_tells_which_permission_each_operation_needs(installation: Installation) -> None:
+    document = await installation.get("/openapi.json")
+    for each in ENDPOINTS:
+        operation = document["paths"][each.path][each.method.lower()]
+        if isinstance(each.needs, Permission):
+            assert operation["x-permission"] == each.needs
+            assert operation["security"] == [{"token": [each.needs]}]
+        else:
+            assert "x-permission" not in operation
