@@ -1,5 +1,6 @@
 """`corral backup` and `corral restore` as people use them, and everything that can be wrong with it."""
 
+import asyncio
 import json
 import shutil
 import stat
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Cli
+from corral.app import build
+from corral.settings import read_settings
 
 PASSPHRASE = "several random words"
 
@@ -127,3 +130,21 @@ def test_wrong_usage(cli: Cli, made: Path, saved: Path, tmp_path: Path, monkeypa
     monkeypatch.delenv("CORRAL_BACKUP_PASSPHRASE")
     assert "Give the passphrase" in cli("backup", "--data", made, "--out", tmp_path / "x").error
     assert not (tmp_path / "x").exists()
+
+
+async def test_a_backup_has_the_authorities_of_a_roll_over(cli: Cli, made: Path, tmp_path: Path) -> None:
+    async with build(read_settings({"data": made})) as before:
+        await before.services.rotating.rotate(0, "a test")
+        rolled = before.authorities.roster
+    assert await asyncio.to_thread(cli, "backup", "--data", made, "--out", tmp_path / "saved") is not None
+    place = tmp_path / "restored"
+    restored = await asyncio.to_thread(
+        cli, "restore", tmp_path / "saved", "--data", place, "--sealing-key-file", made / "sealing.key"
+    )
+    assert restored.code == 0, restored
+    async with build(read_settings({"data": place})) as after:
+        assert after.authorities.roster == rolled
+        assert len(rolled.trusted) == 2
+        assert [each.authority.key_pem() for each in after.authorities.roster.held] == [
+            each.authority.key_pem() for each in rolled.held
+        ]

@@ -62,7 +62,7 @@ async def test_a_wiped_device_that_enrolls_while_its_renewal_is_under_way_is_a_n
     await at.restart(days_ahead=DUE)
     await until(lambda: asked(at, device))
     device.wipe()
-    await device.enroll(await at.link())
+    await device.enroll(await at.link(serial_number=device.facts.serial_number))
     new, former = await at.lives(device)
     assert (former["id"], former["end_reason"], former["renewing_since"]) == (old["id"], "superseded", None)
     assert (new["phase"], new["renewing_since"]) == ("connected", None)
