@@ -266,7 +266,9 @@ class LifeCycle(RuleBasedStateMachine):
             self.send(device, pending[device.udid], device.authenticate())
         self.world.send_both(*((each, pending[each.udid], each.token_update()) for each in (owner, other)))
         for device in (owner, other):
-            life = self.world.life(device)
+            life, known = self.world.life(device), self.world.store.devices.get(device.udid)
+            if known is not None and known.blocked_at is not None:
+                continue  # it was told to leave, or the breaker held that back: what it said is not taken
             certificate = self.certificate(pending[device.udid])
             if life is not None and certificate is not None and certificate.connection_id == life.id:
                 self.installed(device)

@@ -228,6 +228,7 @@ class World:
             else:
                 self._record(decision.change)
                 self._answer(device, identity, snapshot, decision)
+                self._decide_takeover(device)
 
     @property
     def since(self) -> int:
