@@ -26,6 +26,7 @@ def status(**changes: Any) -> dict[str, Any]:
         "topics": {"com.apple.mgmt.x": 5},
         "authority": {"subject": "CN=A", "not_after": (NOW + timedelta(days=7000)).isoformat()},
         "expiries": [],
+        "older_authorities": [],
         "unrenewed": {},
         "breaker_opened_at": None,
     }
@@ -35,6 +36,10 @@ def status(**changes: Any) -> dict[str, Any]:
 def certificate(days: float = 300, account: str = "a@example.org", stopped: str = "") -> dict[str, Any]:
     until = (NOW + timedelta(days=days)).isoformat()
     return {"topic": "com.apple.mgmt.x", "not_after": until, "apple_account": account, "stopped": stopped}
+
+
+def older(devices: int, days: int) -> dict[str, Any]:
+    return {"id": "a1b2", "devices": devices, "moved_by": (NOW + timedelta(days=days)).isoformat()}
 
 
 def expiry(days: int, warning: int) -> dict[str, Any]:
@@ -65,6 +70,9 @@ SERVICE: dict[str, tuple[dict[str, Any], Level, str]] = {
     "TLS ends": (status(expiries=[expiry(20, 30)]), Level.WARN, "Replace"),
     "TLS ends this week": (status(expiries=[expiry(3, 7)]), Level.FAIL, "Replace"),
     "TLS has ended": (status(expiries=[expiry(-1, 0)]), Level.FAIL, "Replace"),
+    "authority moves": (status(older_authorities=[older(3, 5)]), Level.OK, ""),
+    "authority is late": (status(older_authorities=[older(3, -1)]), Level.WARN, "enroll them again"),
+    "authority is done": (status(older_authorities=[older(0, 5)]), Level.WARN, "corral authority retire a1b2"),
     "devices near their end": (status(unrenewed={"30": 2}), Level.WARN, "wake these"),
     "devices at their end": (status(unrenewed={"30": 2, "7": 1}), Level.FAIL, "wake these"),
     "devices that have ended": (status(unrenewed={"0": 1}), Level.FAIL, "enroll them again"),

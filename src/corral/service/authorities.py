@@ -5,7 +5,7 @@ renewed over; then that one is retired. Its key stays, since a device takes an u
 whoever signed the first one only.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -83,6 +83,12 @@ class Roster:
 
     def scep_name(self, authority: Authority) -> str:
         return SCEP_NAME if authority.id == self.held[0].id else f"{SCEP_NAME}-{authority.id}"
+
+    def devices(self, issuers: Mapping[str, int]) -> dict[str, int]:
+        """How many depend on each, by its id; what was issued before there were several is the first one's."""
+        counted = {each.id: issuers.get(each.id, 0) for each in self.held}
+        counted[self.held[0].id] += issuers.get("", 0)
+        return counted
 
     def issuer_of(self, certificate: bytes) -> Authority:
         """Who signed a certificate (DER) of ours; raises LookupError."""

@@ -126,18 +126,12 @@ class Exposition:
                 "corral_authority_devices",
                 "Devices that speak under a certificate of each authority.",
                 "authority",
-                self._depending(await self._store.directory.issuers()).items(),
+                self._authorities.roster.devices(await self._store.directory.issuers()).items(),
             ),
         ]
         registry = CollectorRegistry()
         registry.register(_Families([*self._metrics.collect(), *state]))
         return generate_latest(registry)
-
-    def _depending(self, issuers: Mapping[str, int]) -> dict[str, int]:
-        """By the id of each authority; certificates of before there were several are the first one's."""
-        held = self._authorities.roster.held
-        lives = {each.id: issuers.get(each.id, 0) for each in held}
-        return lives | {held[0].id: lives[held[0].id] + issuers.get("", 0)}
 
     async def _lag(self, now: Instant) -> Instant:
         """Of the webhook that is furthest behind."""

@@ -75,7 +75,7 @@ class Rotating:
         """All authorities, the newest first."""
         await self.refresh()
         roster, now = self._authorities.roster, self._clock()
-        identities = await self._directory.issuers()
+        identities = roster.devices(await self._directory.issuers())
         first = roster.held[0].id
         profiles: dict[str, int] = {}
         only: dict[str, int] = {}
@@ -93,7 +93,7 @@ class Rotating:
             Standing(
                 held=each,
                 state=_state(roster, each, now),
-                identities=identities.get(each.id, 0) + (identities.get("", 0) if each.id == first else 0),
+                identities=identities[each.id],
                 profiles=profiles.get(each.id, 0),
                 only_root=only.get(each.id, 0),
             )

@@ -19,7 +19,10 @@ class Status:
 
     async def read(self) -> Mapping[str, Any]:
         counts = await self._store.directory.counts()
-        authority = self._authorities.current.certificate
+        roster, now = self._authorities.roster, self._clock()
+        issuing = roster.issuing(now)
+        authority = issuing.authority.certificate
+        devices = roster.devices(await self._store.directory.issuers())
         breaker = await self._store.vault.breaker_opened_at()
         return {
             "version": __version__,
@@ -39,6 +42,10 @@ class Status:
                 "subject": authority.subject.rfc4514_string(),
                 "not_after": authority.not_valid_after_utc,
             },
+            "older_authorities": [
+                {"id": each.id, "devices": devices[each.id], "moved_by": to_datetime(issuing.moved_by)}
+                for each in roster.older(issuing)
+            ],
             "unrenewed": dict(await self._store.directory.unrenewed()),
             "expiries": [
                 {

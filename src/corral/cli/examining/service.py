@@ -15,6 +15,7 @@ def examine(status: Mapping[str, Any]) -> list[Finding]:
     return [
         *_push(status, now),
         _authority(status["authority"], now),
+        *_older(status["older_authorities"], now),
         *_expiries(status["expiries"]),
         *_unrenewed(status["unrenewed"]),
         *_breaker(status["breaker_opened_at"]),
@@ -68,6 +69,23 @@ def _authority(authority: Mapping[str, Any], now: datetime) -> Finding:
         remedy = "Certificates that it issues end with it. Make a new one with `corral authority rotate`."
         return level("authority", f"{authority['subject']} expires in {days} days", remedy)
     return ok("authority", f"{authority['subject']}, {days // 365} years left")
+
+
+def _older(authorities: Sequence[Mapping[str, Any]], now: datetime) -> list[Finding]:
+    """Of a roll-over that is under way, or that nobody has ended."""
+    found: list[Finding] = []
+    for each in authorities:
+        devices, due = each["devices"], datetime.fromisoformat(each["moved_by"])
+        told = f"{devices:,} devices are left under the older {each['id']}"
+        if not devices:
+            remedy = f"End it: corral authority retire {each['id']}"
+            found.append(warn("authority", f"no device is left under the older {each['id']}", remedy))
+        elif now > due:
+            remedy = "They did not come for their renewal. See `corral device list`; wake them, or enroll them again."
+            found.append(warn("authority", f"{told}, though all should have been renewed by {due:%Y-%m-%d}", remedy))
+        else:
+            found.append(ok("authority", f"{told}, which are renewed over by {due:%Y-%m-%d}"))
+    return found
 
 
 def _expiries(expiries: Sequence[Mapping[str, Any]]) -> list[Finding]:

@@ -151,7 +151,7 @@ def _write_certificates(certificates: list[dict[str, Any]]) -> None:
             each["fingerprint"][:16],
             each["status"],
             each["purpose"],
-            each["authority"] or "own",
+            each["authority"] or f"own {each['issuer']}".strip(),
             when(each["issued_at"]),
             ago(each["not_after"]),
             when(each["heard_at"]),

@@ -82,12 +82,13 @@ class ChannelView(View):
 
 
 class CertificateView(View):
-    """`fingerprint`: SHA-256 in hex. `authority` is empty for our own. `attested` is what Apple vouched for of the
-    device when it was issued; None where nothing was."""
+    """`fingerprint`: SHA-256 in hex. `authority` is empty for our own, of which `issuer` is the id. `attested` is what
+    Apple vouched for of the device when it was issued; None where nothing was."""
 
     fingerprint: str
     connection_id: str
     authority: str
+    issuer: str
     purpose: str
     status: str
     issued_at: datetime | None
@@ -399,6 +400,7 @@ def _certificate(certificate: Certificate) -> CertificateView:
         fingerprint=certificate.fingerprint.hex(),
         connection_id=certificate.connection_id,
         authority=certificate.authority,
+        issuer=certificate.issuer,
         purpose=certificate.purpose,
         status=certificate.status,
         issued_at=shown(certificate.issued_at),

@@ -22,6 +22,14 @@ class AuthorityState(View):
     not_after: datetime
 
 
+class OlderAuthority(View):
+    """One that is still believed: so many devices speak under it, which are renewed over to the issuing one by then."""
+
+    id: str
+    devices: int
+    moved_by: datetime
+
+
 class ExpiryView(View):
     """Something that ends. `warning_days`: the least of 60, 30, 7 and 1 days that it has come within, 0 when over."""
 
@@ -43,6 +51,7 @@ class StatusView(View):
     topics: Mapping[str, int]
     push_certificates: tuple[PushState, ...]
     authority: AuthorityState
+    older_authorities: tuple[OlderAuthority, ...]
     unrenewed: Mapping[int, int]
     expiries: tuple[ExpiryView, ...]
     breaker_opened_at: datetime | None
@@ -68,6 +77,7 @@ async def show_status(call: Call) -> StatusView:
         topics=facts["topics"],
         push_certificates=tuple(PushState(**each) for each in facts["push_certificates"]),
         authority=AuthorityState(**facts["authority"]),
+        older_authorities=tuple(OlderAuthority(**each) for each in facts["older_authorities"]),
         unrenewed=facts["unrenewed"],
         expiries=tuple(ExpiryView(**each) for each in facts["expiries"]),
         breaker_opened_at=facts["breaker_opened_at"],
