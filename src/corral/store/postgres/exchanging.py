@@ -90,7 +90,7 @@ _COMMAND = looked_up("command", "uuid body", "uuid = following.command_uuid", "c
 _POLL = (
     "SELECT a.n, coalesce(ch.id, co.id), c.uuid, c.body, following.command_uuid IS NOT NULL AND EXISTS"
     " (SELECT FROM delivery AS d WHERE d.channel_id = coalesce(ch.id, co.id) AND d.state = 'open'"
-    f" AND d.deferred_at IS NOT NULL) FROM {arrays(_WHO, numbered=True)} {_SPEAKER}"
+    f" AND d.deferred_at IS NOT NULL OFFSET 0) FROM {arrays(_WHO, numbered=True)} {_SPEAKER}"
     f" LEFT JOIN LATERAL ({_first_open('coalesce(ch.id, co.id)', 'a.now')}) AS following ON TRUE"
     f" LEFT JOIN {_COMMAND} ON TRUE WHERE {_EXISTS}"
 )
