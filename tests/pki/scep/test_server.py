@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corral.pki import ber, cms, scep
-from corral.pki.authority import Authority, issue_identity
+from corral.pki.authority import Authority, create_authority, issue_identity
 from corral.pki.cms import algorithms
 from corral.pki.cms.signed import read_signed
 from corral.pki.scep import FailInfo, MessageType, Refusal, Request, ScepError, messages
@@ -370,3 +370,32 @@ def test_a_query_is_bounded() -> None:
 def test_nothing_weak_is_offered() -> None:
     offered = scep.CAPABILITIES.split()
     assert {b"AES", b"DES3", b"POSTPKIOperation", b"Renewal", b"SCEPStandard", b"SHA-256", b"SHA-512"} == set(offered)
+
+
+def test_of_two_authorities_of_one_name_the_one_is_found_that_a_request_is_enclosed_for(
+    authority: Authority, rsa_key: rsa.RSAPrivateKey, signer: x509.Certificate, now: datetime
+) -> None:
+    name = authority.certificate.subject.rfc4514_string().removeprefix("CN=")
+    second = create_authority(name, now, key=rsa_key)
+    csr = scep.build_csr(rsa_key, "device", "challenge")
+    for meant in (authority, second):
+        sent = scep.build_request(
+            csr, rsa_key, signer, meant.certificate, transaction_id=TRANSACTION, sender_nonce=NONCE
+        )
+        for known in ([authority, second], [second, authority]):
+            assert scep.addressed(sent, known) is meant
+            assert isinstance(scep.read_request(sent, scep.addressed(sent, known)), Request)
+    other = create_authority(name, now, key=rsa.generate_private_key(65537, 2048))
+    assert scep.addressed(sent, [authority, other]) is authority, "it is for none of them"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_what_is_no_request_is_for_the_first_authority(authorities: list[Authority], data: bytes) -> None:
+    for sent in (data, cms.sign(data, authorities[0].certificate, authorities[0].key)):
+        assert scep.addressed(sent, authorities) is authorities[0]
+
+
+@pytest.fixture(scope="module")
+def authorities(authority: Authority, rsa_key: rsa.RSAPrivateKey, now: datetime) -> list[Authority]:
+    return [authority, create_authority("Second", now, key=rsa_key)]
