@@ -11,7 +11,12 @@ BEGUN_WITHOUT = frozenset({"enroll"})
 """What begins with a device that is not enrolled."""
 
 
-@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def _with_page(name: str) -> str:
+    page = SCENARIOS[name].page
+    return f"{page}: {name}" if page else name
+
+
+@pytest.mark.parametrize("name", sorted(SCENARIOS), ids=_with_page)
 async def test_plays(corral: Installation, name: str) -> None:
     scenario = SCENARIOS[name]
     model = scenario.model or Model.IPHONE

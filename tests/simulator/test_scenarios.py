@@ -61,6 +61,9 @@ class FakeOperator:
         self._push(device)
         return uuid
 
+    async def decide_takeover(self, device: str, *, accept: bool) -> None:
+        raise NotImplementedError
+
     async def return_to_service(self, device: str) -> str:
         back = {"Enabled": True, "MDMProfileData": self.stage.service.profile()}
         return await self.send_command(device, "EraseDevice", {"ReturnToService": back})
@@ -88,7 +91,7 @@ def operator(stage: Stage) -> FakeOperator:
 
 @pytest.fixture
 def play(operator: FakeOperator) -> Play:
-    return Play(operator, patience=3)
+    return Play(operator, patience=10)
 
 
 async def enrolled(stage: Stage, model: Model = Model.IPHONE) -> Device:

@@ -81,6 +81,9 @@ class ApiOperator:
         renewing = await self.call("POST", f"/devices/{device}/renew")
         return str(renewing["command_uuid"])
 
+    async def decide_takeover(self, device: str, *, accept: bool) -> None:
+        await self.call("POST", f"/devices/{device}/takeover", {"accept": accept})
+
     async def return_to_service(self, device: str) -> str:
         returning = await self.call("POST", f"/devices/{device}/return-to-service", {})
         return str(returning["command_uuid"])

@@ -3,10 +3,17 @@
 Source: Apple, "Managing connections" (restoring a device); Migration Assistant as others have observed it.
 """
 
+from dataclasses import replace
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from corral.apple.plist import parse_dict
+from corral.pki import scep
 from corral.simulator.contents import read_return
 from corral.simulator.device import Device
 from corral.simulator.enrollment import Enrollment
+from corral.simulator.identity import Identity
 from corral.simulator.installing import say, token_update, update_token
 from corral.simulator.speaking import Accepted, Verdict, judge
 
@@ -32,6 +39,13 @@ async def restore_to_itself(device: Device, *, new_magic: bool) -> Verdict:
     return await _tell(device, backup, magic=new_magic, unlock_token=True)
 
 
+async def restore_backup(device: Device, backup: Enrollment) -> Verdict:
+    """An older backup of this very device is restored, whatever it is by now: the identity of then comes back."""
+    device.adopt(backup)
+    device.note("restored")
+    return await _tell(device, backup, magic=True, unlock_token=True)
+
+
 def restore_to(device: Device, other: Device) -> None:
     """A backup is restored to another device: its contents come along, its management does not. Nothing is sent."""
     other.contents.device_name = device.contents.device_name
@@ -54,10 +68,16 @@ async def erase_itself(device: Device) -> bool:
     return back is not None
 
 
-async def migrate_to(device: Device, other: Device) -> Verdict:
+async def migrate_to(device: Device, other: Device, *, with_identity: bool = True) -> Verdict:
     """Migration Assistant copies a Mac to another, its identity too: the clone tells its push token under its own
-    UDID, once. The verdict is that over the clone."""
+    UDID, once. The verdict is that over the clone.
+
+    Without the identity, whose key may not leave the first Mac, the clone has the management of another and nothing to
+    prove it with.
+    """
     clone = _enrollment(device).on(other.facts.udid)
+    if not with_identity:
+        clone = replace(clone, identity=_makeshift(await other.world.keys.take(), other))
     other.contents.device_name = device.contents.device_name
     clone.device.take_over(clone.device.with_new_token(magic=False, unlock_token=False))
     other.adopt(clone)
@@ -83,3 +103,9 @@ def _enrollment(device: Device) -> Enrollment:
     if device.enrollment is None:
         raise NothingToRestore(f"{device.facts.udid} is not enrolled")
     return device.enrollment
+
+
+def _makeshift(key: rsa.RSAPrivateKey, device: Device) -> Identity:
+    """A key with a certificate that no authority has signed."""
+    certificate = scep.build_signer(key, device.facts.udid, device.voice.now())
+    return Identity(certificate.public_bytes(Encoding.DER), key)

@@ -52,6 +52,10 @@ class Operator(Protocol):
         """Have the device renew its identity certificate; the CommandUUID."""
         ...
 
+    async def decide_takeover(self, device: str, *, accept: bool) -> None:
+        """Say whether who waits to take the place of this device is the device."""
+        ...
+
     async def return_to_service(self, device: str) -> str:
         """Erase the device and have it come back by itself; the CommandUUID."""
         ...

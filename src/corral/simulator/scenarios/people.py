@@ -9,6 +9,9 @@ from corral.simulator.scenarios.playing import Play, Scenario, ScenarioFailed, n
 from corral.simulator.speaking import Accepted
 from corral.simulator.users import log_in, log_out
 
+USERS: Final = "Managing devices and users in macOS"
+LOGINS: Final = "Enabling network and mobile user logins"
+
 
 async def _user_login(play: Play, device: Device, _: tuple[Device, ...]) -> str:
     """Apple: "Managing devices and users in macOS": the login is held until everything is there."""
@@ -49,6 +52,8 @@ async def _enter(device: Device, user: User) -> None:
 
 
 SCENARIOS: Final = (
-    Scenario("user-login", "a user logs in to a Mac, which waits for his settings", _user_login, model=Model.MAC),
-    Scenario("shared-ipad", "two users take turns on a Shared iPad", _shared_ipad, model=Model.IPAD),
+    Scenario(
+        "user-login", "a user logs in to a Mac that waits for his settings", _user_login, model=Model.MAC, page=USERS
+    ),
+    Scenario("shared-ipad", "two users take turns on a Shared iPad", _shared_ipad, model=Model.IPAD, page=LOGINS),
 )

@@ -9,6 +9,7 @@ from typing import Final
 from corral.simulator.device import Device
 from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed
+from corral.simulator.life_events import NothingToRestore
 from corral.simulator.operator import DeviceView, Operator, OperatorFailed
 from corral.simulator.users import NobodyLogsIn
 
@@ -68,13 +69,15 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`others` is the number of further devices that it needs, not enrolled; `model` what they all must be."""
+    """`others` is the number of further devices that it needs, not enrolled; `model` what they all must be; `page` the
+    one of Apple's that says how it must go, if there is one."""
 
     name: str
     title: str
     run: Callable[[Play, Device, tuple[Device, ...]], Awaitable[str]]
     others: int = 0
     model: Model | None = None
+    page: str = ""
 
 
 async def run(scenario: Scenario, play: Play, device: Device, *others: Device) -> str:
@@ -83,7 +86,7 @@ async def run(scenario: Scenario, play: Play, device: Device, *others: Device) -
         raise ValueError(f"scenario {scenario.name} takes {scenario.others} further devices")
     try:
         return await scenario.run(play, device, others)
-    except (InstallationFailed, NobodyLogsIn, OperatorFailed, ScenarioFailed) as failure:
+    except (InstallationFailed, NobodyLogsIn, NothingToRestore, OperatorFailed, ScenarioFailed) as failure:
         raise ScenarioFailed(f"{scenario.name}: {failure}") from None
 
 
