@@ -8,6 +8,7 @@ from cryptography import x509
 
 from corral.simulator.device import Device, State
 from corral.simulator.fetching import fetch_profile
+from corral.simulator.identity import TlsCertificate
 from corral.simulator.trust import Trust, tls_context
 from e2e.conftest import Start
 from e2e.installation import HURRIED, Installation, installation, make_template, until
@@ -103,6 +104,23 @@ async def test_a_certificate_of_a_retired_authority_is_refused_as_an_unknown_one
 
 
 @pytest.mark.slow
+async def test_certificates_of_a_new_authority_are_taken_in_the_handshake_without_a_restart(start: Start) -> None:
+    at = await start(HURRIED | {"CORRAL_IDENTITY": "tls"})
+    device, left = await at.enrolled(proof=TlsCertificate()), await at.enrolled(proof=TlsCertificate())
+    (first,) = await states(at)
+    new = (await at.post("/authorities", over_days=0))["id"]
+    await until(lambda: stand(at, {new: ("issuing", 0), first: ("believed", 2)}), LEAD)
+    await until(lambda: asked(at, device))
+    await device.poll()
+    assert issuer(device) == "2"
+    assert (await report(device)).status == 200
+    await at.post(f"/authorities/{first}/retire", force=True)
+    assert (await report(device)).status == 200
+    # Whether its connection lasts or it shows its certificate anew, it is believed no longer.
+    assert (await report(left)).status == 400
+
+
+@pytest.mark.slow
 async def test_every_process_of_every_machine_takes_the_new_authority(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -121,6 +139,10 @@ async def test_every_process_of_every_machine_takes_the_new_authority(
 
 async def stand(at: Installation, wanted: dict[str, tuple[str, int]]) -> bool:
     return await states(at) == wanted
+
+
+async def asked(at: Installation, device: Device) -> bool:
+    return (await at.life(device))["renewing_since"] is not None
 
 
 async def is_done(at: Installation, command_uuid: str) -> bool:

@@ -63,7 +63,9 @@ def retire(
     ] = False,
 ) -> None:
     """Believe an older authority no longer."""
-    session.show(session.api.post(f"/authorities/{authority}/retire", {"force": force}), _write_retired)
+    from corral.cli.reach.api import segment
+
+    session.show(session.api.post(f"/authorities/{segment(authority)}/retire", {"force": force}), _write_retired)
 
 
 def _write_authority(data: dict[str, Any], out: Path | None) -> None:
