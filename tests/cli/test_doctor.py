@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli.conftest import Cli, Running, free_port
-from corral.cli.examining import installation, outside, service
+from corral.cli.examining import audit, installation, outside, service
 from corral.cli.examining.finding import Finding, Level
 from corral.settings import Settings, read_settings
 from corral.simulator.attesting import attestation_server
@@ -143,6 +143,23 @@ def test_a_certificate_of_nobody_known_fails(running: Running) -> None:
     found = worst(outside.examine(running.url, ""))
     assert (found.level, found.subject) == (Level.FAIL, "TLS")
     assert "public authority" in found.remedy
+
+
+END = {"place": 7, "link": "00" * 32}
+TRAILS: list[tuple[dict[str, Any], Level, str]] = [
+    ({"anchor": END, "head": END, "waiting": 3}, Level.OK, "up to 7"),
+    ({"anchor": END, "head": END, "waiting": 1001}, Level.WARN, "1,001 entries wait"),
+    ({"anchor": END, "head": None, "waiting": 0}, Level.FAIL, "do not open"),
+    ({"anchor": None, "head": END, "waiting": 0}, Level.FAIL, "do not open"),
+]
+
+
+@pytest.mark.parametrize(("chain", "level", "told"), TRAILS)
+def test_the_audit_trail_is_examined(chain: dict[str, Any], level: Level, told: str) -> None:
+    (found,) = audit.examine(chain)
+    assert found.level is level
+    assert told in found.told
+    assert bool(found.remedy) == (level is not Level.OK)
 
 
 def test_on_the_installation_everything_is_examined(cli: Cli, running: Running) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from contract import values as v
 from corral.pki.authority import Authority, create_authority, issue_identity
 from corral.service.authorities import Authorities, AuthorityFile, Held, Roster
 from corral.service.clock import to_datetime
@@ -75,10 +76,11 @@ async def test_the_file_has_every_authority_again(roster: Roster, authority: Aut
     alone = await first.read()
     assert alone == Roster.of(authority)
     assert await first.read() is alone
-    written = await first.add(Roster.of(authority), roster.held[1])
+    written = await first.add(Roster.of(authority), roster.held[1], v.event("authority.rotated"))
     assert written == await first.read() == await AuthorityFile(vault).read()
     assert [each.id for each in written.held] == [authority.id, second.id]
-    await AuthorityFile(vault).retire(written, written.held[0], NOW)
+    await AuthorityFile(vault).retire(written, written.held[0], NOW, v.event("authority.retired"))
+    assert [each.type for each in vault.told] == ["authority.rotated", "authority.retired"]
     again = await first.read()
     assert again is not None
     assert again == retired(roster)

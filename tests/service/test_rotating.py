@@ -37,7 +37,6 @@ def of(office: Office, authorities: Authorities) -> Rotating:
         store.directory,
         store.work,
         store.ade,
-        store.events,
         office.clock,
         organization="Example",
         own_tls=True,

@@ -32,7 +32,7 @@ def doctor(
 
     On the installation itself (--data) it looks at files and disk too, and works while the service is down.
     """
-    from corral.cli.examining import automated, installation, outside, service, webhooks
+    from corral.cli.examining import audit, automated, installation, outside, service, webhooks
 
     findings: list[Finding] = []
     public_url, access = "", None
@@ -45,13 +45,14 @@ def doctor(
     else:
         access = choose(url, token_file, None, ca)
         public_url = access.url if isinstance(access, OverHttp) else ""
-    status, authority, servers, hooks = _ask(access, findings)
+    status, authority, servers, hooks, trail = _ask(access, findings)
     if public_url:
         findings += outside.examine(public_url, authority)
     if status is not None:
         findings += service.examine(status)
         findings += automated.examine(servers, datetime.fromisoformat(status["time"]))
         findings += webhooks.examine(hooks, datetime.fromisoformat(status["time"]))
+        findings += audit.examine(trail)
     if as_json:
         from corral.cli.pages.writing import print_json
 
@@ -73,9 +74,11 @@ def _settings(data: Path) -> "Settings":
         raise UsageFailure(str(error)) from None
 
 
-def _ask(access: Access, findings: list[Finding]) -> tuple[dict[str, Any] | None, str, list[Any], list[Any]]:
+def _ask(
+    access: Access, findings: list[Finding]
+) -> tuple[dict[str, Any] | None, str, list[Any], list[Any], dict[str, Any]]:
     """The service's own account of itself, the PEM of its authority, its servers of automated enrollment,
-    its webhooks.
+    its webhooks, and the ends of its audit trail.
 
     A finding where it does not answer.
     """
@@ -86,12 +89,13 @@ def _ask(access: Access, findings: list[Finding]) -> tuple[dict[str, Any] | None
             status, authority = api.get("/status"), api.get("/authority")
             servers = api.get("/ade/servers")["servers"]
             hooks = api.get("/webhooks")["webhooks"]
+            trail = api.get("/audit/chain", limit=1)
     except Failure as failure:
         what, _, remedy = str(failure).partition("; ")
         findings.append(fail("service", what.rstrip("."), remedy or "see that it runs, and who may ask it."))
-        return None, "", [], []
+        return None, "", [], [], {}
     findings.append(ok("service", f"runs, version {status['version']}"))
-    return status, authority["certificate"], servers, hooks
+    return status, authority["certificate"], servers, hooks, trail
 
 
 def _write(findings: list[Finding]) -> None:

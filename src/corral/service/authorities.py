@@ -12,6 +12,7 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from corral.lifecycle.change import Event
 from corral.lifecycle.state import SECOND, Instant
 from corral.pki.authority import Authority, read_authority
 from corral.pki.cms.certificate import UNREADABLE
@@ -177,17 +178,17 @@ class AuthorityFile:
         self._seen, self._read = stored, Roster(tuple(held))
         return self._read
 
-    async def add(self, roster: Roster, new: Held) -> Roster:
-        """Its key first: an authority that stands in the roster can be read."""
+    async def add(self, roster: Roster, new: Held, told: Event) -> Roster:
+        """Its key first: an authority that stands in the roster can be read. `told` goes into the same commit."""
         await self._vault.put_secret(f"{_CERTIFICATE}.{new.id}", new.authority.certificate_pem())
         await self._vault.put_secret(f"{_KEY}.{new.id}", new.authority.key_pem())
-        return await self._write((*roster.held, new))
+        return await self._write((*roster.held, new), told)
 
-    async def retire(self, roster: Roster, old: Held, now: Instant) -> Roster:
+    async def retire(self, roster: Roster, old: Held, now: Instant, told: Event) -> Roster:
         held = tuple(replace(each, retired_at=now) if each.id == old.id else each for each in roster.held)
-        return await self._write(held)
+        return await self._write(held, told)
 
-    async def _write(self, held: Sequence[Held]) -> Roster:
+    async def _write(self, held: Sequence[Held], told: Event) -> Roster:
         entries = [
             _Entry(
                 id=each.id,
@@ -198,7 +199,7 @@ class AuthorityFile:
             )
             for each in held
         ]
-        await self._vault.put_secret(ROSTER, msgspec.json.encode(entries))
+        await self._vault.put_secret(ROSTER, msgspec.json.encode(entries), (told,))
         return Roster(tuple(held))
 
     async def _authority(self, authority_id: str, number: int) -> Authority | None:

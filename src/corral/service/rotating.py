@@ -18,7 +18,6 @@ from corral.service.errors import NotFound, RequestRefused
 from corral.service.kept_profile import read_kept
 from corral.store.ade import AdeStore
 from corral.store.directory import Directory
-from corral.store.events import EventStore
 from corral.store.work import WorkStore
 
 TURN = "authority"
@@ -49,7 +48,6 @@ class Rotating:
         directory: Directory,
         work: WorkStore,
         ade: AdeStore,
-        events: EventStore,
         clock: Clock,
         *,
         organization: str,
@@ -60,7 +58,6 @@ class Rotating:
         self._directory = directory
         self._work = work
         self._ade = ade
-        self._events = events
         self._clock = clock
         self._organization = organization
         self._own_tls = own_tls
@@ -112,8 +109,9 @@ class Rotating:
             name = f"{self._organization[:40]} Device Authority {len(roster.held) + 1}"
             authority = await asyncio.to_thread(create_authority, name, to_datetime(now))
             new = Held(authority=authority, created_at=now, issues_from=now + LEAD, moved_by=now + over)
-            self._authorities.take(await self._file.add(roster, new))
-            await self._tell("authority.rotated", new, now, by, {"moved_by": to_datetime(new.moved_by).isoformat()})
+            data = {**_named(new), "by": by, "moved_by": to_datetime(new.moved_by).isoformat()}
+            told = Event(type="authority.rotated", at=now, data=data)
+            self._authorities.take(await self._file.add(roster, new, told))
             return new
 
         return await self._alone(add)
@@ -138,8 +136,9 @@ class Rotating:
                     f"There are {'; '.join(dependent)}. Wait until the devices are renewed; forced, "
                     "they would have to enroll again."
                 )
-            self._authorities.take(await self._file.retire(roster, old, now))
-            await self._tell("authority.retired", old, now, by, {"dependent": dependent})
+            data = {**_named(old), "by": by, "dependent": dependent}
+            told = Event(type="authority.retired", at=now, data=data)
+            self._authorities.take(await self._file.retire(roster, old, now, told))
             return old
 
         return await self._alone(retire)
@@ -173,9 +172,9 @@ class Rotating:
         finally:
             await self._work.finish(leased)
 
-    async def _tell(self, kind: str, held: Held, now: Instant, by: str, data: dict[str, object]) -> None:
-        told = {"authority": held.id, "subject": held.authority.certificate.subject.rfc4514_string(), "by": by}
-        await self._events.append((Event(type=kind, at=now, data=told | data),))
+
+def _named(held: Held) -> dict[str, str]:
+    return {"authority": held.id, "subject": held.authority.certificate.subject.rfc4514_string()}
 
 
 def _state(roster: Roster, held: Held, now: Instant) -> str:

@@ -118,7 +118,6 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
             store.directory,
             store.work,
             store.ade,
-            store.events,
             clock,
             organization=settings.organization,
             own_tls=settings.tls == "own",
