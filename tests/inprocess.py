@@ -155,6 +155,7 @@ async def opened(settings: Settings, now: Instant) -> AsyncGenerator[Installatio
     """One that is there already, while no service runs over it."""
     made = Installation(now)
     async with build(settings, made.clock) as made.corral:
+        made.corral.services.feed.close()  # this transport hands on whole answers only: streams end at once
         base = "https://mdm.example.org/api/v1"
         inside = httpx.ASGITransport(local(made.corral.admin_app), raise_app_exceptions=False)
         outside = httpx.ASGITransport(made.corral.both_app, raise_app_exceptions=False)
