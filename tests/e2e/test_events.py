@@ -57,7 +57,7 @@ async def test_a_stream_tells_what_happens_and_goes_on_where_it_was_cut_off(corr
     async with stream(corral, types="link.*") as events:
         assert (await anext(events))["retry"] == "2000"
         await corral.post("/links", note="one")
-        await corral.post("/tokens", name="not wanted")
+        await corral.post("/tokens", name="not wanted", role="viewer")
         await corral.post("/links", note="two")
         assert await types(events, 2) == [("link.created", "one"), ("link.created", "two")]
     before = await corral.cursor()

@@ -156,7 +156,7 @@ async def test_a_webhook_is_changed_disabled_enabled_and_removed(stage: Stage) -
     patch = stage.installation.api.patch
     changed = stage.installation.read(await patch(f"/webhooks/{name}", json={"types": ["token.*"], "enabled": False}))
     assert (changed["types"], changed["disabled_why"]) == (["token.*"], "by local administrator")
-    await stage.installation.post("/tokens", {"name": "while it is off"})
+    await stage.installation.post("/tokens", {"name": "while it is off", "role": "viewer"})
     await stage.deliver(name)
     assert stage.receiver.asked == []
     assert (await stage.installation.api.post(f"/webhooks/{name}/resend", json={})).status_code == 409
