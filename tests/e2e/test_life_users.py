@@ -18,6 +18,7 @@ from corral.simulator.device import Device
 from corral.simulator.facts import Model
 from corral.simulator.speaking import Accepted, Unmanaged
 from corral.simulator.users import create_account, log_in, log_out
+from e2e.conftest import Start
 from e2e.installation import Installation, Template, installation, until
 from e2e.messages import enrollment_of, update_token
 
@@ -86,6 +87,14 @@ async def test_by_default_network_users_are_not_managed_and_ask_again_at_the_nex
         assert await log_in(mac, NET) == Unmanaged()
     assert await users_of(corral, mac) == {}
     assert (await corral.life(mac))["phase"] == "connected"
+
+
+async def test_with_an_empty_challenge_network_users_are_managed_without_a_password(start: Start) -> None:
+    at = await start({"CORRAL_USER_AUTHENTICATION": "empty-challenge"})
+    mac = await at.enrolled(Model.MAC, "15.2", quiet=False)
+    assert await log_in(mac, replace(NET, password="nobody asks")) == Accepted()
+    await done(at, await at.send(mac, "ProfileList", user=NET.guid))
+    assert set(await users_of(at, mac)) == {"net"}
 
 
 async def test_a_held_login_gets_everything_in_one_session(corral: Installation) -> None:
