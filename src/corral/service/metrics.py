@@ -16,6 +16,7 @@ from corral import __version__
 from corral.lifecycle.state import SECOND, Instant
 from corral.service.authorities import Authorities
 from corral.service.clock import Clock
+from corral.service.expiries import Expiries, Expiry
 from corral.store.directory import Backlog
 from corral.store.store import Store
 from corral.store.webhooks import Letters
@@ -83,8 +84,11 @@ class Metrics(Collector):
 class Exposition:
     """The whole answer to a scrape."""
 
-    def __init__(self, metrics: Metrics, store: Store, authorities: Authorities, clock: Clock) -> None:
+    def __init__(
+        self, metrics: Metrics, store: Store, authorities: Authorities, expiries: Expiries, clock: Clock
+    ) -> None:
         self._metrics = metrics
+        self._expiries = expiries
         self._store = store
         self._authorities = authorities
         self._clock = clock
@@ -116,6 +120,7 @@ class Exposition:
                 "When the certificate of the authority that issues identities expires.",
                 _seconds(self._authorities.current.certificate.not_valid_after_utc),
             ),
+            _expiring(await self._expiries.read()),
             _gauge(
                 "corral_identities_unrenewed",
                 "Connected devices whose certificate should have been renewed, by days before its end (0: over).",
@@ -170,6 +175,20 @@ def _events(letters: Mapping[str, Letters], lag: Instant) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "corral_event_lag_seconds", "How long the oldest event has waited for an enabled webhook.", lag / SECOND
     )
+
+
+def _expiring(expiries: Iterable[Expiry]) -> GaugeMetricFamily:
+    """All that ends on a date; what it is and its name are the operator's own words."""
+    family = GaugeMetricFamily(
+        "corral_expiry_timestamp_seconds", "When something of the installation ends.", labels=("kind", "name")
+    )
+    ends: dict[tuple[str, str], Instant] = {}
+    for each in expiries:
+        # Two of one name are one line, the earlier end: a scrape with the same line twice is refused.
+        ends[each.kind, each.name] = min(each.not_after, ends.get((each.kind, each.name), each.not_after))
+    for (kind, name), not_after in ends.items():
+        family.add_metric((kind, name), not_after / SECOND)
+    return family
 
 
 def _phases(counts: dict[str, int]) -> Iterator[tuple[str, float]]:

@@ -129,7 +129,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         grants=store.grants,
         vault=store.vault,
         status=Status(store, ground.authorities, expiries, clock).read,
-        metrics=Exposition(metrics, store, ground.authorities, clock).read,
+        metrics=Exposition(metrics, store, ground.authorities, expiries, clock).read,
     )
 
 

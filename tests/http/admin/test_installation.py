@@ -124,6 +124,8 @@ async def test_metrics_say_how_things_stand(installation: Installation) -> None:
     assert found["corral_breaker_open",] == 0
     assert found["corral_push_certificate_expiry_timestamp_seconds", TOPIC] > START / 1000
     assert found["corral_authority_expiry_timestamp_seconds",] > START / 1000
+    assert found["corral_expiry_timestamp_seconds", "push certificate", TOPIC] > START / 1000
+    assert {name[1] for name in found if name[0] == "corral_expiry_timestamp_seconds"} >= {"authority"}
     assert found["corral_info", __version__] == 1
     assert found["corral_http_request_duration_seconds_count", "api", "201"] >= 0
 
