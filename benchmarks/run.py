@@ -17,7 +17,7 @@ from benchmarks.floors import bare_route, echo
 from benchmarks.identity import Proof
 from benchmarks.load import LoadGenerator
 from benchmarks.profiling import profiled
-from benchmarks.questions import clients, growth, order, overload, reach, starting, workers
+from benchmarks.questions import clients, growth, hanging, order, overload, reach, starting, workers
 from benchmarks.questions.ground import Finding, Ground, Sizes
 from benchmarks.report import Report, Row
 from benchmarks.signing import Workshop
@@ -30,6 +30,7 @@ QUESTIONS: Final[Mapping[str, Callable[[Ground], Awaitable[Finding]]]] = {
     "overload": overload.measure,
     "order": order.measure,
     "reach": reach.measure,
+    "hanging": hanging.measure,
     "growth": growth.measure,
     "workers": workers.measure,
 }

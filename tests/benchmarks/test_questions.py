@@ -17,6 +17,7 @@ from benchmarks.processes import child, wait_for_port
 from benchmarks.questions.clients import Clients, Point
 from benchmarks.questions.ground import QUICK, Ground
 from benchmarks.questions.growth import Cost, Growth
+from benchmarks.questions.hanging import Hanging
 from benchmarks.questions.order import Order
 from benchmarks.questions.overload import MOST_GROWTH, Overload
 from benchmarks.questions.reach import MOST_SLOWER, Polls, Reach
@@ -94,6 +95,14 @@ def test_what_reaches_a_fleet_too_slowly_is_named() -> None:
         {"while_queueing": replace(polls, p99=6.0 * MOST_SLOWER + 1)},
     ):
         assert len(replace(reach, **change).shortcomings()) == 1
+
+
+def test_a_webhook_that_hangs_and_is_felt_is_named() -> None:
+    polls = Polls(rate=1000.0, p50=1.0, p99=6.0)
+    calm = Hanging(polls, replace(polls, p99=12.0), replace(polls, p99=60.0), hung_calls=9, events=1000, rate=1000.0)
+    assert not calm.shortcomings()
+    assert len(replace(calm, with_webhooks=replace(polls, p99=13.0)).shortcomings()) == 1
+    assert len(replace(calm, rate=400.0).shortcomings()) == 1
 
 
 def test_a_poll_that_grows_dearer_with_the_database_is_named() -> None:
