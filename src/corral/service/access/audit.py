@@ -98,7 +98,7 @@ class AuditTrail:
         # What retention has deleted meanwhile is not missing.
         gone = after.anchor.place if after.anchor is not None else 0
         breaks = tuple(each for each in walk.breaks if each.place > gone or gone == ends.anchor.place)
-        return Verdict(ends.anchor, ends.head, walk.entries, after.waiting, breaks)
+        return Verdict(ends.anchor, ends.head, walk.entries, ends.waiting, breaks)
 
     async def _up_to(self, after: int, last: int) -> AsyncIterator[list[Linked]]:
         while after < last:
