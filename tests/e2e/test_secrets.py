@@ -44,6 +44,8 @@ async def live(at: Installation) -> tuple[list[Secret], list[Device]]:
     """Everything that makes or carries a secret is done once; those that were made outside of the service."""
     made = await at.post("/links")
     token = (await at.post("/tokens", name="a second administrator", role="administrator"))["token"]
+    hook = await at.post("/webhooks", url="https://127.0.0.1:1/", types=["link.*"])
+    await at.post(f"/webhooks/{hook['webhook']['id']}/test")
     phone = at.device(supervised=True)
     profile = await fetch_profile(phone.voice, made["url"], at.trust)
     await phone.enroll(profile)
@@ -68,6 +70,7 @@ async def live(at: Installation) -> tuple[list[Secret], list[Device]]:
             Secret("link", made["url"].rpartition("/")[2].encode()),
             Secret("first administrator", at.template.token.encode()),
             Secret("second administrator", token.encode()),
+            Secret("webhook", base64.b64decode(hook["secret"].removeprefix("whsec_"))),
             Secret("challenge", wanted.challenge.encode()),
             Secret("bootstrap token", BOOTSTRAP),
             Secret("unlock token", unlock_token[:48], sealed=False),  # a command that is still kept holds it, too
@@ -105,7 +108,8 @@ async def listings(at: Installation, devices: list[Device]) -> str:
         (await at.api.get(path, params={"limit": 500} if limited else {})).text
         for path, limited in (
             ("/events", True), ("/links", True), ("/devices", True), ("/commands", True), ("/status", False),
-            ("/push-certificates", False), ("/tokens", False), ("/breaker", False), ("/openapi.json", False),
+            ("/push-certificates", False), ("/tokens", False), ("/webhooks", False), ("/breaker", False),
+            ("/openapi.json", False),
         )
     ]  # fmt: skip
     commands = (await at.get("/commands", limit=500))["commands"]
