@@ -406,7 +406,7 @@ def test_what_a_token_may_do_must_be_said(cli: Cli, service: Running) -> None:
 def test_a_user_signs_in_on_the_command_line(cli: Cli, running: Running, home: Path) -> None:
     here = ("--data", running.data)
     assert cli("user", "add", "Ann", "--role", "viewer", *here, stdin="correct horse battery\n").code == 0
-    cli("authority", "--out", home / "ca.pem", *here)
+    cli("authority", "show", "--out", home / "ca.pem", *here)
     login = ("login", running.url, "--user", "ann", "--ca", home / "ca.pem")
     assert cli(*login, stdin="not the password\n").code == 4
     assert "as ann" in cli(*login, stdin="correct horse battery\n").out
