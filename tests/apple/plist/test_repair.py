@@ -36,6 +36,18 @@ def test_a_binary_list_is_not_touched() -> None:
     assert plist.repair(b"bplist00\x00\xff") == b"bplist00\x00\xff"
 
 
+@pytest.mark.parametrize("inner", [b"]]>", b"a]]>b]]>", b"]]&#0;>", b"]\x00]>"])
+def test_an_end_of_nothing_is_text(inner: bytes) -> None:
+    wanted = inner.replace(b"&#0;", b"").replace(b"\x00", b"").decode()
+    assert plist.parse_dict(plist.repair(wrap(inner)))["Name"] == wanted
+
+
+def test_a_section_keeps_its_end() -> None:
+    data = wrap(b"<![CDATA[a < b]]>")
+    assert plist.repair(data) == data
+    assert plist.parse_dict(plist.repair(wrap(b"<![CDATA[a]]>]]>")))["Name"] == "a]]>"
+
+
 @given(st.binary(max_size=100))
 def test_any_text_in_a_string_reads_after_repair_unless_it_is_markup(inner: bytes) -> None:
     inner = inner.replace(b"<", b"").replace(b"&", b"&amp;")

@@ -62,7 +62,7 @@ _REFERENCE = re.compile(r"&#(?:x([0-9A-Fa-f]+)|([0-9]+));")
 
 def repair(data: bytes) -> bytes:
     """The same bytes without what XML 1.0 (section 2.2) forbids: NUL and other control characters, references
-    to them such as `&#0;`, and bytes that are not UTF-8.
+    to them such as `&#0;`, bytes that are not UTF-8, and (section 2.4) a bare `]]>`.
 
     Real devices send these in names of apps and networks, and send a report that is refused again for ever.
     For a body that `parse` has refused, after its signature has been verified over what was sent.
@@ -70,7 +70,13 @@ def repair(data: bytes) -> bytes:
     if is_binary(data):
         return data
     text = _ILLEGAL.sub("", data.decode("utf-8", "ignore"))
-    return _REFERENCE.sub(_without_illegal, text).encode()
+    return _without_bare_ends(_REFERENCE.sub(_without_illegal, text)).encode()
+
+
+def _without_bare_ends(text: str) -> str:
+    """`]]>` only where it ends a CDATA section that began since the last one; linear, whatever the text is."""
+    *closed, rest = text.split("]]>")
+    return "".join(part + ("]]>" if "<![CDATA[" in part else "]]&gt;") for part in closed) + rest
 
 
 def _without_illegal(reference: re.Match[str]) -> str:
