@@ -15,7 +15,7 @@ from corral.lifecycle.decide import decide
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.issuance import GrantState, issued
 from corral.lifecycle.message import Message, Reported
-from corral.lifecycle.policy import Policy
+from corral.lifecycle.policy import OnTakeover, Policy
 from corral.lifecycle.state import CertificateStatus, DeliveryState, EndReason, Phase, Snapshot
 from corral.store.devices import Ask, Committed, Contact, Next
 from corral.store.store import Store
@@ -29,6 +29,7 @@ class Service:
     """Load, decide, commit, and again where it was stale: what the services do, in a few lines."""
 
     store: Store
+    policy: Policy = POLICY
     now: int = v.NOW
     fresh: Callable[[], str] = field(default_factory=lambda: map("fresh {}".format, itertools.count()).__next__)
     tries: int = 0
@@ -53,7 +54,7 @@ class Service:
             self.tries += 1
             snapshot = snapshot or await self.store.devices.load(contact)
             await asyncio.sleep(0)
-            decision = decide(snapshot, message, identity, POLICY, self.moment())
+            decision = decide(snapshot, message, identity, self.policy, self.moment())
             if await self.store.devices.commit(decision.change) == Committed():
                 break
             snapshot = None
@@ -133,7 +134,7 @@ async def test_a_device_enrolls_by_a_link_that_is_used_once_it_is_connected(stor
 
 
 async def test_a_connected_device_gets_its_commands_and_a_new_life_gets_none_of_them(store: Store) -> None:
-    service = Service(store)
+    service = Service(store, Policy(on_takeover=OnTakeover.ACCEPT))
     first = await service.enroll(1)
     old = (await service.look()).lives[0].id
     for uuid in ("U1", "U2"):

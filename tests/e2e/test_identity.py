@@ -183,7 +183,8 @@ async def test_another_authority_is_believed_but_admits_nobody(start: Start, tmp
 async def test_a_certificate_of_an_admitted_authority_is_pinned(start: Start, tmp_path: Path) -> None:
     authority = ForeignAuthority()
     (tmp_path / "ca.pem").write_bytes(authority.pem)
-    at = await start({"CORRAL_AUTHORITIES": f"acme={tmp_path / 'ca.pem'}", TRUSTED[0]: TRUSTED[1]})
+    environment = {"CORRAL_AUTHORITIES": f"acme={tmp_path / 'ca.pem'}", "CORRAL_ON_TAKEOVER": "accept"}
+    at = await start({**environment, TRUSTED[0]: TRUSTED[1]})
     device, other = at.device(), at.device()
     key = await device.world.keys.take()
     enrollment = await under(device, at, authority.issue(key), key)

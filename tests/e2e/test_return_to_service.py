@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
@@ -51,9 +52,9 @@ async def test_a_device_comes_back_as_a_new_life_without_anybody(corral: Install
     assert phone.complaints == []
 
 
-async def test_the_command_line_sends_the_network_along(corral: Installation) -> None:
+async def test_the_command_line_sends_the_network_along(corral: Installation, tmp_path: Path) -> None:
     ipad = await corral.enrolled(Model.IPAD, "18.2", quiet=False)
-    file = corral.data / "lobby.mobileconfig"
+    file = tmp_path / "lobby.mobileconfig"
     file.write_bytes(WIFI)
     done = subprocess.run(  # noqa: ASYNC221 - the service is another process
         [

@@ -77,6 +77,7 @@ async def test_guessing_is_answered_with_429_and_shuts_neither_the_socket_nor_to
 
 
 async def test_nothing_tells_a_user_from_nobody(ann: Installation) -> None:
+    ann.remote.headers["x-request-id"] = "the-same"
     wrong, nobody = await sign_in(ann, "not the password"), await sign_in(ann, name="nobody")
     assert (wrong.status_code, wrong.json(), dict(wrong.headers)) == (
         nobody.status_code,
