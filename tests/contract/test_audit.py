@@ -39,6 +39,14 @@ async def linked_up(store: Store) -> list[int]:
     return places
 
 
+async def test_a_change_of_no_more_than_events_and_work_is_audited_too(store: Store) -> None:
+    assert await store.devices.commit(v.enrolled()) == Committed()
+    with act_as(ANN):
+        change = Change(device_id="D1", expects=1, events=(v.event("device.woken"),), work=(v.work(),))
+    assert await store.devices.commit(change) == Committed()
+    assert await whats(store) == ["device.woken"]
+
+
 async def test_what_somebody_causes_is_kept_with_the_change_and_what_a_device_says_is_not(store: Store) -> None:
     assert isinstance(await store.devices.commit(v.enrolled(1, events=(v.event("connection.connected"),))), Committed)
     assert await store.audit.read(AuditQuery(limit=9)) == ()

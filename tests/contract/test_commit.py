@@ -318,3 +318,15 @@ async def test_a_certificate_that_is_bound_stays_its_devices(store: Store) -> No
     held = await store.grants.certificate(v.fingerprint("cert 1"))
     assert held is not None
     assert (held.device_id, held.connection_id) == ("D1", "C1")
+
+
+async def test_a_new_token_wakes_who_tells_of_events_and_who_pushes(store: Store) -> None:
+    assert await store.devices.commit(v.enrolled()) == Committed()
+    woken = v.Woken()
+    store.on_work(woken)
+    change = Change(device_id="D1", expects=1, channels=(v.channel(),), events=(v.event(),), work=(v.work(),), at=v.NOW)
+    assert await store.devices.commit(change) == Committed()
+    assert sorted(set(woken)) == ["event", "push"]
+    woken.clear()
+    assert isinstance(await store.devices.commit(change), Stale)
+    assert woken == []

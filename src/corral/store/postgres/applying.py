@@ -23,14 +23,15 @@ from corral.store.postgres.statements import arrays, insert, same, transposed, u
 
 _DESCRIBED = [name for name in rows.DEVICE.split() if name not in ("id", "version")]
 _UNSAID = (None,) * len(_DESCRIBED)
-_FENCED = "expects put " + rows.DEVICE
+_DESCRIBED_FENCE = "expects put " + rows.DEVICE
 _COUNT_UP = (
     "UPDATE device AS d SET version = d.version + 1, "
     + ", ".join(f"{name} = CASE WHEN a.put THEN a.{name} ELSE d.{name} END" for name in _DESCRIBED)
-    + f" FROM {arrays(_FENCED)} WHERE {same('d.id', 'a.id')} AND d.version = a.expects RETURNING d.id"
+    + f" FROM {arrays(_DESCRIBED_FENCE)} WHERE {same('d.id', 'a.id')} AND d.version = a.expects RETURNING d.id"
 )
-_COUNT_ONE_UP = (
-    f"UPDATE device AS d SET version = d.version + 1 FROM {arrays('expects id')} WHERE {same('d.id', 'a.id')}"
+FENCED = "expects id"
+COUNT_ONE_UP = (
+    f"UPDATE device AS d SET version = d.version + 1 FROM {arrays(FENCED)} WHERE {same('d.id', 'a.id')}"
     " AND d.version = a.expects RETURNING d.id"
 )
 _NEW_DEVICE = insert("device", rows.DEVICE, "ON CONFLICT DO NOTHING RETURNING id")
@@ -140,7 +141,7 @@ async def _pass_devices(sql: Session, members: Sequence[Member]) -> set[int]:
 async def _count_up(sql: Session, changes: Sequence[Change]) -> Sequence[rows.Row]:
     """In one statement, so that rows are locked in the order of the devices whatever is put of each."""
     if all(change.device is None for change in changes):
-        return await sql.all(_COUNT_ONE_UP, *transposed((change.expects, change.device_id) for change in changes))
+        return await sql.all(COUNT_ONE_UP, *transposed((change.expects, change.device_id) for change in changes))
     return await sql.all(_COUNT_UP, *transposed(_fence(change) for change in changes))
 
 

@@ -19,7 +19,7 @@ from corral.store.postgres.forgetting import forget
 from corral.store.postgres.gathering import Gatherer
 from corral.store.postgres.putting import PUSH_LATER
 from corral.store.postgres.snapshot import OfConnection
-from corral.store.postgres.touching import only_touches, touch
+from corral.store.postgres.touching import only_touches, touch, woken_by
 
 Member = TypeVar("Member")
 Value = TypeVar("Value")
@@ -108,7 +108,7 @@ class PostgresDevices:
     async def _write_touches(self, changes: Sequence[Change]) -> Sequence[CommitOutcome]:
         async with self._database.statement() as sql:
             stale = await touch(sql, self._sealer, changes)
-        woken = {work.kind for place, change in enumerate(changes) if place not in stale for work in change.work}
+        woken = {kind for place, change in enumerate(changes) if place not in stale for kind in woken_by(change)}
         if woken:
             self._database.announce(woken)
         return [Stale() if place in stale else Committed() for place in range(len(changes))]

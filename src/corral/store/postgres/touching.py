@@ -11,25 +11,25 @@ from collections.abc import Iterable, Sequence
 from corral.lifecycle.change import Change
 from corral.sealing import Sealer
 from corral.store import rows
+from corral.store.events import EVENT
+from corral.store.postgres.applying import COUNT_ONE_UP, FENCED
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.exchanging import PUT_WORK_AGAIN
 from corral.store.postgres.putting import earliest
-from corral.store.postgres.statements import arrays, listed, replaced, same
+from corral.store.postgres.statements import arrays, listed, replaced
 from corral.store.rows import Row
 
-_FENCED = "expects id"
 _CHANNEL = "id " + rows.CHANNEL
 _WORK = "kind key due_at"
 _OWNED = "owner {}"
 """Every row names the device of its change: where that has moved on, nothing is written."""
 
-_CHANNELS_FROM = 1 + len(_FENCED.split())
+_CHANNELS_FROM = 1 + len(FENCED.split())
 _EVENTS_FROM = _CHANNELS_FROM + 1 + len(_CHANNEL.split())
 _WORK_FROM = _EVENTS_FROM + 1 + len(rows.EVENT.split())
 _STILL = "WHERE a.owner IN (SELECT id FROM passed)"
 _TOUCH = (
-    "WITH passed AS MATERIALIZED (UPDATE device AS d SET version = d.version + 1"
-    f" FROM {arrays(_FENCED)} WHERE {same('d.id', 'a.id')} AND d.version = a.expects RETURNING d.id), touched AS ("
+    f"WITH passed AS MATERIALIZED ({COUNT_ONE_UP}), touched AS ("
     f"INSERT INTO channel ({', '.join(_CHANNEL.split())}) SELECT {listed(_CHANNEL, 'a')}"
     f" FROM {arrays(_OWNED.format(_CHANNEL), first=_CHANNELS_FROM)} {_STILL}"
     f" ON CONFLICT (id) DO UPDATE SET {replaced(_CHANNEL, 'id')}), told AS ("
@@ -42,8 +42,9 @@ _TOUCH = (
 
 
 def only_touches(change: Change) -> bool:
-    """Whether it holds nothing that other devices, or the rest of its own, could be in the way of."""
-    return change.expects > 0 and change == Change(
+    """Whether it holds nothing that other devices, or the rest of its own, could be in the way of, and nothing that
+    somebody has caused, of which the audit trail has to know."""
+    plain = Change(
         device_id=change.device_id,
         expects=change.expects,
         channels=change.channels,
@@ -51,6 +52,12 @@ def only_touches(change: Change) -> bool:
         work=change.work,
         at=change.at,
     )
+    return change.expects > 0 and change == plain and all(event.actor is None for event in change.events)
+
+
+def woken_by(change: Change) -> set[str]:
+    """The kinds of work that wait once it is committed."""
+    return {work.kind for work in change.work} | ({EVENT} if change.events else set())
 
 
 async def touch(sql: Session, sealer: Sealer, changes: Sequence[Change]) -> frozenset[int]:
@@ -58,7 +65,7 @@ async def touch(sql: Session, sealer: Sealer, changes: Sequence[Change]) -> froz
     ordered = sorted(changes, key=lambda change: change.device_id or "")
     found = await sql.all(
         _TOUCH,
-        *_columns(_FENCED, ((change.expects, change.device_id) for change in ordered)),
+        *_columns(FENCED, ((change.expects, change.device_id) for change in ordered)),
         *_columns(
             _OWNED.format(_CHANNEL),
             (
