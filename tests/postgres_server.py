@@ -148,6 +148,15 @@ def fresh_database(*, durable: bool = False) -> Generator[str]:
         execute(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+def each_database(request: pytest.FixtureRequest) -> Generator[str]:
+    """To be made a fixture over "postgres" and "sqlite": what `corral init --database` is given, durable."""
+    if request.param == "sqlite":
+        yield "sqlite"
+    else:
+        with fresh_database(durable=True) as url:
+            yield url
+
+
 def execute(url: str, statement: str) -> None:
     """On a thread of its own, since an event loop may run in this one."""
     with ThreadPoolExecutor(1) as thread:

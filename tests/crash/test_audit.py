@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,10 @@ from corral.app import DATABASE
 from corral.store.sqlite.connecting import typed
 from crash.field import BEHIND_PROXY
 from e2e.installation import Installation, installation, make_template
-from postgres_server import execute, fresh_database
+from postgres_server import execute
 
 KILLS = 2
 LINKED_WITHIN = 30.0
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def database(request: pytest.FixtureRequest) -> Generator[str]:
-    if request.param == "sqlite":
-        yield "sqlite"
-    else:
-        with fresh_database(durable=True) as url:
-            yield url
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Generator
 from pathlib import Path
 
 import apsw
@@ -13,19 +12,9 @@ from corral.cli.process import ServiceFailed
 from corral.store.sqlite.connecting import typed
 from crash.field import BEHIND_PROXY, PUSHED_AT_ONCE, Field, gather_field
 from e2e.installation import installation, make_template
-from postgres_server import fresh_database
 
 AT_FIRST = 12
 """Devices; one more joins before each kill, so that every kill may hit an enrollment."""
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def database(request: pytest.FixtureRequest) -> Generator[str]:
-    if request.param == "sqlite":
-        yield "sqlite"
-    else:
-        with fresh_database(durable=True) as url:
-            yield url
 
 
 @pytest.mark.slow

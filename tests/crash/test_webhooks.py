@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,10 @@ from corral.simulator.device import Device
 from corral.simulator.life_events import change_push_token
 from crash.field import BEHIND_PROXY, gather_field
 from e2e.installation import Installation, installation, make_template, until
-from postgres_server import fresh_database
 from receiver import Receiver, receiver
 
 TAKEN_OVER_WITHIN = 25.0
 """Seconds: on PostgreSQL the lease of a dead process has to run out."""
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def database(request: pytest.FixtureRequest) -> Generator[str]:
-    if request.param == "sqlite":
-        yield "sqlite"
-    else:
-        with fresh_database(durable=True) as url:
-            yield url
 
 
 @asynccontextmanager

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from postgres_server import Server
+from postgres_server import Server, each_database
 
 HERE = Path(__file__).parent
+
+database = pytest.fixture(params=["postgres", "sqlite"])(each_database)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -15,8 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture
-def server() -> Generator[Server]:
+def own_server() -> Generator[Server]:
     """A database server of the test's own, which it may harm."""
     made = Server(durable=True)
     made.start()
@@ -24,3 +25,6 @@ def server() -> Generator[Server]:
         yield made
     finally:
         made.remove()
+
+
+server = pytest.fixture(own_server)

@@ -1,12 +1,13 @@
 """The database goes away under load, in every way that it can: devices are told to come again, and nothing is lost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
 
+from faults.conftest import own_server
 from faults.stage import Stage, stage
 from postgres_server import Server
 
@@ -15,15 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'corral' AND pid <> pg_backend_pid()"
 
 
-@pytest.fixture(scope="module")
-def server() -> Generator[Server]:
-    """Ends connections and itself without being asked, so no test shares it with others."""
-    made = Server(durable=True)
-    made.start()
-    try:
-        yield made
-    finally:
-        made.remove()
+server = pytest.fixture(scope="module")(own_server)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

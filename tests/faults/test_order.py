@@ -1,7 +1,7 @@
 """Many writers, many devices and no fault: every command is delivered once, in the order in which it was queued."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,19 +15,9 @@ from corral.simulator.transport import Detour, Transport
 from crash.field import BEHIND_PROXY
 from e2e.installation import Installation, installation, make_template
 from e2e.messages import report
-from postgres_server import fresh_database
 
 WRITERS = 16
 EACH = 4
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def database(request: pytest.FixtureRequest) -> Generator[str]:
-    if request.param == "sqlite":
-        yield "sqlite"
-    else:
-        with fresh_database(durable=True) as url:
-            yield url
 
 
 async def test_200_devices_get_everything_once_and_in_order(tmp_path: Path, database: str) -> None:
