@@ -75,8 +75,7 @@ class Commanding:
         `raw` is a whole command plist, kept byte for byte; else it is built from `request_type` and `keys`. A target
         with findings of severity error is skipped unless `force`. `against` finds what else speaks against a target
         (with `supervision`, where it is asked for, whether that is supervised), and `before` hears of the CommandUUID
-        and the channels just before it is queued. Raises RequestRefused for a command that nothing could be done
-        with,
+        and the channels just before it is queued. Raises RequestRefused for a command that nothing could be done with,
         Forbidden, and OperationRefused for a dangerous one to many devices whose number `confirm` does not say.
         """
         schedule = schedule or Schedule()

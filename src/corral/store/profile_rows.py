@@ -10,6 +10,20 @@ from corral.store.rows import Row
 PROFILE = "id identifier name created_at"
 VERSION = "version payload_uuid digest size created_at created_by note"
 
+SELECT_PROFILE = (
+    "SELECT p.id, p.identifier, p.name, p.created_at,"
+    " (SELECT coalesce(max(version), 0) FROM stored_profile_version WHERE profile_id = p.id) FROM stored_profile AS p"
+)
+SELECT_WANTED = (
+    "SELECT w.channel_id, co.device_id, w.profile_id, p.identifier, w.version, v.payload_uuid, w.command_uuid, w.at,"
+    " w.asked_by, d.state, d.finished_at FROM wanted_profile AS w"
+    " JOIN stored_profile AS p ON p.id = w.profile_id"
+    " JOIN channel AS ch ON ch.id = w.channel_id AND ch.ended_at IS NULL"
+    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
+    " LEFT JOIN stored_profile_version AS v ON v.profile_id = w.profile_id AND v.version = w.version"
+    " LEFT JOIN delivery AS d ON d.channel_id = w.channel_id AND d.command_uuid = w.command_uuid"
+)
+
 
 def profile(row: Row) -> StoredProfile:
     id_, identifier, name, created_at, latest = row

@@ -1,36 +1,26 @@
 """Account-driven enrollment, where an identity provider is set up."""
 
-from ipaddress import ip_network
-
 from starlette.routing import BaseRoute
 
 from corral.http.device.accounts import routes
 from corral.http.device.accounts.challenge import Challenge
 from corral.http.device.accounts.gate import Gate
-from corral.outgoing import Outgoing
 from corral.service.accounts.accounts import AccountSetup, make_accounts
 from corral.service.accounts.gate import AccountGate
 from corral.service.accounts.person import AccountRules
-from corral.service.accounts.provider import Client
 from corral.service.accounts.sessions import Sessions
 from corral.service.applicants import Applicants
 from corral.settings import Settings
 from corral.wiring.ground import Ground
+from corral.wiring.outside import identity_client, outgoing_of
 
 
 def account_routes(ground: Ground, sessions: Sessions, applicants: Applicants) -> list[BaseRoute]:
     """None without an identity provider."""
     settings = ground.settings
-    if settings.oidc_issuer is None:
+    client = identity_client(settings, f"{settings.public_url}/account/callback")
+    if client is None:
         return []
-    client_secret = settings.oidc_client_secret
-    client = Client(
-        settings.oidc_issuer,
-        settings.oidc_client_id,
-        client_secret.get_secret_value() if client_secret is not None else None,
-        settings.oidc_scopes,
-        f"{settings.public_url}/account/callback",
-    )
     rules = AccountRules(
         claim=settings.account_claim,
         domains=tuple(each.lower() for each in settings.account_domains),
@@ -39,10 +29,7 @@ def account_routes(ground: Ground, sessions: Sessions, applicants: Applicants) -
         as_devices=settings.account_enrollment == "device",
         device_for=settings.account_device_for,
     )
-    outgoing = Outgoing(
-        tuple(ip_network(each) for each in settings.outgoing_networks),
-        trust_pem=settings.oidc_ca.read_bytes() if settings.oidc_ca is not None else None,
-    )
+    outgoing = outgoing_of(settings, settings.oidc_ca)
     setup = AccountSetup(client=client, rules=rules, secret=ground.secret)
     accounts = make_accounts(
         setup, sessions, ground.store.accounts, ground.store.events, ground.admitting, outgoing, ground.clock

@@ -2,12 +2,10 @@
 
 import base64
 from functools import partial
-from ipaddress import ip_network
 from itertools import chain
 
 from corral.apns.client import PushClient
 from corral.dep.client import DepClient
-from corral.outgoing import Outgoing
 from corral.pki import cms
 from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import automated_enrollment
@@ -37,6 +35,7 @@ from corral.service.webhooks.delivering import Delivering
 from corral.wiring import named_files
 from corral.wiring.access import access_of
 from corral.wiring.ground import Ground
+from corral.wiring.outside import outgoing_of
 
 
 def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metrics) -> Services:
@@ -141,9 +140,6 @@ def _sign(authorities: Authorities, profile: bytes) -> bytes:
 
 def _webhooks(ground: Ground, metrics: Metrics) -> Webhooks:
     settings, store, clock = ground.settings, ground.store, ground.clock
-    outgoing = Outgoing(
-        tuple(ip_network(each) for each in settings.outgoing_networks),
-        trust_pem=settings.webhook_ca.read_bytes() if settings.webhook_ca is not None else None,
-    )
+    outgoing = outgoing_of(settings, settings.webhook_ca)
     delivering = Delivering(store.webhooks, store.events, outgoing, clock, metrics.told)
     return Webhooks(store.webhooks, store.events, delivering, outgoing, clock)

@@ -16,16 +16,14 @@ from corral.store.profiles import NewVersion, ProfileVersion, StoredProfile, Wan
 AT_ONCE = 10_000
 """Channels in one statement."""
 
-_LATEST = "(SELECT coalesce(max(version), 0) FROM stored_profile_version WHERE profile_id = p.id)"
-_PROFILE = f"SELECT p.id, p.identifier, p.name, p.created_at, {_LATEST} FROM stored_profile AS p"
-_PROFILES = _PROFILE + " WHERE p.identifier > $1 ORDER BY p.identifier LIMIT $2"
-_FIND = _PROFILE + " WHERE p.id = $1 OR p.identifier = $1 ORDER BY p.id = $1 DESC LIMIT 1"
+_PROFILES = rows.SELECT_PROFILE + " WHERE p.identifier > $1 ORDER BY p.identifier LIMIT $2"
+_FIND = rows.SELECT_PROFILE + " WHERE p.id = $1 OR p.identifier = $1 ORDER BY p.id = $1 DESC LIMIT 1"
 # The row is locked by this, so that of two new versions at once one waits for the number of the other.
 _PUT = (
     "INSERT INTO stored_profile (id, identifier, name, created_at) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (identifier) DO UPDATE SET name = excluded.name"
 )
-_BY_IDENTIFIER = _PROFILE + " WHERE p.identifier = $1"
+_BY_IDENTIFIER = rows.SELECT_PROFILE + " WHERE p.identifier = $1"
 _NEW_VERSION = (
     f"INSERT INTO stored_profile_version (profile_id, {', '.join(rows.VERSION.split())}, body)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -39,17 +37,8 @@ _WANT = (
     " ORDER BY ch.id ON CONFLICT (profile_id, channel_id) DO UPDATE SET version = excluded.version,"
     " command_uuid = excluded.command_uuid, at = excluded.at, asked_by = excluded.asked_by"
 )
-_WANTED = (
-    "SELECT w.channel_id, co.device_id, w.profile_id, p.identifier, w.version, v.payload_uuid, w.command_uuid, w.at,"
-    " w.asked_by, d.state, d.finished_at FROM wanted_profile AS w"
-    " JOIN stored_profile AS p ON p.id = w.profile_id"
-    " JOIN channel AS ch ON ch.id = w.channel_id AND ch.ended_at IS NULL"
-    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
-    " LEFT JOIN stored_profile_version AS v ON v.profile_id = w.profile_id AND v.version = w.version"
-    " LEFT JOIN delivery AS d ON d.channel_id = w.channel_id AND d.command_uuid = w.command_uuid"
-)
-_IN_CHANNEL = _WANTED + " WHERE w.channel_id = $1 ORDER BY p.identifier"
-_OF_PROFILE = _WANTED + " WHERE w.profile_id = $1 AND w.channel_id > $2 ORDER BY w.channel_id LIMIT $3"
+_IN_CHANNEL = rows.SELECT_WANTED + " WHERE w.channel_id = $1 ORDER BY p.identifier"
+_OF_PROFILE = rows.SELECT_WANTED + " WHERE w.profile_id = $1 AND w.channel_id > $2 ORDER BY w.channel_id LIMIT $3"
 _COUNT = (
     "SELECT count(*) FROM wanted_profile AS w JOIN channel AS ch ON ch.id = w.channel_id AND ch.ended_at IS NULL"
     " WHERE w.profile_id = $1 AND w.version IS NOT NULL"

@@ -1,7 +1,5 @@
 """Profiles that are kept, and where they are wanted."""
 
-# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
-
 from collections.abc import Sequence
 
 import msgspec
@@ -16,12 +14,10 @@ from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select
 from corral.store.sqlite.writer import Write
 
-_LATEST = "(SELECT coalesce(max(version), 0) FROM stored_profile_version WHERE profile_id = p.id)"
-_PROFILE = f"SELECT p.id, p.identifier, p.name, p.created_at, {_LATEST} FROM stored_profile AS p"
-_PROFILES = _PROFILE + " WHERE p.identifier > ? ORDER BY p.identifier LIMIT ?"
-_FIND = _PROFILE + " WHERE p.id = ?1 OR p.identifier = ?1 ORDER BY p.id = ?1 DESC LIMIT 1"
+_PROFILES = rows.SELECT_PROFILE + " WHERE p.identifier > ? ORDER BY p.identifier LIMIT ?"
+_FIND = rows.SELECT_PROFILE + " WHERE p.id = ?1 OR p.identifier = ?1 ORDER BY p.id = ?1 DESC LIMIT 1"
 _PUT = insert("stored_profile", rows.PROFILE, "ON CONFLICT (identifier) DO UPDATE SET name = excluded.name")
-_BY_IDENTIFIER = _PROFILE + " WHERE p.identifier = ?"
+_BY_IDENTIFIER = rows.SELECT_PROFILE + " WHERE p.identifier = ?"
 _NEW_VERSION = insert("stored_profile_version", f"profile_id {rows.VERSION} body")
 _VERSIONS = select("FROM stored_profile_version AS v WHERE v.profile_id = ? ORDER BY v.version DESC", v=rows.VERSION)
 _BODY = "SELECT body FROM stored_profile_version WHERE profile_id = ? AND version = ?"
@@ -32,17 +28,8 @@ _WANT = (
     " ON CONFLICT (profile_id, channel_id) DO UPDATE SET version = excluded.version,"
     " command_uuid = excluded.command_uuid, at = excluded.at, asked_by = excluded.asked_by"
 )
-_WANTED = (
-    "SELECT w.channel_id, co.device_id, w.profile_id, p.identifier, w.version, v.payload_uuid, w.command_uuid, w.at,"
-    " w.asked_by, d.state, d.finished_at FROM wanted_profile AS w"
-    " JOIN stored_profile AS p ON p.id = w.profile_id"
-    " JOIN channel AS ch ON ch.id = w.channel_id AND ch.ended_at IS NULL"
-    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
-    " LEFT JOIN stored_profile_version AS v ON v.profile_id = w.profile_id AND v.version = w.version"
-    " LEFT JOIN delivery AS d ON d.channel_id = w.channel_id AND d.command_uuid = w.command_uuid"
-)
-_IN_CHANNEL = _WANTED + " WHERE w.channel_id = ? ORDER BY p.identifier"
-_OF_PROFILE = _WANTED + " WHERE w.profile_id = ? AND w.channel_id > ? ORDER BY w.channel_id LIMIT ?"
+_IN_CHANNEL = rows.SELECT_WANTED + " WHERE w.channel_id = ? ORDER BY p.identifier"
+_OF_PROFILE = rows.SELECT_WANTED + " WHERE w.profile_id = ? AND w.channel_id > ? ORDER BY w.channel_id LIMIT ?"
 _COUNT = (
     "SELECT count(*) FROM wanted_profile AS w JOIN channel AS ch ON ch.id = w.channel_id AND ch.ended_at IS NULL"
     " WHERE w.profile_id = ? AND w.version IS NOT NULL"
