@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from corral.apple.attestable import can_attest
 from corral.apple.checkin import Authenticate
 from corral.apple.platform import family_of, platform_of
-from corral.lifecycle.admission import Judgement, Permit, Refusal, decide_admission
+from corral.lifecycle.admission import AdmissionPolicy, Judgement, Permit, Refusal, decide_admission
 from corral.lifecycle.admitted import Admitted
 from corral.lifecycle.applicant import Applicant, Known, Standing
 from corral.lifecycle.change import Event
@@ -59,6 +59,9 @@ class Admitting:
 
     async def judge(self, applicant: Applicant) -> Judged:
         """What would be answered, without doing it."""
+        return await self._judge(applicant, await self._policies.rules())
+
+    async def _judge(self, applicant: Applicant, rules: AdmissionPolicy) -> Judged:
         serial = applicant.serial_number
         assignment = await self._assignments.find(serial) if serial is not None else None
         known = Known(
@@ -66,7 +69,7 @@ class Admitting:
             must_sign_in=assignment is not None and assignment.must_sign_in,
             standing=await self._standing(applicant),
         )
-        judgement = decide_admission(applicant, await self._policies.rules(), known, str(uuid.uuid4()))
+        judgement = decide_admission(applicant, rules, known, str(uuid.uuid4()))
         return Judged(judgement, known, assignment)
 
     async def decide(self, applicant: Applicant) -> Judged:
@@ -140,7 +143,8 @@ class Admitting:
         grant, certificate = snapshot.grant, snapshot.certificate
         if grant is not None and grant.purpose is not Purpose.ENROLL:
             return ""
-        if not (await self._policies.rules()).rules:
+        policy = await self._policies.rules()
+        if not policy.rules:
             return ""
         kind = grant.kind if grant is not None else EnrollmentKind.TRUSTED_IDENTITY
         by_person = message.speaker.kind.is_user_enrollment
@@ -159,7 +163,7 @@ class Admitting:
             has_certificate=True,
             attested=certificate.attested if certificate is not None else None,
         )
-        judgement = (await self.judge(applicant)).judgement
+        judgement = (await self._judge(applicant, policy)).judgement
         if not isinstance(judgement, Refusal):
             return ""
         return f"{judgement.why} (rule {judgement.rule})" if judgement.rule else judgement.why

@@ -1,5 +1,7 @@
 """The admission policy of the installation: kept in the database, so that all processes go by the same."""
 
+from functools import lru_cache
+
 import msgspec
 
 from corral.lifecycle.admission import AdmissionPolicy
@@ -20,11 +22,10 @@ class Policies:
 
     async def document(self) -> PolicyDocument:
         """As it was put; without a rule where nobody has put one."""
-        stored = await self._vault.get_secret(_NAME)
-        return PolicyDocument() if stored is None else msgspec.json.decode(stored, type=PolicyDocument)
+        return _read(await self._vault.get_secret(_NAME))
 
     async def rules(self) -> AdmissionPolicy:
-        return compile_policy(await self.document())
+        return _rules(await self._vault.get_secret(_NAME))
 
     async def put(self, document: PolicyDocument, by: str) -> None:
         """Raises RequestRefused for a policy that cannot be gone by; it changes nothing then."""
@@ -35,3 +36,13 @@ class Policies:
         names = [rule.name for rule in document.rules]
         event = Event(type="policy.changed", at=self._clock(), data={"by": by, "rules": names})
         await self._vault.put_secret(_NAME, msgspec.json.encode(document), (event,))
+
+
+def _read(stored: bytes | None) -> PolicyDocument:
+    return PolicyDocument() if stored is None else msgspec.json.decode(stored, type=PolicyDocument)
+
+
+@lru_cache(2)
+def _rules(stored: bytes | None) -> AdmissionPolicy:
+    """Read at every enrollment and changed now and then."""
+    return compile_policy(_read(stored))
