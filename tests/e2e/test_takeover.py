@@ -78,8 +78,9 @@ async def test_an_erased_device_is_let_in_when_apple_says_that_its_former_token_
 async def test_a_person_lets_an_erased_device_in(corral: Installation) -> None:
     device = await corral.enrolled()
     token = device.enrollment.device.token if device.enrollment else b""
+    topic = (await corral.life(device))["topic"]
     device.wipe()
-    corral.push.register(token, (await corral.life(device))["topic"], "", lambda: None)  # Apple has not noticed yet
+    corral.push.register(token, topic, "", lambda: None)  # Apple has not noticed yet
     link = await corral.post("/links")
     await device.enroll(link["url"])
     assert (await detail(corral, device))["takeover"] is not None
