@@ -5,6 +5,7 @@ import base64
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from corral.simulator.contents import bypass_code_of
@@ -92,7 +93,7 @@ async def test_a_bypass_code_is_in_keeping_and_an_erased_device_has_another(corr
     assert len(set(codes)) == 2
 
 
-async def test_the_command_line_makes_the_profile_and_shows_the_key(corral: Installation) -> None:
+async def test_the_command_line_makes_the_profile_and_shows_the_key(corral: Installation, tmp_path: Path) -> None:
     def run(*words: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "corral", *words, "--data", str(corral.data)],
@@ -105,7 +106,7 @@ async def test_the_command_line_makes_the_profile_and_shows_the_key(corral: Inst
         return done.stdout
 
     mac = await escrowing(corral)
-    file = corral.data / "filevault.mobileconfig"
+    file = tmp_path / "filevault.mobileconfig"
     run("filevault", "profile", "--out", str(file))
     assert b"com.apple.security.FDERecoveryKeyEscrow" in file.read_bytes()
     assert b"com.apple.MCX.FileVault2" not in file.read_bytes()
