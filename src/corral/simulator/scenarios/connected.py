@@ -25,9 +25,11 @@ async def _poll(play: Play, device: Device, _: tuple[Device, ...]) -> str:
 
 
 async def _busy(play: Play, device: Device, _: tuple[Device, ...]) -> str:
-    device.busy = Busy(sessions=1, pause=2.0)
+    # Until it was seen: a push that comes twice would make it answer before anybody has looked.
+    device.busy = Busy(sessions=1000, pause=1.0)
     command = await play.operator.send_command(device.facts.udid, "SecurityInfo")
     await play.answered(device, command, "NotNow")
+    device.busy = Busy(sessions=1, pause=1.0)
     await play.answered(device, command)
     return f"{name(device)} said NotNow, and did the command when it had time"
 
