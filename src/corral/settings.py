@@ -224,7 +224,7 @@ class Settings(BaseSettings):
         description="Further authorities whose identity certificates are trusted: a table of names and PEM files",
     )
     device_roots: Path | None = Field(
-        None, description="PEM file of the authorities of device certificates; without it Apple's own root"
+        None, description="PEM file of the authorities of device certificates; without it Apple's own"
     )
     admission: Admission = Field(
         Admission.GRANT,

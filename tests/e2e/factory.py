@@ -19,7 +19,7 @@ from e2e.installation import Installation
 def made(at: Installation, device: Device, apple: StandInApple | None = None) -> Factory:
     """What the device was made with, by Apple's stand-in or another."""
     now = datetime.now(UTC)
-    return Factory.make((apple or at.template.apple).device_authority(now), device.facts.udid, now)
+    return Factory.make((apple or at.template.apple).devices, device.facts.udid, now)
 
 
 async def rule(at: Installation, device: Device, **then: object) -> str:

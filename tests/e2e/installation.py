@@ -129,6 +129,7 @@ class Installation:
     api: httpx.AsyncClient
     world: World
     quiet: World
+    is_plain: bool = False
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -273,6 +274,7 @@ async def installation(
     push = PushService(template.apple)
     push_port, port = await push.start(), free_port()
     (data / "apns.pem").write_bytes(template.apple.root_pem)
+    (data / "devices.pem").write_bytes(template.apple.devices.pem)
     (data / "attestation.pem").write_bytes(template.attester.root_pem)
     address, url = f"127.0.0.1:{port}", f"https://127.0.0.1:{port}"
     environment = {
@@ -281,7 +283,7 @@ async def installation(
         "CORRAL_APNS_URL": f"https://127.0.0.1:{push_port}",
         "CORRAL_APNS_CA": str(data / "apns.pem"),
         "CORRAL_ATTESTATION_ROOTS": str(data / "attestation.pem"),
-        "CORRAL_DEVICE_ROOTS": str(data / "apns.pem"),
+        "CORRAL_DEVICE_ROOTS": str(data / "devices.pem"),
         **({"CORRAL_TLS": "off"} if plain else {}),
         **(settings or {}),
     }
@@ -294,7 +296,7 @@ async def installation(
             trust = Trust((await _root(url, plain),), system=False)
             world = World(transport, template.keys, push, trust, attester=template.attester)
             quiet = replace(world, push=Unheard(push))
-            made = Installation(template, service, url, push, api, world, quiet)
+            made = Installation(template, service, url, push, api, world, quiet, plain)
             if push_certificate:
                 await made.import_push_certificate()
             yield made

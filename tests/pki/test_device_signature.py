@@ -11,14 +11,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from corral.apple.machine_info import MAX_MESSAGE
 from corral.pki import ber, cms
-from corral.pki.device_roots import APPLE_ROOT
+from corral.pki.device_roots import APPLE_DEVICE_AUTHORITY
 from corral.pki.device_signature import DeviceSignatureError, DeviceTrust
 from corral.simulator.factory import Factory
 from corral.simulator.push_certificates import StandInApple
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 APPLE = StandInApple.create(NOW)
-DEVICE = Factory.make(APPLE.device_authority(NOW), "UDID-1", NOW - timedelta(days=3000))
+DEVICE = Factory.make(APPLE.devices, "UDID-1", NOW - timedelta(days=3000))
 TRUST = DeviceTrust([APPLE.certificate])
 CONTENT = b"<plist/>"
 
@@ -50,8 +50,24 @@ def test_a_chain_of_sha1_and_short_keys_as_old_devices_have_it_is_believed() -> 
         DeviceTrust([other]).read(message)
 
 
-def test_apples_own_root_is_there() -> None:
-    DeviceTrust(x509.load_pem_x509_certificates(APPLE_ROOT))
+def test_apples_own_authority_of_devices_is_there() -> None:
+    (authority,) = x509.load_pem_x509_certificates(APPLE_DEVICE_AUTHORITY)
+    assert authority.subject.rfc4514_string() == "CN=Apple iPhone Device CA,OU=Apple iPhone,O=Apple Inc.,C=US"
+    DeviceTrust([authority])
+
+
+def test_a_device_need_not_send_what_is_above_it() -> None:
+    """A Mac sends its own certificate alone over the air, and one more in Setup Assistant."""
+    message = cms.sign(CONTENT, DEVICE.certificate, DEVICE.key)
+    assert DeviceTrust([APPLE.devices.certificate]).read(message).content == CONTENT
+
+
+def test_what_else_apples_root_vouches_for_is_no_device() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    pushing = x509.load_pem_x509_certificate(APPLE.push_certificate("com.apple.mgmt.x", key.public_key(), NOW))
+    message = cms.sign(CONTENT, pushing, key, chain=[APPLE.devices.certificate, APPLE.certificate])
+    with pytest.raises(DeviceSignatureError, match="no trusted authority"):
+        DeviceTrust([APPLE.devices.certificate]).read(message)
 
 
 def test_without_a_root_nobody_is_believed() -> None:
@@ -60,7 +76,7 @@ def test_without_a_root_nobody_is_believed() -> None:
 
 
 def test_a_device_of_another_maker_is_not_believed() -> None:
-    other = Factory.make(StandInApple.create(NOW).device_authority(NOW), "UDID-1", NOW)
+    other = Factory.make(StandInApple.create(NOW).devices, "UDID-1", NOW)
     with pytest.raises(DeviceSignatureError, match="not signed by a device"):
         TRUST.read(other.sign(CONTENT))
 

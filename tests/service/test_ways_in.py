@@ -61,9 +61,7 @@ from service.fakes import NOW, Clock, FakeEvents
 
 AT = datetime.fromtimestamp(NOW / 1000, UTC)
 APPLE, ANOTHER = StandInApple.create(AT), StandInApple.create(AT)
-MADE = {
-    name: Factory.make(each.device_authority(AT), "UDID-1", AT) for name, each in (("apple", APPLE), ("other", ANOTHER))
-}
+MADE = {name: Factory.make(each.devices, "UDID-1", AT) for name, each in (("apple", APPLE), ("other", ANOTHER))}
 ANN = "ann@example.org"
 RULES = AccountRules(domains=("example.org",), device_for=("iPad",))
 LINK = Link(id="l", created_at=NOW, uses=1, expires_at=NOW + DAY)
@@ -92,7 +90,7 @@ class Stage:
             self.clock,
             IdentityKind.SCEP,
         )
-        self.applicants = Applicants(DeviceTrust([APPLE.certificate]), PairingTokens(b"k" * 32, self.clock))
+        self.applicants = Applicants(DeviceTrust([APPLE.devices.certificate]), PairingTokens(b"k" * 32, self.clock))
         self.accounts = AccountEnrolling(cast(Sessions, me), RULES, self.admitting, "account:id.example.org")
 
     async def admit(self, admitted: Admitted, expires_at: int) -> Grant:

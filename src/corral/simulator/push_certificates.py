@@ -25,8 +25,11 @@ _YEAR = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class StandInApple:
+    """`devices` makes device certificates, under the same root: long expired, as Apple's own authority is."""
+
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
+    devices: "StandInDeviceAuthority"
 
     @classmethod
     def create(cls, now: datetime) -> Self:
@@ -38,15 +41,17 @@ class StandInApple:
             .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
         )
-        return cls(builder.sign(key, hashes.SHA256()), key)
+        root = builder.sign(key, hashes.SHA256())
+        return cls(root, key, _device_authority(root, key, now))
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Self:
-        """What `pem` made. Raises ValueError."""
+        """What `pem` made, with another authority for devices. Raises ValueError."""
         key = serialization.load_pem_private_key(pem, None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError("the stand-in's key is not an elliptic curve key")
-        return cls(x509.load_pem_x509_certificate(pem), key)
+        root = x509.load_pem_x509_certificate(pem)
+        return cls(root, key, _device_authority(root, key, root.not_valid_before_utc + _SKEW))
 
     def pem(self) -> bytes:
         """Certificate and private key."""
@@ -71,18 +76,6 @@ class StandInApple:
             x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
         )
         return _pem(self._issue(subject, public_key, now, valid, ExtendedKeyUsageOID.CLIENT_AUTH, ()))
-
-    def device_authority(self, now: datetime) -> "StandInDeviceAuthority":
-        """What makes device certificates, under this root: long expired, as Apple's own is."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(x509.NameAttribute(NameOID.COMMON_NAME, "Stand-in for the Apple iPhone Device CA"))
-        then = now - 10 * _YEAR
-        builder = (
-            _builder(subject, self.certificate.subject, key.public_key(), self.key.public_key(), then, 7 * _YEAR)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
-        )
-        return StandInDeviceAuthority(builder.sign(self.key, hashes.SHA256()), key)
 
     def server_certificate(self, now: datetime, hosts: Sequence[str] = LOOPBACK) -> tuple[bytes, bytes]:
         """A server's certificate and private key (both PEM) for these names and addresses."""
@@ -119,6 +112,11 @@ class StandInDeviceAuthority:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
 
+    @property
+    def pem(self) -> bytes:
+        """Whom a service must believe to believe these devices."""
+        return _pem(self.certificate)
+
     def device_certificate(
         self, udid: str, public_key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, now: datetime
     ) -> x509.Certificate:
@@ -130,6 +128,20 @@ class StandInDeviceAuthority:
             .add_extension(_usage(signs_certificates=False), critical=True)
         )
         return builder.sign(self.key, hashes.SHA256())
+
+
+def _device_authority(
+    root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey, now: datetime
+) -> StandInDeviceAuthority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _name(x509.NameAttribute(NameOID.COMMON_NAME, "Stand-in for the Apple iPhone Device CA"))
+    then = now - 10 * _YEAR
+    builder = (
+        _builder(subject, root.subject, key.public_key(), root_key.public_key(), then, 7 * _YEAR)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+    )
+    return StandInDeviceAuthority(builder.sign(root_key, hashes.SHA256()), key)
 
 
 def topics_of(certificate: x509.Certificate) -> frozenset[str]:

@@ -9,7 +9,7 @@ from cryptography import x509
 from corral.lifecycle.digest import UserFileError, Verifier, read_users
 from corral.pki.apple_roots import ENTERPRISE_ATTESTATION
 from corral.pki.attestation import attestation_trust
-from corral.pki.device_roots import APPLE_ROOT
+from corral.pki.device_roots import APPLE_DEVICE_AUTHORITY
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
 from corral.service.errors import RequestRefused
@@ -66,7 +66,7 @@ def wifi_profile(settings: Settings) -> bytes | None:
 
 def device_roots(settings: Settings) -> list[x509.Certificate]:
     """Who signs for devices that ask to be enrolled: Apple, or those of the operator's file."""
-    pem = APPLE_ROOT if settings.device_roots is None else settings.device_roots.read_bytes()
+    pem = APPLE_DEVICE_AUTHORITY if settings.device_roots is None else settings.device_roots.read_bytes()
     return x509.load_pem_x509_certificates(pem)
 
 

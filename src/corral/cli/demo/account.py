@@ -32,7 +32,7 @@ def with_ada(provider: IdentityProvider, url: str) -> str:
 async def sign_in(operator: ApiOperator, root: StandInApple, device: Device, url: str) -> str:
     """She types her address into the phone's settings, signs in, and the phone is managed as her own."""
     now = datetime.now(UTC)
-    factory = Factory.make(root.device_authority(now), device.facts.udid, now)
+    factory = Factory.make(root.devices, device.facts.udid, now)
     trust = device.world.trust.and_roots((root.certificate.public_bytes(Encoding.DER),))
     browser = Browser(trust, {"login": ACCOUNT, "password": _PASSWORD})
     try:

@@ -48,7 +48,7 @@ async def unbox(operator: ApiOperator, root: StandInApple, apple: AdeService, de
     now = datetime.now(UTC)
     for device in devices:
         try:
-            await activate(device, Factory.make(root.device_authority(now), device.facts.udid, now), apple)
+            await activate(device, Factory.make(root.devices, device.facts.udid, now), apple)
         except InstallationFailed as failure:
             raise ScenarioFailed(f"a new device could not enroll: {failure}") from None
         await Play(operator).reach(device, "connected")

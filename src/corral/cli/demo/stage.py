@@ -155,12 +155,13 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._folder.mkdir(mode=0o700, parents=True)
         make_key_file(self._folder / "sealing.key")
         (self._folder / "apns.pem").write_bytes(self._apple.root_pem)
+        (self._folder / "devices.pem").write_bytes(self._apple.devices.pem)
         (self._folder / "attestation.pem").write_bytes(self._attester.root_pem)
         (self._folder / "corral.toml").write_text(
             f'public_url = "{self._url}"\norganization = "Corral Demo"\n'
             f'apns_url = "https://127.0.0.1:{push_port}"\napns_ca = "{self._folder / "apns.pem"}"\n'
             f'ade_url = "{self._ade.url}"\nade_ca = "{self._folder / "apns.pem"}"\n'
-            f'device_roots = "{self._folder / "apns.pem"}"\n'
+            f'device_roots = "{self._folder / "devices.pem"}"\n'
             f'attestation_roots = "{self._folder / "attestation.pem"}"\n'
             f'oidc_ca = "{self._folder / "apns.pem"}"\n{with_ada(self._people, self._url)}'
         )
