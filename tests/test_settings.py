@@ -77,11 +77,11 @@ def test_paths_of_the_file_are_relative_to_it(tmp_path: Path) -> None:
 
 def test_lists_and_tables_come_from_the_environment_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORRAL_LISTEN", "0.0.0.0:443, [::]:443")
-    monkeypatch.setenv("CORRAL_PROXY", "10.0.0.0/8,unix:/run/proxy.sock")
+    monkeypatch.setenv("CORRAL_PROXY", "10.0.0.0/8,10.9.0.1")
     monkeypatch.setenv("CORRAL_AUTHORITIES", "step=/a.pem,old=/b.pem")
     settings = read_settings({"public_url": URL})
     assert settings.listen == ("0.0.0.0:443", "[::]:443")
-    assert settings.proxy == ("10.0.0.0/8", "unix:/run/proxy.sock")
+    assert settings.proxy == ("10.0.0.0/8", "10.9.0.1/32")
     assert settings.authorities == {"step": Path("/a.pem"), "old": Path("/b.pem")}
 
 

@@ -103,7 +103,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     device = device_routes(base, services)
     health = Health(store)
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
-    proxies = tuple(ip_network(each) for each in settings.proxy if not each.startswith("unix:"))
+    proxies = tuple(map(ip_network, settings.proxy))
     api = Mount("/api/v1", admin_app(services, link_days=settings.link_days, proxies=proxies, clock=clock))
     return Corral(
         store=store,

@@ -90,8 +90,6 @@ def _check_address(address: str) -> str:
 
 
 def _check_proxy(proxy: str) -> str:
-    if proxy.startswith("unix:"):
-        return proxy
     try:
         return str(ip_network(proxy))
     except ValueError:

@@ -115,7 +115,7 @@ def _acme(ground: Ground) -> acme.AcmeRoutes:
 def _identity_source(settings: Settings) -> IdentitySource:
     match settings.identity:
         case "header":
-            proxies = tuple(ip_network(each) for each in settings.proxy if not each.startswith("unix:"))
+            proxies = tuple(map(ip_network, settings.proxy))
             return FromHeader(settings.identity_header.lower().encode(), proxies)
         case "tls":
             return FromTls()

@@ -18,7 +18,7 @@ class FromSignature:
 class FromHeader:
     """A header of a TLS-terminating proxy: RFC 9440, or URL-escaped PEM.
 
-    Believed only from the proxy's own address as the transport tells it, or over a Unix socket, and only once.
+    Believed only from the proxy's own address as the transport tells it, and only once.
     """
 
     name: bytes
@@ -72,8 +72,8 @@ def _only(scope: Scope, name: bytes) -> bytes:
 
 def _is_proxy(scope: Scope, proxies: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     client = scope.get("client")
-    # None is a Unix socket, which only those can open whom the file system lets.
-    return client is None or _lies_in(client[0], proxies)
+    # A connection that its peer has reset has no address any more, and what it sent before is still read.
+    return client is not None and _lies_in(client[0], proxies)
 
 
 @lru_cache(1024)
