@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from corral.http.asgi import Receive, Scope, Send, respond
+from corral.http.asgi import ClientGone, Receive, Scope, Send, read_body, respond
 from corral.http.protocol import MAX_HEADERS, DeviceProtocol, LocalProtocol
 from corral.http.server import Listener, open_tcp, open_unix
 from corral.simulator.push_certificates import StandInApple
@@ -165,7 +165,7 @@ def test_an_address_that_cannot_be_had_is_named() -> None:
 async def test_who_sends_nothing_or_half_a_head_is_hung_up_on(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr("corral.http.protocol.HEAD_PATIENCE", 0.2)
+    monkeypatch.setattr("corral.http.protocol.PATIENCE", 0.2)
     opened = open_tcp("127.0.0.1:0")
     await serve(Listener(Seen(), opened))
     reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
@@ -177,7 +177,7 @@ async def test_who_sends_nothing_or_half_a_head_is_hung_up_on(
 
 
 async def test_who_has_sent_a_whole_head_may_take_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corral.http.protocol.HEAD_PATIENCE", 0.1)
+    monkeypatch.setattr("corral.http.protocol.PATIENCE", 0.1)
     opened = open_tcp("127.0.0.1:0")
     await serve(Listener(Seen(), opened))
     reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
@@ -185,4 +185,66 @@ async def test_who_has_sent_a_whole_head_may_take_time(serve: Serve, monkeypatch
         writer.write(b"GET /seen HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"seen")).startswith(b"HTTP/1.1 200")
         await asyncio.sleep(0.3)
+    writer.close()
+
+
+class Reading:
+    """An app that waits for the whole body, and counts who gave up."""
+
+    def __init__(self) -> None:
+        self.gone = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(scope, receive, 1 << 20)
+        except ClientGone:
+            self.gone += 1
+        else:
+            await respond(send, 200, str(len(body)).encode(), b"text/plain")
+
+
+async def test_who_does_not_go_on_with_a_body_is_hung_up_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corral.http.protocol.PATIENCE", 0.1)
+    app, opened = Reading(), open_tcp("127.0.0.1:0")
+    await serve(Listener(app, opened))
+    reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
+    writer.write(b"PUT /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        for _ in range(50):  # a little now and then is not going on
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+            if app.gone:
+                break
+    assert (await reader.read(-1), app.gone) == (b"", 1)
+    writer.close()
+
+
+async def test_a_body_that_gets_on_may_take_its_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corral.http.protocol.PATIENCE", 0.2)
+    monkeypatch.setattr("corral.http.protocol.LEAST", 100)
+    opened = open_tcp("127.0.0.1:0")
+    await serve(Listener(Reading(), opened))
+    reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
+    writer.write(b"PUT /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n")
+    for _ in range(20):
+        await asyncio.sleep(0.03)
+        writer.write(bytes(100))
+    assert (await reader.readuntil(b"2000")).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+@pytest.mark.parametrize("after", [b"\r\n", b"the rest of a body that was answered before its end"])
+async def test_what_comes_after_an_answer_and_is_no_request_holds_no_connection(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, after: bytes
+) -> None:
+    monkeypatch.setattr("corral.http.protocol.PATIENCE", 0.1)
+    opened = open_tcp("127.0.0.1:0")
+    await serve(Listener(Seen(), opened))
+    reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
+    length = 0 if after.isspace() else 1000
+    writer.write(b"PUT /seen HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
+    await reader.readuntil(b"seen")
+    writer.write(after)
+    async with asyncio.timeout(5):
+        assert await reader.read(-1) == b""
     writer.close()

@@ -15,8 +15,12 @@ MAX_HEADERS = 64 * 1024
 """Bytes of request line and headers. A signature with a chain of certificates takes some 10 KB of it, and older
 SCEP clients put a message of 8 KB into the request line as well."""
 
-HEAD_PATIENCE = 30.0
-"""Seconds that the head of a request may take, the first from when the connection is made."""
+PATIENCE = 30.0
+"""Seconds that the head of a request may take, the first from when the connection is made; and between two looks at a
+body that is on its way."""
+
+LEAST = 16 * 1024
+"""Bytes that a body brings between two looks (some 4 kbit/s), if not its end."""
 
 LOCAL = "corral.local"
 CLIENT_CERTIFICATE = "corral.client_certificate"
@@ -25,12 +29,16 @@ CLIENT_CERTIFICATE = "corral.client_certificate"
 class DeviceProtocol(HttpToolsProtocol):
     """Puts `corral.client_certificate` (DER or None) into the scope's extensions, and answers 400 beyond the bound.
 
-    Hangs up on who sends nothing or half a head: such connections cost a stranger nothing, and a service its files.
+    Hangs up on who owes it something and does not send it, the rest of a head or of a body: such connections cost a
+    stranger nothing, and a service its files.
     """
 
     _extensions: dict[str, Any]
     _size = 0
     _in_head = True
+    _whole = False
+    """Whether the request that began last has come to its end."""
+    _brought = 0
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -46,13 +54,16 @@ class DeviceProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Mostly a head comes in one piece, and then no timer is made for it.
-        if self._in_head and self._waiting is None:
+        if self._waiting is not None:
+            self._brought += len(data)
+        # Mostly a request comes in one piece, and then no timer is made for it.
+        elif not self._whole or self._is_forgotten():
             self._wait()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
+        self._whole = False
         self._size = 0
         self.scope["extensions"] = self._extensions
 
@@ -69,8 +80,31 @@ class DeviceProtocol(HttpToolsProtocol):
         self._wait_no_more()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._whole = True
+        self._wait_no_more()
+        super().on_message_complete()
+
     def _wait(self) -> None:
-        self._waiting = self.loop.call_later(HEAD_PATIENCE, self.transport.close)
+        self._brought = 0
+        self._waiting = self.loop.call_later(PATIENCE, self._look)
+
+    def _look(self) -> None:
+        self._waiting = None
+        if self._is_getting_on():
+            self._wait()
+        else:
+            self.transport.close()
+
+    def _is_getting_on(self) -> bool:
+        """Whether a body comes that somebody still wants; that it is not read just now is not its sender's doing."""
+        if self._in_head or self._whole or self.cycle.response_complete:
+            return False
+        return self._brought >= LEAST or self.flow.read_paused
+
+    def _is_forgotten(self) -> bool:
+        """Whether something that is no request, such as an empty line, has ended the wait for the next one."""
+        return self.timeout_keep_alive_task is None and self.cycle.response_complete
 
     def _wait_no_more(self) -> None:
         if self._waiting is not None:
