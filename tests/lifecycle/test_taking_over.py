@@ -10,7 +10,7 @@ from corral.lifecycle.change import ACCEPTED, Change, Decision, Work
 from corral.lifecycle.decide import decide
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import OnTakeover, Policy
-from corral.lifecycle.state import EndReason, Phase, Snapshot
+from corral.lifecycle.state import EndReason, Grant, Phase, Snapshot
 from corral.lifecycle.taking_over import is_held, let_in, turn_away
 from corral.pki.attestation import HardwareProperties
 from lifecycle import arrange as a
@@ -70,7 +70,7 @@ def test_an_attempt_that_another_had_replaced_is_held_in_its_place() -> None:
     "fields",
     [
         {"grant": a.grant(device_id=a.UDID)},
-        {"grant": a.grant(serial_number="C02")},
+        {"grant": a.grant(serial_number="SERIAL")},
         {"certificate": a.certificate(attested=HardwareProperties(udid=a.UDID))},
         {"older": a.life("older", erasing_at=a.NOW - 1)},
         {"older": a.life("older", Phase.ENDING)},
@@ -89,13 +89,27 @@ def test_what_another_device_attests_is_no_proof() -> None:
     assert a.row(claim(certificate=attested).change).phase is Phase.AUTHENTICATING
 
 
-def test_a_newcomer_changes_no_serial_number_of_a_connected_device() -> None:
+def test_a_link_for_ones_own_serial_number_is_no_proof_of_being_another_device() -> None:
+    assert a.row(claim(grant=a.grant(serial_number="C02")).change).phase is Phase.AUTHENTICATING
+
+
+@pytest.mark.parametrize("grant", [a.grant(), a.grant(serial_number="FAKE")], ids=["for anybody", "for his own"])
+def test_a_newcomer_changes_nothing_of_what_is_known_of_a_connected_device(grant: Grant) -> None:
     device = a.device(serial_number="REAL")
     snapshot = a.seen(OLDER, device=device, lives=(OLDER,), certificate=a.certificate(device_id=None), bound=None)
-    message = replace(a.authenticate(), serial_number="FAKE")
-    change = decide(replace(snapshot, grant=a.grant(), link=a.link()), message, a.identity(), POLICY, a.moment()).change
+    message = replace(a.authenticate(), serial_number="FAKE", os_version="9.0", device_name="mine", model_name="Mac")
+    decision = decide(replace(snapshot, grant=grant, link=a.link()), message, a.identity(), POLICY, a.moment())
+    assert (decision.answer, decision.change.device) == (ACCEPTED, device)
+
+
+def test_a_newcomer_with_more_than_his_word_describes_the_device_but_for_its_serial_number() -> None:
+    device = a.device(serial_number="REAL")
+    snapshot = a.seen(OLDER, device=device, lives=(OLDER,), certificate=a.certificate(device_id=None), bound=None)
+    message = replace(a.authenticate(), serial_number="FAKE", os_version="26.0")
+    bound = replace(snapshot, grant=a.grant(device_id=a.UDID), link=a.link())
+    change = decide(bound, message, a.identity(), POLICY, a.moment()).change
     assert change.device is not None
-    assert change.device.serial_number == "REAL"
+    assert (change.device.serial_number, change.device.os_version) == ("REAL", "26.0")
 
 
 def test_who_is_let_in_takes_the_place_and_uses_up_the_link() -> None:

@@ -9,6 +9,7 @@ from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, m
 from corral.lifecycle.evidence import Identity, Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.policy import Admission, Policy
+from corral.lifecycle.proof import unproven
 from corral.lifecycle.settle import settle
 from corral.lifecycle.state import (
     Certificate,
@@ -33,7 +34,7 @@ def decide_authenticate(
 ) -> Decision:
     """Rows 5 to 7: the same life again, a renewal, or a new life; else a refusal that changes nothing."""
     certificate, bound, current = snapshot.certificate, snapshot.bound, snapshot.current
-    device = _described(snapshot.device, message, moment, is_connected=current is not None)
+    device = _described(snapshot, message, identity, policy, moment)
     if certificate is not None and bound is not None and not bound.is_over and certificate.device_id is not None:
         if bound.renewal is not None and belongs_to_renewal(certificate, bound.renewal):
             return _begin_renewal(bound, bound.renewal, device, certificate, moment)
@@ -89,16 +90,21 @@ def change_of(device: Device, *rows: Connection, moment: Moment, events: Sequenc
     )
 
 
-def _described(device: Device | None, message: Authenticate, moment: Moment, *, is_connected: bool) -> Device:
+def _described(snapshot: Snapshot, message: Authenticate, identity: Identity, policy: Policy, moment: Moment) -> Device:
     """The device as it describes itself now; what it leaves out stays as it was.
 
-    The serial number of a connected device is not changed by a newcomer's word: certificates are held against it.
+    What is known of a connected device is not changed by a newcomer's word: commands are held against it, and
+    certificates against its serial number, which stays even for one that has more to show.
     """
-    known = device or Device(id=message.speaker.device_id, created_at=moment.now)
+    known = snapshot.device or Device(id=message.speaker.device_id, created_at=moment.now)
+    bound = snapshot.bound.id if snapshot.bound is not None else ""
+    if unproven(snapshot, bound, known, snapshot.certificate or identity, policy) is not None:
+        return known
+    kept = known.serial_number if snapshot.current is not None else None
     return replace(
         known,
         user_enrollment=message.speaker.kind.is_user_enrollment,
-        serial_number=(known.serial_number if is_connected else None) or message.serial_number or known.serial_number,
+        serial_number=kept or message.serial_number or known.serial_number,
         platform=platform_of(message.product_name, message.model_name) or known.platform,
         os_version=message.os_version or known.os_version,
         build_version=message.build_version or known.build_version,

@@ -10,6 +10,7 @@ from corral.lifecycle.connected import PUSH, become_connected
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.policy import Admission, OnRestore, Policy
+from corral.lifecycle.proof import unproven
 from corral.lifecycle.state import (
     Certificate,
     CertificateStatus,
@@ -24,7 +25,7 @@ from corral.lifecycle.state import (
     Purpose,
     Snapshot,
 )
-from corral.lifecycle.taking_over import held, unproven
+from corral.lifecycle.taking_over import held
 from corral.lifecycle.unenroll import unenroll
 
 
@@ -72,7 +73,7 @@ def _complete(
     if refusal:
         return _refuse_attempt(life, device, refusal, moment)
     begun = _successor(life, Origin.ENROLLED, life.admitted_by, moment) if life.is_over else life
-    former = unproven(snapshot, begun, device, certificate, policy)
+    former = unproven(snapshot, begun.id, device, certificate, policy)
     if former is not None:
         return _hold(snapshot, begun, former, device, certificate, message, policy, moment)
     return _connect(snapshot, begun, device, certificate, message, policy, moment)

@@ -13,11 +13,8 @@ from corral.lifecycle.connected import PUSH, become_connected
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.operating import OperationRefused
-from corral.lifecycle.policy import OnTakeover, Policy
 from corral.lifecycle.state import (
-    Certificate,
     Connection,
-    Device,
     EndReason,
     EndRequest,
     Grant,
@@ -25,26 +22,6 @@ from corral.lifecycle.state import (
     Phase,
     Snapshot,
 )
-from corral.pki.naming import names_any
-
-
-def unproven(
-    snapshot: Snapshot, life: Connection, device: Device, certificate: Certificate, policy: Policy
-) -> Connection | None:
-    """The connection that `life` would take the place of by its word alone; None where there is none, or more proof."""
-    former = snapshot.life(Phase.CONNECTED)
-    if policy.on_takeover is OnTakeover.ACCEPT or former is None or former.id == life.id:
-        return None
-    if former.erasing_at is not None:
-        return None
-    grant = snapshot.grant
-    if grant is not None and (grant.device_id is not None or grant.serial_number is not None):
-        return None
-    if certificate.attested is not None and certificate.attested.udid == device.id:
-        return None
-    if certificate.authority and names_any(certificate.der, {device.id}):
-        return None
-    return former
 
 
 def held(change: Change, life: Connection, former: Connection, moment: Moment) -> Change:
