@@ -82,7 +82,7 @@ async def test_only_https_without_a_user_name_is_called(url: str) -> None:
     "address",
     [
         "0.1.2.3", "100.100.100.200", "127.255.0.1", "172.16.0.1", "224.0.0.1", "240.0.0.1", "::", "::ffff:10.0.0.1",
-        "2002:7f00:1::", "64:ff9b::7f00:1", "fe80::1", "ff02::1",
+        "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "fe80::1", "fec0::1", "ff02::1",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:

@@ -13,6 +13,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64 (RFC 6052): an IPv4 address in its last four bytes
+_OF_SITES = (IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
+"""NAT64 within a network (RFC 8215), and what was site-local before there were unique local addresses (RFC 3879):
+Python calls them global, or has done so."""
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -45,5 +48,7 @@ def is_public(address: Address) -> bool:
         if address in _TRANSLATED:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
         if address.sixtofour is not None and not is_public(address.sixtofour):
+            return False
+        if any(address in network for network in _OF_SITES):
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
