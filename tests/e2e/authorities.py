@@ -35,11 +35,13 @@ class ForeignAuthority:
         )
         self.pem = self._root.public_bytes(Encoding.PEM)
 
-    def issue(self, key: Key, name: str = "a device") -> bytes:
+    def issue(self, key: Key, name: str = "a device", alternative: x509.SubjectAlternativeName | None = None) -> bytes:
         """An identity certificate (DER)."""
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
         builder = self._builder(subject, key, days=365).add_extension(purpose, critical=False)
+        if alternative is not None:
+            builder = builder.add_extension(alternative, critical=False)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     def _builder(self, subject: x509.Name, key: Key, days: int) -> x509.CertificateBuilder:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import apsw
 
-from corral.store.sqlite.connecting import typed
+from corral.store.sqlite.connecting import Sql, typed
 from e2e.installation import Installation
 
 _PASSING = ("contact", "contact_hour", "push_log", "push_state", "work")
 """Tables of what passes by; all others are state."""
+_GATHERED = {"delivery": ("delivered_at", "attempts")}
+"""Columns that are written some time after what they are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +23,18 @@ class Reply:
     body: bytes
 
 
-async def connect(at: Installation) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(at: Installation, source: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """`source` is another address of this machine to come from."""
     port = int(at.url.rpartition(":")[2])
-    return await asyncio.open_connection("127.0.0.1", port, ssl=at.tls, server_hostname="127.0.0.1")
+    local = (source, 0) if source else None
+    if at.is_plain:
+        return await asyncio.open_connection("127.0.0.1", port, local_addr=local)
+    return await asyncio.open_connection("127.0.0.1", port, ssl=at.tls, server_hostname="127.0.0.1", local_addr=local)
 
 
-async def raw(at: Installation, request: bytes, *, seconds: float = 5) -> Reply:
+async def raw(at: Installation, request: bytes, *, seconds: float = 5, source: str = "") -> Reply:
     """The first answer to these very bytes, sent on a connection of their own."""
-    reader, writer = await connect(at)
+    reader, writer = await connect(at, source)
     try:
         writer.write(request)
         async with asyncio.timeout(seconds):
@@ -37,6 +43,24 @@ async def raw(at: Installation, request: bytes, *, seconds: float = 5) -> Reply:
         return Reply(0, {}, b"")
     finally:
         writer.close()
+
+
+async def replies(at: Installation, request: bytes, *, seconds: float = 5) -> list[Reply]:
+    """All answers to these bytes until the server hangs up, or has nothing to say any more."""
+    reader, writer = await connect(at)
+    found: list[Reply] = []
+    try:
+        writer.write(request)
+        if writer.can_write_eof():
+            writer.write_eof()
+        async with asyncio.timeout(seconds):
+            while (reply := await _read(reader, head_only=False)).status:
+                found.append(reply)
+    except (ConnectionError, TimeoutError):
+        pass
+    finally:
+        writer.close()
+    return found
 
 
 async def _read(reader: asyncio.StreamReader, *, head_only: bool) -> Reply:
@@ -61,11 +85,21 @@ async def _read(reader: asyncio.StreamReader, *, head_only: bool) -> Reply:
 
 def state(at: Installation) -> dict[str, int]:
     """How many rows each table of the database has."""
+    return {table: len(found) for table, found in contents(at).items()}
+
+
+def contents(at: Installation) -> dict[str, tuple[tuple[object, ...], ...]]:
+    """All rows of each table of the database, of whatever is more than passing by."""
     database = apsw.Connection(str(at.data / "corral.db"), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         sql = typed(database)
-        names = [row[0] for row in sql.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        counts = {name: sql.execute(f"SELECT count(*) FROM {name}").fetchone() for name in names}  # noqa: S608
+        names = [str(row[0]) for row in sql.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {name: _rows(sql, name) for name in names if name not in _PASSING}
     finally:
         database.close()
-    return {name: row[0] for name, row in counts.items() if row is not None and name not in _PASSING}
+
+
+def _rows(sql: Sql, table: str) -> tuple[tuple[object, ...], ...]:
+    columns = [str(row[1]) for row in sql.execute(f"PRAGMA table_info({table})")]
+    kept = ", ".join(each for each in columns if each not in _GATHERED.get(table, ()))
+    return tuple(sql.execute(f"SELECT {kept} FROM {table}"))  # noqa: S608 - names of our own tables and columns

@@ -1,0 +1,64 @@
+"""What every attack is played before: an honest owner, and a service of which nothing else may change."""
+
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from corral.simulator.device import Device
+from corral.simulator.facts import Model
+from corral.simulator.transport import Response
+from e2e.installation import Installation, until
+from e2e.wire import Reply, contents
+
+TEXT = "text/plain; charset=utf-8"
+EVENTS = frozenset({"event", "audit", "audit_end", "sqlite_sequence"})
+"""Tables that are looked at by what was told, not by their rows: the trail is linked some time afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`owner` is connected, and has nothing to do."""
+
+    at: Installation
+    owner: Device
+
+    @classmethod
+    async def of(cls, at: Installation, model: Model = Model.IPHONE, system: str = "18.2", **behaviour: Any) -> "Scene":
+        """With an owner of its own, who has been pushed to for the first time."""
+        before = len(at.push.received)
+        owner = await at.enrolled(model, system, **behaviour)
+        await until(lambda: len(at.push.received) > before)
+        return cls(at, owner)
+
+    @asynccontextmanager
+    async def unharmed(self, *events: str, changes: Collection[str] = ()) -> AsyncGenerator[None]:
+        """Around an attack: of all that is kept no row changes but in these tables, events of these types are told
+        and of no others, and the owner gets a command and answers it as before."""
+        before, cursor = contents(self.at), await self.at.cursor()
+        yield
+        after = contents(self.at)
+        changed = {table for table in after if after[table] != before.get(table)} - EVENTS
+        assert changed <= set(changes), changed
+        told = {each["type"] for each in await self.at.events(cursor)}
+        assert told == set(events)
+        await self.works()
+
+    async def works(self) -> None:
+        """The owner gets a command, and answers it."""
+        sent = await self.at.send(self.owner, "ProfileList")
+        await self.owner.poll()
+        assert (await self.at.outcome(sent))["delivery"]["state"] == "acknowledged"
+        assert self.owner.complaints == []
+
+
+def refused(answer: Response | Reply, status: int, why: str) -> None:
+    """This very sentence and nothing else: no document, no challenge, no trace of what is inside."""
+    body = answer.body.decode()
+    assert (answer.status, body) == (status, f"{why}\n"), (answer.status, body)
+    assert answer.headers["content-type"] == TEXT
+    assert "www-authenticate" not in answer.headers
+
+
+CLONE = "This identity belongs to another device; remove the profile and enroll this device."
+UNKNOWN = "This identity belongs to no connection here; enroll the device again."
