@@ -1,8 +1,8 @@
 """The commands as a whole: help that is quick and complete, errors of one line, exit codes."""
 
+import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -25,12 +25,12 @@ ALL = dict(commands(get_command(make_app())))
 
 
 def test_help_is_quick() -> None:
-    """Under 0.3 s where nothing else runs; a busy machine is given some more."""
+    """Under 0.3 s of the processor where nothing else runs; a busy machine is given some more, but not its waiting."""
     fastest = 9.0
     for _ in range(5):
-        before = time.monotonic()
+        before = sum(os.times()[2:4])
         assert corral("--help").returncode == 0
-        fastest = min(fastest, time.monotonic() - before)
+        fastest = min(fastest, sum(os.times()[2:4]) - before)
     assert fastest < 0.6
 
 
