@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -5,7 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from e2e.installation import Installation, Template, installation, make_template
+from e2e.installation import Installation, Template, installation, make_template, over_database
+from postgres_server import fresh_database
 
 HERE = Path(__file__).parent
 
@@ -24,10 +26,32 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def corral(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
-    """The service that most tests share: each with devices of its own."""
+async def over_sqlite(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
     async with installation(template, tmp_path_factory.mktemp("shared")) as made:
         yield made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def over_postgres(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
+    with fresh_database() as url:
+        folder = tmp_path_factory.mktemp("shared-postgres")
+        own = await asyncio.to_thread(over_database, template, folder / "template", url)
+        async with installation(own, folder) as made:
+            yield made
+
+
+@pytest.fixture
+def corral(over_sqlite: Installation) -> Installation:
+    """The service that most tests share: each with devices of its own."""
+    return over_sqlite
+
+
+DATABASES = ("postgres", "sqlite")
+
+
+def over_each(request: pytest.FixtureRequest) -> Installation:
+    """To be made a fixture over DATABASES: the shared service over each, for modules of what databases decide."""
+    return request.getfixturevalue(f"over_{request.param}")
 
 
 Start = Callable[..., Awaitable[Installation]]

@@ -97,6 +97,27 @@ class Template:
 
 def make_template(folder: Path, database: str = "sqlite") -> Template:
     """What `corral init` makes."""
+    data, token = _initialize(folder, database)
+    keys = [rsa.generate_private_key(65537, 2048) for _ in range(8)]
+    now = datetime.now(UTC)
+    return Template(
+        data,
+        token,
+        StandInApple.create(now),
+        keys[0],
+        FixedKeys(keys[1:]),
+        attestation_server(now),
+    )
+
+
+def over_database(template: Template, folder: Path, database: str) -> Template:
+    """Another installation, in this database, before the same Apple and the same devices."""
+    data, token = _initialize(folder, database)
+    return replace(template, data=data, token=token)
+
+
+def _initialize(folder: Path, database: str) -> tuple[Path, str]:
+    """The data folder, and the first token."""
     data = folder / "data"
     where = ("--data", str(data), "--database", database, "--public-url", "https://127.0.0.1:1")
     made = subprocess.run(
@@ -106,16 +127,7 @@ def make_template(folder: Path, database: str = "sqlite") -> Template:
         check=True,
         timeout=60,
     )
-    keys = [rsa.generate_private_key(65537, 2048) for _ in range(8)]
-    now = datetime.now(UTC)
-    return Template(
-        data,
-        json.loads(made.stdout)["token"],
-        StandInApple.create(now),
-        keys[0],
-        FixedKeys(keys[1:]),
-        attestation_server(now),
-    )
+    return data, json.loads(made.stdout)["token"]
 
 
 @dataclass

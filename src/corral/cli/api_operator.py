@@ -7,14 +7,14 @@ from typing import Any
 import httpx
 
 from corral.apple.plist import PlistValue
-from corral.cli.reach.access import Access, OverSocket
+from corral.cli.reach.access import Access, OverSocket, no_authorities
 from corral.simulator.operator import DeviceView, OperatorFailed
 
 
 def connect(access: Access) -> httpx.AsyncClient:
     """A client of the admin API, over the installation's socket or the network."""
     if isinstance(access, OverSocket):
-        transport = httpx.AsyncHTTPTransport(uds=str(access.path))
+        transport = httpx.AsyncHTTPTransport(uds=str(access.path), verify=no_authorities())
         return httpx.AsyncClient(transport=transport, base_url="http://localhost/api/v1", timeout=30)
     context = ssl.create_default_context()
     if access.ca:

@@ -63,8 +63,8 @@ class ServiceProcess:
                 stdin=asyncio.subprocess.DEVNULL,
             )
         try:
-            async with asyncio.timeout(READY_WITHIN):
-                while not await self._is_ready():
+            async with asyncio.timeout(READY_WITHIN), self.admin() as api:
+                while not await _is_ready(api):
                     if self._process.returncode is not None:
                         raise ServiceFailed(f"The service stopped while starting: {self._last_words()}")
                     await asyncio.sleep(0.02)
@@ -97,17 +97,16 @@ class ServiceProcess:
         """A client of the admin API over the installation's own socket."""
         return connect(OverSocket(self.data / "admin.sock"))
 
-    async def _is_ready(self) -> bool:
-        transport = httpx.AsyncHTTPTransport(uds=str(self.data / "admin.sock"))
-        try:
-            async with httpx.AsyncClient(transport=transport, timeout=2) as client:
-                return (await client.get("http://localhost/readyz")).status_code == 200
-        except httpx.HTTPError:
-            return False
-
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1][:500] if lines else "it said nothing"
+
+
+async def _is_ready(api: httpx.AsyncClient) -> bool:
+    try:
+        return (await api.get("http://localhost/readyz", timeout=2)).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 @contextlib.asynccontextmanager

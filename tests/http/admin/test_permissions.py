@@ -1,7 +1,7 @@
 """The whole route table, walked as nobody, as each role, and with each permission alone."""
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,7 @@ from corral.http.admin.endpoint import Endpoint
 from corral.http.admin.routes import ENDPOINTS
 from corral.service.access.permission import BUILT_IN, Freely, Permission
 from inprocess import Installation
-
-CLOSED = [each for each in ENDPOINTS if each.needs is not Freely.ANYBODY]
+from role_walk import CLOSED, closed_to, name, refused, walk
 
 
 @asynccontextmanager
@@ -23,20 +22,6 @@ async def speaking(installation: Installation, **may: Any) -> AsyncGenerator[htt
     transport = httpx.ASGITransport(installation.corral.admin_app)
     async with httpx.AsyncClient(transport=transport, base_url="https://x/api/v1", headers=headers) as client:
         yield client
-
-
-async def walk(client: httpx.AsyncClient) -> Mapping[str, int]:
-    """What each address answers to a request that means nothing: 403 before anything of it is looked at."""
-    found: dict[str, int] = {}
-    for each in ENDPOINTS:
-        path = re.sub(r"{\w+}", "anything", each.path)
-        response = await client.request(each.method, path, params={"nonsense": "1"})
-        found[f"{each.method} {each.path}"] = response.status_code
-    return found
-
-
-def name(endpoint: Endpoint) -> str:
-    return f"{endpoint.method} {endpoint.path}"
 
 
 def test_there_is_no_endpoint_without_a_need() -> None:
@@ -59,10 +44,7 @@ async def test_each_role_gets_where_its_permissions_lead_and_nowhere_else(
 ) -> None:
     async with speaking(installation, role=role) as client:
         found = await walk(client)
-    refused = {each for each, status in found.items() if status == 403}
-    assert refused == {
-        name(each) for each in ENDPOINTS if isinstance(each.needs, Permission) and each.needs not in BUILT_IN[role]
-    }
+    assert refused(found) == closed_to(BUILT_IN[role])
     assert not any(status >= 500 or status == 401 for each, status in found.items() if "session" not in each)
 
 
@@ -78,9 +60,9 @@ async def test_a_role_of_ones_own_opens_what_it_lists(installation: Installation
     await installation.post("/roles", {"name": "desk", "permissions": ["devices:read", "devices:lock"]})
     async with speaking(installation, role="desk") as client:
         assert (await client.get("/devices")).status_code == 200
-        refused = await client.get("/links")
-        assert refused.status_code == 403
-        assert "links:read" in refused.json()["detail"]
+        response = await client.get("/links")
+        assert response.status_code == 403
+        assert "links:read" in response.json()["detail"]
         Installation.read(await installation.api.put("/roles/desk", json={"permissions": ["links:read"]}))
         assert (await client.get("/devices")).status_code == 403
         assert (await client.get("/links")).status_code == 200

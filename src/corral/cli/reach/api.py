@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from corral.cli.failure import ExitCode, Failure
-from corral.cli.reach.access import Access, OverHttp, OverSocket, is_loopback
+from corral.cli.reach.access import Access, OverHttp, OverSocket, is_loopback, no_authorities
 
 TIMEOUT = 60.0
 PAGE = 500
@@ -106,7 +106,7 @@ def _client(access: Access) -> httpx.Client:
     match access:
         case OverSocket(path):
             _knock(path)
-            transport = httpx.HTTPTransport(uds=str(path))
+            transport = httpx.HTTPTransport(uds=str(path), verify=no_authorities())
             return httpx.Client(transport=transport, base_url="http://corral", timeout=TIMEOUT, trust_env=False)
         case OverHttp(url, token, ca):
             return httpx.Client(
