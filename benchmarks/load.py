@@ -39,7 +39,10 @@ class LoadFailed(Exception):
 class Job:
     """Play the scripts in order, `times` over, each on whichever of the clients is free; after `seconds` no more
     are begun. A device's script must not come again while it is under way: give more scripts than clients.
-    Where it is `refusable`, a 503 is an answer too: it ends its script."""
+    Where it is `refusable`, a 503 is an answer too: it ends its script.
+
+    With a `rate`, so many scripts a second are begun, each at its time; one that found no client free begins late, and
+    the wait counts as latency of its first request. Without one, each client begins the next script at once."""
 
     port: int
     scripts: Sequence[Script] = field(repr=False)
@@ -47,6 +50,7 @@ class Job:
     seconds: float = 60.0
     clients: int = 64
     refusable: bool = False
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,15 @@ class _Stage:
         self.played = 0
         self.playing = job.clients
         self.deadline = time.perf_counter() + job.seconds
+        self.pause = 1 / job.rate if job.rate else 0.0
+        self.next_at = 0.0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def turn(self) -> float:
+        """When the script that is begun next should be, on the clock of `perf_counter`."""
+        at = self.next_at
+        self.next_at += self.pause
+        return at
 
     def fail(self, why: str) -> None:
         if not self.over.done():
@@ -162,18 +174,30 @@ class _Client(asyncio.Protocol):
     def begin(self) -> None:
         """The next script, or the end."""
         stage = self._stage
-        script = next(stage.scripts, None) if time.perf_counter() < stage.deadline else None
+        if not stage.pause:
+            self._begin(time.perf_counter())
+            return
+        at = stage.turn()
+        early = at - time.perf_counter()
+        if early > 0:
+            asyncio.get_running_loop().call_later(early, self._begin, at)
+        else:
+            self._begin(at)
+
+    def _begin(self, at: float) -> None:
+        stage = self._stage
+        script = next(stage.scripts, None) if at < stage.deadline and not stage.over.done() else None
         if script is None:
             self._expected = b""
             stage.leave()
             return
         self._left = iter(script)
-        self._send(next(self._left))
+        self._send(next(self._left), at)
 
-    def _send(self, exchange: Exchange) -> None:
+    def _send(self, exchange: Exchange, at: float) -> None:
         request, self._expected = exchange
         assert self.transport is not None
-        self._sent = time.perf_counter()
+        self._sent = at
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -203,7 +227,7 @@ class _Client(asyncio.Protocol):
         self._stage.latencies.append(now - self._sent)
         following = next(self._left, None)
         if following is not None:
-            self._send(following)
+            self._send(following, time.perf_counter())
         else:
             self._stage.played += 1
             self.begin()
@@ -221,7 +245,7 @@ async def _play(job: Job) -> Played:
             _, client = await loop.create_connection(lambda: _Client(stage), "127.0.0.1", job.port)
             clients.append(client)
         cpu, start = time.process_time(), time.perf_counter()
-        stage.deadline = start + job.seconds
+        stage.deadline, stage.next_at = start + job.seconds, start
         for client in clients:
             client.begin()
         async with asyncio.timeout(job.seconds + PATIENCE):

@@ -22,15 +22,18 @@ _PATIENCE = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used so far: `cpu` seconds (user and system), bytes of resident `memory`, bytes `written`."""
+    """What a process has used so far: `cpu` seconds (user and system), bytes of resident `memory`, bytes `written`, and
+    `waited`, the seconds in which a thread of it could have run and had no processor."""
 
     cpu: float
     memory: int
     written: int
+    waited: float = 0.0
 
 
 def usage(pid: int) -> Usage:
-    """Source: proc(5), `stat`, `statm` and `io`. The clock behind `cpu` ticks every 10 ms."""
+    """Source: proc(5), `stat`, `statm` and `io`; `schedstat` of each thread (Linux, sched-stats.rst), in
+    nanoseconds. The clock behind `cpu` ticks every 10 ms."""
     process = Path("/proc", str(pid))
     fields = process.joinpath("stat").read_text().rpartition(")")[2].split()
     resident = int(process.joinpath("statm").read_text().split()[1]) * _PAGE
@@ -38,7 +41,11 @@ def usage(pid: int) -> Usage:
     with contextlib.suppress(PermissionError):
         lines = process.joinpath("io").read_text().splitlines()
         written = next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
-    return Usage((int(fields[11]) + int(fields[12])) / _TICK, resident, written)
+    waited = 0
+    for thread in process.joinpath("task").iterdir():
+        with contextlib.suppress(OSError):  # it has just ended, or this kernel does not tell
+            waited += int(thread.joinpath("schedstat").read_text().split()[1])
+    return Usage((int(fields[11]) + int(fields[12])) / _TICK, resident, written, waited / 1e9)
 
 
 def usage_of_all(pid: int) -> Usage:
@@ -46,7 +53,10 @@ def usage_of_all(pid: int) -> Usage:
     family = [pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))]
     parts = [usage(each) for each in family]
     return Usage(
-        sum(part.cpu for part in parts), sum(part.memory for part in parts), sum(part.written for part in parts)
+        sum(part.cpu for part in parts),
+        sum(part.memory for part in parts),
+        sum(part.written for part in parts),
+        sum(part.waited for part in parts),
     )
 
 

@@ -32,9 +32,11 @@ class Site:
     admin: httpx.AsyncClient
     backend: Backend
 
-    async def play(self, scripts: Sequence[Script], *, times: int = 1, seconds: float = 60.0) -> Played:
-        """Raises LoadFailed as soon as an answer is not what it must be."""
-        return await self.generator.play(Job(self.port, scripts, times, seconds, self.clients))
+    async def play(
+        self, scripts: Sequence[Script], *, times: int = 1, seconds: float = 60.0, rate: float | None = None
+    ) -> Played:
+        """Raises LoadFailed as soon as an answer is not what it must be. `rate`: scripts a second, see Job."""
+        return await self.generator.play(Job(self.port, scripts, times, seconds, self.clients, rate=rate))
 
     def usage(self) -> Usage:
         """Of the service's processes."""

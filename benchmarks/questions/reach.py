@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks import crowd
-from benchmarks.load import Played, Script
+from benchmarks.questions.felt import AIM, Felt, feel, rows, shortcoming
 from benchmarks.questions.ground import MIB, Ground, table
 from benchmarks.questions.watching import Memory, watched
 from benchmarks.site import Site
@@ -23,26 +23,7 @@ MOST_PUSHING: Final = 60.0
 """Seconds for 100,000 devices."""
 MOST_GROWTH: Final = 256 * MIB
 """Bytes for 100,000 devices: the request and its answer with a verdict for each are some tens of megabytes."""
-AIM_SLOWER: Final = 2.0
-MOST_SLOWER: Final = 25.0
-"""Of the p99 of polls while commands are queued without a pause, as a multiple of the usual. The aim is missed; what is
-held only sees that it becomes no worse."""
-LEAST_P99: Final = 10.0
-"""Milliseconds below which twice the usual is no matter."""
 PATIENCE: Final = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Polls:
-    """Of other devices, a second and in milliseconds."""
-
-    rate: float
-    p50: float
-    p99: float
-
-    @classmethod
-    def of(cls, played: Played) -> "Polls":
-        return cls(played.rate, played.percentile(50), played.percentile(99))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +36,14 @@ class Reach:
     seen: Seen
     memory: Memory
     statements: tuple[int, int] | None
-    usual: Polls
-    while_queueing: Polls
-    while_pushing: Polls
+    usual: Felt
+    while_queueing: Felt
+    while_pushing: Felt
 
     @property
     def share(self) -> float:
         """Of the 100,000 devices that the aims are about."""
         return self.crowd / 100_000
-
-    @property
-    def slower(self) -> float:
-        """The p99 of polls while commands are queued, as a multiple of the usual."""
-        return self.while_queueing.p99 / self.usual.p99
 
     def lines(self) -> Sequence[str]:
         told = f"{self.statements[0]}, {self.statements[1]}" if self.statements else "(one commit)"
@@ -79,22 +55,20 @@ class Reach:
             ("connections to the stand-in", f"{self.seen.connections}", "1"),
             ("RSS MB before, at most, after", self.memory.text(), ""),
         ]
-        felt = [
-            (name, f"{polls.rate:,.0f}", f"{polls.p50:.1f}, {polls.p99:.1f}", f"{polls.p99 / self.usual.p99:.1f}")
-            for name, polls in (
-                ("as usual", self.usual),
-                ("while an administrator queues for the fleet", self.while_queueing),
-                ("while the fleet is pushed", self.while_pushing),
-            )
-        ]
         return [
             f"## One command for {self.crowd:,} devices",
             "",
             *table(("", "measured", "aim"), fleet),
             "",
-            f"What other devices' polls feel of it (aim: a p99 of at most {AIM_SLOWER:.0f} times the usual):",
+            f"What other devices' polls feel of it (aim: a p99 of at most {AIM:.0f} times the usual):",
             "",
-            *table(("polls of 64 clients", "/ s", "p50, p99 ms", "p99 of the usual"), felt),
+            *rows(
+                self.usual,
+                (
+                    ("while an administrator queues for the fleet", self.while_queueing),
+                    ("while the fleet is pushed", self.while_pushing),
+                ),
+            ),
         ]
 
     def shortcomings(self) -> Sequence[str]:
@@ -107,8 +81,8 @@ class Reach:
             short.append(f"pushes of one topic took {self.seen.connections} connections")
         if self.memory.growth > MOST_GROWTH:
             short.append(f"memory grew by {self.memory.growth / MIB:.0f} MB while queueing")
-        if self.slower > MOST_SLOWER and self.while_queueing.p99 > LEAST_P99:
-            short.append(f"while an administrator queues, the p99 of polls is {self.slower:.1f} times its usual")
+        short += shortcoming(self.usual, self.while_queueing, "while an administrator queues")
+        short += shortcoming(self.usual, self.while_pushing, "while a fleet is pushed")
         return short
 
     def plots(self) -> Mapping[str, str]:
@@ -135,17 +109,17 @@ async def _reach(ground: Ground, site: Site, stand_in: StandIn) -> Reach:
     count, seconds = ground.sizes.crowd, 2 * ground.sizes.seconds
     polls = await idle_scripts(site)
     await site.play(polls, times=1000, seconds=seconds / 2)
-    usual = await site.play(polls, times=1000, seconds=seconds)
+    usual = await feel(site, polls, seconds)
     begun, start = stand_in.seen().accepted, time.perf_counter()
     async with watched(site) as memory:
         await _enqueue(site, count)
         queueing = time.perf_counter() - start
         pushing = await stand_in.wait_for(begun + count, PATIENCE) - start
     statements = await _count_statements(ground, site)
-    playing = asyncio.create_task(site.play(polls, times=1000, seconds=max(seconds, 2 * queueing)))
-    await _enqueue_until_done(site, count, playing)
-    while_queueing = await playing
-    while_pushing = await _poll_while_pushed(site, count, polls, seconds)
+    while_queueing = await feel(site, polls, max(seconds, 2 * queueing), usual, lambda: _enqueue(site, count))
+    # What was queued has left a crowd of pushes; one more makes sure of it.
+    await _enqueue(site, count)
+    while_pushing = await feel(site, polls, seconds, usual)
     return Reach(
         crowd=count,
         queueing=queueing,
@@ -153,9 +127,9 @@ async def _reach(ground: Ground, site: Site, stand_in: StandIn) -> Reach:
         seen=stand_in.seen(),
         memory=memory,
         statements=statements,
-        usual=Polls.of(usual),
-        while_queueing=Polls.of(while_queueing),
-        while_pushing=Polls.of(while_pushing),
+        usual=usual,
+        while_queueing=while_queueing,
+        while_pushing=while_pushing,
     )
 
 
@@ -168,17 +142,6 @@ async def _enqueue(site: Site, count: int) -> None:
     queued = answer.json()["queued"]
     if queued != count:
         raise RuntimeError(f"The command was queued for {queued} of {count} devices: {answer.text[:500]}")
-
-
-async def _enqueue_until_done(site: Site, count: int, playing: "asyncio.Task[Played]") -> None:
-    while not playing.done():
-        await _enqueue(site, count)
-
-
-async def _poll_while_pushed(site: Site, count: int, polls: Sequence[Script], seconds: float) -> Played:
-    """The enqueueing before has left a crowd of pushes; one more makes sure of it."""
-    await _enqueue(site, count)
-    return await site.play(polls, times=1000, seconds=seconds)
 
 
 async def _count_statements(ground: Ground, site: Site) -> tuple[int, int] | None:

@@ -15,12 +15,13 @@ from benchmarks.load import Job, LoadFailed, LoadGenerator, percentile
 from benchmarks.plot import Series, lines
 from benchmarks.processes import child, wait_for_port
 from benchmarks.questions.clients import Clients, Point
+from benchmarks.questions.felt import Felt, Polls, rows
 from benchmarks.questions.ground import QUICK, Ground
 from benchmarks.questions.growth import Cost, Growth
 from benchmarks.questions.hanging import Hanging
 from benchmarks.questions.order import Order
 from benchmarks.questions.overload import MOST_GROWTH, Overload
-from benchmarks.questions.reach import MOST_SLOWER, Polls, Reach
+from benchmarks.questions.reach import Reach
 from benchmarks.questions.starting import MOST_SECONDS, Starting
 from benchmarks.questions.watching import Memory
 from benchmarks.questions.workers import Workers
@@ -74,8 +75,15 @@ def test_a_device_that_got_something_else_is_named() -> None:
     assert "got [1, 1]" in found
 
 
+FULL = Polls(rate=8000.0, p50=1.0, p99=6.0, waited=0.1)
+USUAL = Felt(full=FULL, steady=replace(FULL, rate=1000.0))
+
+
+def _with_p99(full: float, steady: float) -> Felt:
+    return Felt(replace(USUAL.full, p99=full), replace(USUAL.steady, p99=steady))
+
+
 def test_what_reaches_a_fleet_too_slowly_is_named() -> None:
-    polls = Polls(rate=1000.0, p50=1.0, p99=6.0)
     reach = Reach(
         crowd=100_000,
         queueing=1.9,
@@ -83,26 +91,38 @@ def test_what_reaches_a_fleet_too_slowly_is_named() -> None:
         seen=Seen(accepted=100_000, connections=1),
         memory=Memory(0, 1, 1),
         statements=(10, 200),
-        usual=polls,
-        while_queueing=replace(polls, p99=12.0),
-        while_pushing=polls,
+        usual=USUAL,
+        while_queueing=_with_p99(60.0, 12.0),
+        while_pushing=USUAL,
     )
     assert not reach.shortcomings()
     for change in (
         {"queueing": 2.1},
         {"pushing": 61.0},
         {"seen": Seen(accepted=100_000, connections=2)},
-        {"while_queueing": replace(polls, p99=6.0 * MOST_SLOWER + 1)},
+        {"while_queueing": _with_p99(6.0, 12.1)},
+        {"while_pushing": _with_p99(6.0, 12.1)},
     ):
         assert len(replace(reach, **change).shortcomings()) == 1
 
 
 def test_a_webhook_that_hangs_and_is_felt_is_named() -> None:
-    polls = Polls(rate=1000.0, p50=1.0, p99=6.0)
-    calm = Hanging(polls, replace(polls, p99=12.0), replace(polls, p99=60.0), hung_calls=9, events=1000, rate=1000.0)
+    calm = Hanging(USUAL, _with_p99(12.0, 12.0), _with_p99(60.0, 12.0), hung_calls=9, events=1000, rate=1000.0)
     assert not calm.shortcomings()
-    assert len(replace(calm, with_webhooks=replace(polls, p99=13.0)).shortcomings()) == 1
+    assert len(replace(calm, with_webhooks=_with_p99(6.0, 13.0)).shortcomings()) == 1
+    assert len(replace(calm, while_queueing=_with_p99(6.0, 13.0)).shortcomings()) == 1
     assert len(replace(calm, rate=400.0).shortcomings()) == 1
+
+
+def test_what_polls_feel_is_told_for_both_manners_of_asking() -> None:
+    told = rows(USUAL, (("at night", _with_p99(18.0, 9.0)),))
+    assert [line.split("|")[1].strip() for line in told[2:]] == [
+        "asking again at once, as usual",
+        "asking again at once, at night",
+        "at a steady rate, as usual",
+        "at a steady rate, at night",
+    ]
+    assert [line.split("|")[4].strip() for line in told[2:]] == ["1.0", "3.0", "1.0", "1.5"]
 
 
 def test_a_poll_that_grows_dearer_with_the_database_is_named() -> None:
@@ -159,6 +179,17 @@ def test_the_load_generator_counts_refusals_only_where_they_are_allowed() -> Non
         assert (len(played.refused), played.requests) == (10, 0)
         with pytest.raises(LoadFailed, match="503"):
             generator.play_now(Job(port, [((REQUEST, b""),)], times=10, clients=2))
+
+
+def test_the_load_generator_keeps_to_a_steady_rate_and_counts_what_had_to_wait() -> None:
+    port = free_port()
+    with child(_refuse, port), LoadGenerator() as generator:
+        wait_for_port(port)
+        script = [((REQUEST, b""),)]
+        played = generator.play_now(Job(port, script, times=100, seconds=0.5, clients=2, refusable=True, rate=100.0))
+        assert 40 <= len(played.refused) <= 51
+        late = generator.play_now(Job(port, script, times=2000, seconds=0.2, clients=1, refusable=True, rate=1e5))
+        assert percentile(late.refused, 90) > 10 * percentile(late.refused, 1)
 
 
 def _refuse(port: int) -> None:
