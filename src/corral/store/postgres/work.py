@@ -6,6 +6,7 @@ Workers of any number of processes take rows without waiting for each other.
 
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 
@@ -13,8 +14,7 @@ from corral.lifecycle.change import Event, Work
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import rows
-from corral.store.postgres.connecting import Session
-from corral.store.postgres.database import Database, Write
+from corral.store.postgres.database import Database, Write, opening
 from corral.store.postgres.putting import PUSH, add_events, put_work
 from corral.store.postgres.statements import transposed
 from corral.store.records import expiring_identity, push_target
@@ -22,6 +22,9 @@ from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarg
 
 NO_CERTIFICATE = "no push certificate for its topic"
 """Why a channel waits for a topic, in the words of lifecycle.connecting; a test holds the two together."""
+
+OPENED_AT_ONCE = 100
+"""Tokens that are opened in the event loop before it answers devices again."""
 
 _LEASE = (
     "WITH free AS MATERIALIZED (SELECT kind, key FROM work WHERE kind = $3 AND free_at <= $4 ORDER BY free_at LIMIT $5"
@@ -162,11 +165,13 @@ class PostgresWork:
         return None if row is None else row[0]
 
     async def push_targets(self, channel_ids: Sequence[str]) -> tuple[PushTarget, ...]:
-        async def targets(sql: Session) -> tuple[PushTarget, ...]:
-            found = await sql.all(_TARGETS, list(channel_ids))
-            return tuple(push_target(row, self._sealer) for row in found)
-
-        return await self._database.read(targets)
+        found = await self._database.all(_TARGETS, list(channel_ids))
+        targets: list[PushTarget] = []
+        for start in range(0, len(found), OPENED_AT_ONCE):
+            with opening():
+                targets += (push_target(row, self._sealer) for row in found[start : start + OPENED_AT_ONCE])
+            await asyncio.sleep(0)
+        return tuple(targets)
 
     async def record_pushes(self, records: Sequence[PushRecord]) -> None:
         """Not worth a flush of its own: what is lost in a crash is a line of the timeline."""
