@@ -232,6 +232,7 @@ _DURATIONS = {
     "keep_pushes",
     "keep_contacts",
     "keep_grants",
+    "keep_answers",
     "account_access_time",
     "account_session_time",
 }

@@ -312,6 +312,9 @@ class Settings(BaseSettings):
     keep_grants: Retention = Field(
         30 * DAY, description="How long links and grants are kept after they have expired, or `forever`"
     )
+    keep_answers: Duration = Field(
+        DAY, ge=MINUTE, description="How long answers are kept of requests that have an `Idempotency-Key`"
+    )
     apns_url: Url = Field("https://api.push.apple.com", description="Apple's push service, or a stand-in")
     apns_ca: Path | None = Field(None, description="PEM file of the authority of a stand-in")
     ade_url: Url = Field(

@@ -12,6 +12,7 @@ import pytest
 
 from contract import test_acme as acme
 from contract import test_audit as audit
+from contract import test_idempotency as keys
 from contract import test_webhooks as hooks
 from contract import values as v
 from contract.test_apps import app
@@ -122,6 +123,9 @@ async def fill(store: Store) -> None:
         AccountSession(id="S1", account="ann@example.org", subject="ann", created_at=v.NOW, expires_at=v.NOW + 9),
         (AccountToken(digest=v.fingerprint("a"), session_id="S1", kind=TokenKind.ACCESS, expires_at=v.NOW + 9),),
     )
+    assert await keys.begin(store, "A1") is None
+    assert await keys.begin(store, "A2", replace(keys.ASKED, key="another")) is None
+    await store.idempotency.finish("A2", keys.ANSWER)
     await store.grants.add_link(v.link(note="ünïcode", uses=None), v.fingerprint("token"))
     for number in (1, 2, 3):
         change = v.enrolled(number, events=(v.event(device_id=f"D{number}", data={"text": 'quoted "ä"'}),))

@@ -11,6 +11,7 @@ class Actor:
     """`kind` and `id` say who for sure, `name` for people; `operation` is the operation of the API that was asked for.
 
     `address` is the peer as the transport tells it; `agent` and `request` are what whoever asked says of themselves.
+    `attempt` is what holds the request's idempotency key: what it changes is changed only while that is so.
     """
 
     kind: str
@@ -20,6 +21,7 @@ class Actor:
     address: str = ""
     agent: str = ""
     request: str = ""
+    attempt: str = ""
 
 
 _ACTING: ContextVar[Actor | None] = ContextVar("corral.acting", default=None)

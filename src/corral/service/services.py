@@ -19,6 +19,7 @@ from corral.service.operating import Operating
 from corral.service.policies import Policies
 from corral.service.profiles.profiles import Profiles
 from corral.service.push_certificates import PushCertificates
+from corral.service.repeating import Repeating
 from corral.service.returning import Returning
 from corral.service.revealing import Revealing
 from corral.service.rotating import Rotating
@@ -47,6 +48,7 @@ class Services:
     returning: Returning
     push_certificates: PushCertificates
     access: Access
+    repeating: Repeating
     account_sessions: Sessions
     escrowing: Escrowing
     revealing: Revealing

@@ -22,8 +22,20 @@ _SMALL = 1024
 _zstd = threading.local()
 
 
+def pack(body: bytes) -> bytes:
+    """One compressor a thread, since none may be shared and making one costs more than its use."""
+    compressor = getattr(_zstd, "compressor", None)
+    if compressor is None:
+        compressor = _zstd.compressor = zstandard.ZstdCompressor(level=1)
+    return compressor.compress(body)
+
+
+def unpack(frame: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(frame)
+
+
 def seal_command(body: bytes, uuid: str, sealer: Sealer) -> bytes:
-    return sealer.seal(body if len(body) <= _SMALL else _pack(body), _place_of_command(uuid))
+    return sealer.seal(body if len(body) <= _SMALL else pack(body), _place_of_command(uuid))
 
 
 def open_command(stored: bytes, uuid: str, sealer: Sealer) -> bytes:
@@ -31,19 +43,19 @@ def open_command(stored: bytes, uuid: str, sealer: Sealer) -> bytes:
     if stored[:1] != _SEALED:
         return stored
     body = sealer.open(stored, _place_of_command(uuid))
-    return _unpack(body) if body.startswith(_FRAME) else body
+    return unpack(body) if body.startswith(_FRAME) else body
 
 
 def seal_result(body: bytes, command_uuid: str, sealer: Sealer) -> bytes:
     """The frame has the length of what is in it, so exactly the bytes come back."""
-    return sealer.seal(_pack(body), _place_of_result(command_uuid))
+    return sealer.seal(pack(body), _place_of_result(command_uuid))
 
 
 def open_result(stored: bytes, command_uuid: str, sealer: Sealer) -> bytes:
     """Raises SealError."""
     if stored[:1] == _SEALED:
         stored = sealer.open(stored, _place_of_result(command_uuid))
-    return _unpack(stored)
+    return unpack(stored)
 
 
 def _place_of_command(uuid: str) -> str:
@@ -52,15 +64,3 @@ def _place_of_command(uuid: str) -> str:
 
 def _place_of_result(command_uuid: str) -> str:
     return f"result/body/{command_uuid}"
-
-
-def _pack(body: bytes) -> bytes:
-    """One compressor a thread, since none may be shared and making one costs more than its use."""
-    compressor = getattr(_zstd, "compressor", None)
-    if compressor is None:
-        compressor = _zstd.compressor = zstandard.ZstdCompressor(level=1)
-    return compressor.compress(body)
-
-
-def _unpack(frame: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(frame)

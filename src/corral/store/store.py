@@ -14,6 +14,7 @@ from corral.store.directory import Directory
 from corral.store.escrow import EscrowStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
+from corral.store.idempotency import IdempotencyStore
 from corral.store.profiles import ProfileStore
 from corral.store.queue import QueueStore
 from corral.store.retention import RetentionStore
@@ -61,6 +62,8 @@ class Store(Protocol):
     def retention(self) -> RetentionStore: ...
     @property
     def webhooks(self) -> WebhookStore: ...
+    @property
+    def idempotency(self) -> IdempotencyStore: ...
 
     async def ready(self) -> None:
         """Returns if the database answers and can be written; else raises StoreUnavailable with the reason."""

@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 9
+SCHEMA = 10
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -164,6 +164,12 @@ TABLES = (
     _table(
         "letter",
         "webhook_id sequence device_id connection_id put_at attempts tried_at due_at dead_at problem",
+    ),
+    _table(
+        "idempotency",
+        "caller key digest attempt held_until expires_at changed status media_type answer",
+        "changed",
+        wide=True,
     ),
 )
 """What others refer to comes first. Of `meta` only the check value travels, in the Facts."""

@@ -22,6 +22,7 @@ from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
 from corral.service.profiles.profiles import make_profiles
 from corral.service.push_certificates import PushCertificates
+from corral.service.repeating import Repeating
 from corral.service.returning import Returning
 from corral.service.revealing import Revealing
 from corral.service.rotating import Rotating
@@ -99,6 +100,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         ),
         push_certificates=PushCertificates(store.vault, store.directory, store.work, push, clock),
         access=access,
+        repeating=Repeating(store.idempotency, clock, settings.keep_answers),
         account_sessions=Sessions(
             store.accounts,
             store.events,

@@ -61,6 +61,7 @@ def _forgetting(settings: Settings, store: Store) -> list[Forget]:
         store.accounts.forget_expired,
         store.access.forget_expired,
         store.webhooks.forget_orphans,
+        store.idempotency.forget_expired,
     ]
     keep = settings.keep_audit
     if keep is not None:

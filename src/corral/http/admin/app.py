@@ -1,7 +1,7 @@
 """The front door of the admin API: who asks is settled before anything is routed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import structlog
@@ -11,7 +11,8 @@ from starlette.routing import Route, Router
 
 from corral.http.admin import problems
 from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, request_id, source_of
-from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, run
+from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, read, run
+from corral.http.admin.idempotency import asked_once, kept, replayed
 from corral.http.admin.openapi import describe
 from corral.http.admin.problems import PROBLEM_TYPE, ProblemError
 from corral.http.admin.routes import ENDPOINTS
@@ -129,8 +130,8 @@ class _Address:
         trail = self.services.access.audit
         try:
             endpoint.admit(call.caller)
-            with act_as(actor):
-                response = await run(endpoint, call, request)
+            body = await read(endpoint, request)
+            response = await self._once(endpoint, call, actor, request, body)
             if endpoint.watched:
                 await note_look(trail, actor, endpoint, request, call.now)
         except ClientGone:
@@ -139,6 +140,19 @@ class _Address:
             await note_error(trail, actor, endpoint, request, call.now, error)
             raise
         return response
+
+    async def _once(self, endpoint: Endpoint, call: Call, actor: Actor, request: Request, body: bytes) -> Response:
+        """Do what is asked; under an idempotency key only if it was not done before, or answer as it was answered."""
+
+        async def act(attempt: str) -> Response:
+            with act_as(replace(actor, attempt=attempt)):
+                return await run(endpoint, call, request, body)
+
+        asked = asked_once(endpoint, call.caller, request, body)
+        if asked is None:
+            return await act("")
+        answer = await self.services.repeating.once(asked, act, kept, lambda error: kept(_refusal(request, error)))
+        return answer if isinstance(answer, Response) else replayed(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,11 @@ class Endpoint:
         return self.needs is Freely.ANYBODY
 
     @property
+    def takes_key(self) -> bool:
+        """Whether it may have an idempotency key: what changes something, by whoever has said who they are."""
+        return self.method != "GET" and not self.is_open
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What the path is made of that varies."""
         return tuple(re.findall(r"{(\w+)}", self.path))
@@ -107,8 +112,17 @@ class Endpoint:
         return get_type_hints(self.serve, include_extras=True)
 
 
-async def run(endpoint: Endpoint, call: Call, request: Request) -> Response:
-    """Read the request, call the function, write its answer. Raises ProblemError and what the services raise."""
+async def read(endpoint: Endpoint, request: Request) -> bytes:
+    """The body of a request. Raises ProblemError, and ClientGone."""
+    try:
+        return await read_body(request.scope, request.receive, endpoint.max_body)
+    except BodyTooLarge:
+        detail = f"The body is larger than {endpoint.max_body} bytes, which is all that is taken here."
+        raise ProblemError(413, detail) from None
+
+
+async def run(endpoint: Endpoint, call: Call, request: Request, body: bytes) -> Response:
+    """Understand the request, call the function, write its answer. Raises ProblemError and what the services raise."""
     hints = endpoint.hints
     values: dict[str, Any] = {name: request.path_params[name] for name in endpoint.names}
     query = _read_query(request)
@@ -116,7 +130,6 @@ async def run(endpoint: Endpoint, call: Call, request: Request) -> Response:
         values["query"] = _convert(query, hints["query"])
     elif query:
         raise ProblemError(422, f"This address takes no query, but got {', '.join(sorted(query))!r}.")
-    body = await _read(request, endpoint.max_body)
     if "body" in hints:
         values["body"] = _decode(body, hints["body"], request)
     elif body:
@@ -153,13 +166,6 @@ async def _encode(view: View) -> bytes:
 async def _encode_list(entries: tuple[object, ...]) -> msgspec.Raw:
     encoded = [msgspec.json.encode(piece)[1:-1] async for piece in pieces(entries)]
     return msgspec.Raw(b"[" + b",".join(encoded) + b"]")
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    try:
-        return await read_body(request.scope, request.receive, limit)
-    except BodyTooLarge:
-        raise ProblemError(413, f"The body is larger than {limit} bytes, which is all that is taken here.") from None
 
 
 def _read_query(request: Request) -> dict[str, str]:

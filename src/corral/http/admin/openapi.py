@@ -13,6 +13,14 @@ from corral.service.access.permission import Freely, Permission
 
 REF = "#/components/schemas/{name}"
 
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Of your choice, another for each request: what comes again is not done again, but answered alike",
+    "schema": {"type": "string", "maxLength": 257},
+}
+
 
 def describe(endpoints: Iterable[Endpoint]) -> Mapping[str, Any]:
     """The document. Every address is under `/api/v1` and needs a bearer token."""
@@ -60,6 +68,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         },
     }
     parameters = [*map(_in_path, endpoint.names), *_in_query(hints.get("query"))]
+    if endpoint.takes_key:
+        parameters.append(_KEY)
     if parameters:
         operation["parameters"] = parameters
     if "body" in hints:

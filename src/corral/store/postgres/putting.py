@@ -10,8 +10,9 @@ from functools import lru_cache
 from corral.lifecycle.change import Change, Event, Work
 from corral.lifecycle.state import FOREVER, CertificateStatus, Instant
 from corral.sealing import Sealer
-from corral.store import audit_rows, rows
+from corral.store import audit_rows, idempotency_rows, rows
 from corral.store.bodies import seal_command, seal_result
+from corral.store.errors import AttemptLost
 from corral.store.events import EVENT
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Write
@@ -79,6 +80,7 @@ _NEW_COMMAND = insert("command", _COMMAND, HOLD_COMMAND)
 _HOLD_CHANNELS = "SELECT id FROM channel WHERE id = ANY ($1::text[]) ORDER BY id FOR KEY SHARE"
 _NEW_DELIVERY = insert("delivery", _DELIVERY, "ON CONFLICT DO NOTHING")
 _NEW_EVENT = insert("event", rows.EVENT)
+_CHANGED = "UPDATE idempotency SET changed = TRUE WHERE attempt = ANY ($1::text[]) AND status IS NULL"
 _AUDIT = insert("audit", audit_rows.ENTRY)
 _PUT_WORK = (
     "INSERT INTO work (kind, key, due_at, free_at, attempts) SELECT kind, key, due_at, due_at, 0"
@@ -237,12 +239,16 @@ async def enqueue(sql: Session, sealer: Sealer, members: Sequence[Member]) -> li
 
 
 async def add_events(write: Write, events: Sequence[Event]) -> None:
+    """Raises AttemptLost."""
     if events:
         write.woken.add(EVENT)
         await write.sql.run(_NEW_EVENT, *transposed(rows.event_row(event) for event in events))
         audited = audit_rows.rows_of(events)
         if audited:
             await write.sql.run(_AUDIT, *transposed(audited))
+        attempts = idempotency_rows.attempts_of(events)
+        if attempts and await write.sql.run(_CHANGED, attempts) != len(attempts):
+            raise AttemptLost
 
 
 async def put_work(write: Write, works: Sequence[Work]) -> None:

@@ -21,6 +21,7 @@ from corral.store.postgres.directory import PostgresDirectory
 from corral.store.postgres.escrow import PostgresEscrow
 from corral.store.postgres.events import PostgresEvents
 from corral.store.postgres.grants import PostgresGrants
+from corral.store.postgres.idempotency import PostgresIdempotency
 from corral.store.postgres.preparing import prepare
 from corral.store.postgres.profiles import PostgresProfiles
 from corral.store.postgres.queue import PostgresQueue
@@ -62,6 +63,7 @@ class PostgresStore:
         self.ade = PostgresAde(database, sealer)
         self.retention = PostgresRetention(database)
         self.webhooks = PostgresWebhooks(database, sealer)
+        self.idempotency = PostgresIdempotency(database, sealer)
 
     async def ready(self) -> None:
         self._database.check_room()

@@ -15,8 +15,9 @@ from corral.lifecycle.state import (
     Instant,
 )
 from corral.sealing import Sealer
-from corral.store import audit_rows, rows
+from corral.store import audit_rows, idempotency_rows, rows
 from corral.store.bodies import seal_command, seal_result
+from corral.store.errors import AttemptLost
 from corral.store.events import EVENT
 from corral.store.sqlite.statements import insert, update, upsert
 from corral.store.sqlite.writer import Write
@@ -88,6 +89,7 @@ _TRIP = "UPDATE breaker SET opened_at = coalesce(opened_at, ?)"
 _IS_TRIPPED = "SELECT 1 FROM breaker WHERE opened_at IS NOT NULL"
 _NEW_EVENT = insert("event", rows.EVENT)
 _AUDIT = insert("audit", audit_rows.ENTRY)
+_CHANGED = "UPDATE idempotency SET changed = 1 WHERE attempt = ? AND status IS NULL"
 _PUT_WORK = (
     "INSERT INTO work (kind, key, due_at, free_at, attempts) VALUES (?1, ?2, ?3, ?3, 0)"
     " ON CONFLICT (kind, key) DO UPDATE SET"
@@ -171,12 +173,17 @@ def keep_result(write: Write, sealer: Sealer, result: Result) -> bool:
 
 
 def add_events(write: Write, events: tuple[Event, ...]) -> None:
+    """Raises AttemptLost."""
     if events:
         write.woken.add(EVENT)
     for event in events:
         write.sql.execute(_NEW_EVENT, rows.event_row(event))
     for row in audit_rows.rows_of(events):
         write.sql.execute(_AUDIT, row)
+    for attempt in idempotency_rows.attempts_of(events):
+        write.sql.execute(_CHANGED, (attempt,))
+        if not write.sql.changes():
+            raise AttemptLost
 
 
 def put_work(write: Write, work: Work) -> None:

@@ -25,6 +25,7 @@ from corral.store.sqlite.directory import SqliteDirectory
 from corral.store.sqlite.escrow import SqliteEscrow
 from corral.store.sqlite.events import SqliteEvents
 from corral.store.sqlite.grants import SqliteGrants
+from corral.store.sqlite.idempotency import SqliteIdempotency
 from corral.store.sqlite.profiles import SqliteProfiles
 from corral.store.sqlite.queue import SqliteQueue
 from corral.store.sqlite.retention import SqliteRetention
@@ -67,6 +68,7 @@ class SqliteStore:
         self.ade = SqliteAde(database, sealer)
         self.retention = SqliteRetention(database)
         self.webhooks = SqliteWebhooks(database, sealer)
+        self.idempotency = SqliteIdempotency(database, sealer)
 
     async def ready(self) -> None:
         if time.monotonic() - self._proven_at < _READY_FOR:
@@ -161,6 +163,7 @@ def _check(path: Path, sealer: Sealer) -> None:
         # The lock says that nobody else is alive: whoever held a lease is dead, and its work is due again.
         sql.execute(_FREE_LEASES)
         sql.execute("UPDATE webhook SET holder = NULL, held_until = 0")
+        sql.execute("UPDATE idempotency SET held_until = 0 WHERE status IS NULL")
 
 
 def _opens(sealer: Sealer, seal: bytes) -> bool:
