@@ -10,20 +10,18 @@ from typing import Final
 from corral.apple import catalog
 from corral.apple.catalog import Target
 from corral.apple.plist import PlistValue
-from corral.simulator.app_commands import install_application, managed_application_list, remove_application
+from corral.simulator.app_commands import install_application, remove_application
 from corral.simulator.asked import Asked, Keys, Reply, Then, error, installation_failed, target_of
 from corral.simulator.behaviour import Removal
-from corral.simulator.contents import (
-    OtherProfile,
-    apps_of,
-    bypass_code_of,
-    holds_enrollment,
-    information_of,
-    read_other_profile,
-    security_of,
-)
-from corral.simulator.facts import Model
-from corral.simulator.filevault import WrongKey, check_escrow, escrowed_key, rotate
+from corral.simulator.contents import OtherProfile, bypass_code_of, holds_enrollment, read_other_profile
+from corral.simulator.filevault import WrongKey, check_escrow, rotate
+from corral.simulator.reports.applications import installed_application_list, managed_application_list
+from corral.simulator.reports.certificates import certificate_list
+from corral.simulator.reports.device_information import device_information
+from corral.simulator.reports.os_updates import available_os_updates, os_update_status, schedule_os_update
+from corral.simulator.reports.profiles import profile_list, restrictions
+from corral.simulator.reports.security_info import security_info
+from corral.simulator.reports.users import user_list
 from corral.simulator.securing import clear_passcode, device_lock, enable_lost_mode, erase_device, in_lost_mode
 
 _UNKNOWN_REQUEST: Final = 12021
@@ -33,6 +31,19 @@ _NOT_REMOVED: Final = 12011
 _NOT_AWAITING: Final = 101
 _WRONG_KEY: Final = 12066
 NOT_MANAGED: Final = 12013
+
+
+_TOLD: Final = {
+    "AppAnalytics": ("AppAnalyticsEnabled", "Enabled"),
+    "DataRoaming": ("DataRoamingEnabled", "Enabled"),
+    "DiagnosticSubmission": ("DiagnosticSubmissionEnabled", "Enabled"),
+    "HostName": ("HostName", "HostName"),
+    "OrganizationInfo": ("OrganizationInfo", "OrganizationInfo"),
+    "PersonalHotspot": ("PersonalHotspotEnabled", "Enabled"),
+    "TimeZone": ("TimeZone", "TimeZone"),
+    "VoiceRoaming": ("VoiceRoamingEnabled", "Enabled"),
+}
+"""What DeviceInformation tells of an item of Settings, and the key of the item."""
 
 
 def answer(asked: Asked) -> Reply:
@@ -61,42 +72,6 @@ def _refuse(asked: Asked) -> Reply | None:
     return None
 
 
-def _device_information(asked: Asked) -> Reply:
-    known = information_of(asked.facts, asked.contents) | asked.contents.settings
-    queries = asked.keys.get("Queries")
-    wanted = [name for name in queries if isinstance(name, str)] if isinstance(queries, list) else []
-    found: dict[str, PlistValue] = {name: known[name] for name in wanted if name in known}
-    if asked.behaviour.information_size:
-        _pad(found, asked.behaviour.information_size)
-    return Reply(keys={"QueryResponses": found})
-
-
-def _pad(found: dict[str, PlistValue], size: int) -> None:
-    """Make the answer about `size` bytes, with as much structure as real ones have."""
-    per_service = 390
-    taken = 400 + sum(50 + len(name) + len(str(value)) for name, value in found.items())
-    found["ServiceSubscriptions"] = [
-        {
-            "CarrierSettingsVersion": "56.0.1",
-            "CurrentCarrierNetwork": "Carrier",
-            "ICCID": f"8943 0000 {number:04d} 0000 0000",
-            "IsDataPreferred": number == 0,
-            "IsRoaming": False,
-            "Label": "Primary",
-            "Slot": "CTSubscriptionSlotOne",
-        }
-        for number in range(max(0, size - taken) // per_service)
-    ]
-
-
-def _security_info(asked: Asked) -> Reply:
-    told = security_of(asked.facts)
-    key = escrowed_key(asked.contents) if asked.facts.is_mac else None
-    if key is not None:
-        told |= {"FDE_PersonalRecoveryKeyCMS": key, "FDE_PersonalRecoveryKeyDeviceKey": asked.facts.serial_number}
-    return Reply(keys={"SecurityInfo": told})
-
-
 def _rotate_key(asked: Asked) -> Reply:
     try:
         key = rotate(asked.contents, asked.keys)
@@ -107,57 +82,6 @@ def _rotate_key(asked: Asked) -> Reply:
 
 def _bypass_code(asked: Asked) -> Reply:
     return Reply(keys={"ActivationLockBypassCode": bypass_code_of(asked.facts, asked.contents)})
-
-
-def _installed_application_list(asked: Asked) -> Reply:
-    wanted = asked.keys.get("Identifiers")
-    apps: list[PlistValue] = [
-        {
-            "Identifier": app.identifier,
-            "Name": app.name,
-            "Version": app.version,
-            "ShortVersion": app.version,
-            "BundleSize": app.size,
-        }
-        for app in apps_of(asked.contents)
-        if not isinstance(wanted, list) or app.identifier in wanted
-    ]
-    return Reply(keys={"InstalledApplicationList": apps})
-
-
-def _profile_list(asked: Asked) -> Reply:
-    """The enrollment's own first: it is there, and not managed by itself."""
-    profile = asked.enrollment.profile
-    own = _listed(profile.identifier, profile.uuid, profile.identifier, managed=False)
-    managed = [
-        _listed(each.identifier, each.uuid, str(each.keys.get("PayloadDisplayName", each.identifier)), managed=True)
-        for each in asked.contents.profiles.values()
-    ]
-    only_managed = asked.keys.get("ManagedOnly") is True
-    return Reply(keys={"ProfileList": managed if only_managed else [own, *managed]})
-
-
-def _listed(identifier: str, uuid: str, name: str, *, managed: bool) -> dict[str, PlistValue]:
-    return {
-        "PayloadIdentifier": identifier,
-        "PayloadUUID": uuid,
-        "PayloadVersion": 1,
-        "PayloadDisplayName": name,
-        "IsManaged": managed,
-        "IsEncrypted": False,
-        "HasRemovalPasscode": False,
-        "PayloadRemovalDisallowed": managed,
-    }
-
-
-def _certificate_list(asked: Asked) -> Reply:
-    identity = asked.enrollment.identity
-    name = identity.parsed.subject.rfc4514_string()
-    certificates: list[PlistValue] = [
-        {"CommonName": name, "Data": identity.certificate, "IsIdentity": True},
-        *({"CommonName": "Root", "Data": root, "IsIdentity": False} for root in asked.enrollment.profile.trust_roots),
-    ]
-    return Reply(keys={"CertificateList": certificates})
 
 
 def _refuse_profile(profile: OtherProfile, target: Target) -> Reply | None:
@@ -218,6 +142,9 @@ def _settings(asked: Asked) -> Reply:
             return Reply("CommandFormatError")
         if name == "DeviceName" and isinstance(item.get("DeviceName"), str):
             asked.contents.device_name = str(item["DeviceName"])
+        told, key = _TOLD.get(name, ("", ""))
+        if key in item:
+            asked.contents.settings[told] = item[key]
         replies.append({"Item": name, "Status": "Acknowledged"})
     return Reply(keys={"Settings": replies})
 
@@ -227,41 +154,23 @@ def _restart(asked: Asked) -> Reply:
     return Reply()
 
 
-def _user_list(asked: Asked) -> Reply:
-    if asked.facts.model not in (Model.MAC, Model.IPAD):
-        return Reply("CommandFormatError")
-    users: list[PlistValue] = [
-        {
-            "UserName": user.names["UserShortName"],
-            "FullName": user.names["UserLongName"],
-            "UserGUID": user.names["UserID"],
-            "IsLoggedIn": True,
-            "HasDataToSync": False,
-        }
-        for user in asked.enrollment.users
-    ]
-    return Reply(keys={"Users": users})
-
-
 _NOTHING_THERE: Final[Mapping[str, Keys]] = {
-    "AvailableOSUpdates": {"AvailableOSUpdates": []},
     "ManagedApplicationAttributes": {"ApplicationAttributes": []},
     "ManagedApplicationConfiguration": {"ApplicationConfigurations": []},
     "ManagedApplicationFeedback": {"ManagedApplicationFeedback": []},
     "ManagedMediaList": {"Books": []},
-    "OSUpdateStatus": {"OSUpdateStatus": []},
     "ProvisioningProfileList": {"ProvisioningProfileList": []},
-    "Restrictions": {"GlobalRestrictions": {}},
 }
 """Results of commands that ask for what these devices do not have."""
 
 _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "ActivationLockBypassCode": _bypass_code,
-    "CertificateList": _certificate_list,
+    "AvailableOSUpdates": available_os_updates,
+    "CertificateList": certificate_list,
     "ClearPasscode": clear_passcode,
     "DeclarativeManagement": lambda asked: Reply(then=Then.SYNC_DECLARATIONS),
     "DeviceConfigured": _configured,
-    "DeviceInformation": _device_information,
+    "DeviceInformation": device_information,
     "DeviceLock": device_lock,
     "DeviceLocation": in_lost_mode,
     "DisableLostMode": in_lost_mode,
@@ -270,16 +179,19 @@ _ANSWERS: Final[Mapping[str, Callable[[Asked], Reply]]] = {
     "InstallApplication": install_application,
     "InstallEnterpriseApplication": install_application,
     "InstallProfile": _install_profile,
-    "InstalledApplicationList": _installed_application_list,
+    "InstalledApplicationList": installed_application_list,
     "ManagedApplicationList": managed_application_list,
+    "OSUpdateStatus": os_update_status,
     "PlayLostModeSound": in_lost_mode,
-    "ProfileList": _profile_list,
+    "ProfileList": profile_list,
     "RemoveApplication": remove_application,
     "RemoveProfile": _remove_profile,
     "RestartDevice": _restart,
+    "Restrictions": restrictions,
     "RotateFileVaultKey": _rotate_key,
-    "SecurityInfo": _security_info,
+    "ScheduleOSUpdate": schedule_os_update,
+    "SecurityInfo": security_info,
     "Settings": _settings,
     "UserConfigured": _configured,
-    "UserList": _user_list,
+    "UserList": user_list,
 }

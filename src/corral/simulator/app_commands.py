@@ -18,10 +18,6 @@ def install_application(asked: Asked) -> Reply:
     return Reply(keys={**named, "State": state}, then=Then.GET_APPS)
 
 
-def managed_application_list(asked: Asked) -> Reply:
-    return Reply(keys={"ManagedApplicationList": asked.contents.apps.listed(asked.keys.get("Identifiers"))})
-
-
 def remove_application(asked: Asked) -> Reply:
     identifier = asked.keys.get("Identifier")
     if not isinstance(identifier, str) or not asked.contents.apps.remove(identifier):

@@ -6,11 +6,12 @@ from enum import Enum, auto
 from typing import Final, TypeAlias
 
 from corral.apple.catalog import Target
+from corral.apple.identifiers import Kind
 from corral.apple.plist import PlistValue
 from corral.simulator.behaviour import Behaviour
 from corral.simulator.contents import Contents
 from corral.simulator.enrollment import Channel, Enrollment
-from corral.simulator.facts import Facts
+from corral.simulator.facts import Facts, Model
 
 Keys: TypeAlias = Mapping[str, PlistValue]
 
@@ -27,6 +28,7 @@ class Then(Enum):
     BE_CONFIGURED = auto()
     RENEW = auto()
     GET_APPS = auto()
+    UPDATE_SYSTEM = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,30 @@ def installation_failed(text: str) -> Reply:
 
 def target_of(asked: Asked) -> Target:
     """This device, as the catalog wants to know it."""
+    behaviour = asked.behaviour
     return Target(
         asked.facts.platform,
         asked.facts.os_version,
         "user" if asked.channel.is_user else "device",
-        supervised=asked.behaviour.supervised or asked.behaviour.awaiting_configuration,
+        kind=_kind(asked),
+        supervised=behaviour.supervised or behaviour.awaiting_configuration,
         access_rights=asked.enrollment.profile.access_rights,
+        shared_ipad=is_shared(asked),
+        # One that is supervised may have come by another service's enrollment before.
+        automated=True if behaviour.awaiting_configuration else None,
     )
+
+
+def is_shared(asked: Asked) -> bool:
+    """Of the iPads, those that have users."""
+    has_users = asked.behaviour.user is not None or bool(asked.enrollment.users)
+    return asked.facts.model is Model.IPAD and has_users
+
+
+def _kind(asked: Asked) -> Kind:
+    is_user = asked.channel.is_user
+    if asked.enrollment.profile.enrollment_mode == "BYOD":
+        return Kind.USER_ENROLLMENT_USER if is_user else Kind.USER_ENROLLMENT_DEVICE
+    if not is_user:
+        return Kind.DEVICE
+    return Kind.SHARED_IPAD_USER if asked.facts.model is Model.IPAD else Kind.USER

@@ -5,70 +5,35 @@ What happens to it from outside (a restore, a migration, a wipe) is in `life_eve
 
 import asyncio
 import secrets
-from collections.abc import Coroutine
 from dataclasses import replace
-from functools import partial
 from random import Random
-from typing import Any
 
 from corral.apple.profile import PER_USER_CONNECTIONS
 from corral.simulator.answers import NOT_MANAGED, answer
 from corral.simulator.asked import Asked, Reply, Then, error, installation_failed
-from corral.simulator.behaviour import Behaviour, Busy
+from corral.simulator.behaviour import Behaviour
 from corral.simulator.contents import Contents, Return
 from corral.simulator.declaring import SyncFailed, synchronize
 from corral.simulator.enrollment import Channel, Enrollment, Held, new_user_channel
-from corral.simulator.facts import Facts, Model, make_facts
+from corral.simulator.facts import Model, make_facts
 from corral.simulator.fetching import InstallationFailed, fetch_profile, get_apps, open_profile
 from corral.simulator.identity import Identity
 from corral.simulator.installing import insist, install, say, update_token
 from corral.simulator.not_now import can_wait
+from corral.simulator.reachable import Reachable
 from corral.simulator.session import NOT_NOW, CommandReceived, converse
-from corral.simulator.speaking import Accepted, Failed, Unenrolled, Unmanaged, Verdict, Voice
-from corral.simulator.world import Happening, State, World
+from corral.simulator.speaking import Accepted, Failed, Unenrolled, Unmanaged, Verdict
+from corral.simulator.systems import next_system, updated
+from corral.simulator.world import State, World
 
 NEED_WIFI = frozenset({Model.IPAD, Model.VISION})
 """What has neither Ethernet nor (here) a mobile network."""
 
 
-class Device:
-    """One device. `state` and `why` say where it stands; `former` is the last enrollment that it had, as a backup
-    holds it; `complaints` are what the service did that no service may."""
+class Device(Reachable):
+    """One that does what it is told."""
 
-    __slots__ = (
-        "_drafts", "_holder", "_installing", "_tasks", "_woken", "behaviour", "busy", "cached_profile", "complaints",
-        "contents", "enrollment", "facts", "former", "ignored", "is_awaiting", "is_offline", "state", "voice", "why",
-        "world",
-    )  # fmt: skip
-
-    def __init__(self, facts: Facts, world: World, behaviour: Behaviour | None = None, *, seed: int = 0) -> None:
-        self.facts = facts
-        self.world = world
-        self.behaviour = behaviour or Behaviour()
-        self.contents = Contents(seed, facts.device_name)
-        self.voice = Voice(facts, self.behaviour, world.transport, world.clock)
-        self.enrollment: Enrollment | None = None
-        self.former: Enrollment | None = None
-        self.state = State.NOT_ENROLLED
-        self.why = ""
-        self.cached_profile: bytes | None = None
-        self.is_awaiting = False
-        self.is_offline = False
-        self.busy: Busy | None = None
-        self.ignored = 0  # answers that should have unenrolled it
-        self.complaints: list[str] = []
-        self._holder: Identity | None = None
-        self._installing = False
-        self._drafts: list[Channel] = []
-        self._woken: set[str] = set()
-        self._tasks: set[asyncio.Task[object]] = set()
-
-    def __repr__(self) -> str:
-        return f"Device({self.facts.number}, {self.facts.product_name}, {self.facts.udid}, {self.state})"
-
-    def behave(self, behaviour: Behaviour) -> None:
-        """Behave like this from now on."""
-        self.behaviour = self.voice.behaviour = behaviour
+    __slots__ = ()
 
     # -- enrolling
 
@@ -150,34 +115,7 @@ class Device:
             message = enrollment.device.message(MessageType="SetBootstrapToken", BootstrapToken=token)
             self.obey(enrollment.device, await insist(self.voice, enrollment, message))
 
-    def adopt(self, enrollment: Enrollment) -> None:
-        """Be enrolled by this, and listen for pushes; nothing is sent."""
-        self.enrollment = enrollment
-        self.state = State.ENROLLED
-        self.why = ""
-        for channel in enrollment.channels:
-            self.listen(channel, enrollment.profile.topic)
-
-    # -- being woken
-
-    def listen(self, channel: Channel, topic: str) -> None:
-        """Be woken by pushes for this channel's token and magic, and by none that were for it before."""
-        if self._installing:
-            self._drafts.append(channel)
-        if self.world.push is not None:
-            self.world.push.register(channel.token, topic, channel.magic, partial(self.wake, channel.user_id))
-
-    def wake(self, user_id: str = "") -> None:
-        """A push has come: poll on this channel, now or as soon as the session under way is over."""
-        if self._installing:
-            self._woken.add(user_id)
-            return
-        self._begin(self.poll(user_id))
-
-    def _begin(self, what: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.get_running_loop().create_task(what)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    # -- obeying
 
     async def poll(self, user_id: str = "") -> Verdict:
         """One session on a channel, or several if it is woken meanwhile; what the last one came to."""
@@ -200,43 +138,6 @@ class Device:
         finally:
             channel.session = None
             session.set_result(None)
-
-    async def settle(self) -> None:
-        """Until nothing is under way any more."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def channel(self, user_id: str = "") -> Channel | None:
-        """The device channel, or a user's; None if there is none (any more)."""
-        if self.enrollment is None:
-            return None
-        if not user_id:
-            return self.enrollment.device
-        return next((user for user in self.enrollment.users if user.user_id == user_id), None)
-
-    def _stay_busy(self, channel: Channel) -> None:
-        """A device polls by itself only if NotNow was the last that it said (Apple: "Handling NotNow...")."""
-        busy = self.busy
-        if busy is None or not channel.deferred:
-            return
-        self.busy = replace(busy, sessions=busy.sessions - 1) if busy.sessions > 1 else None
-        if channel.last_status == NOT_NOW:
-            asyncio.get_running_loop().call_later(busy.pause, self.wake, channel.user_id)
-
-    def go_offline(self) -> None:
-        self.is_offline = True
-        if self.world.push is not None and self.enrollment is not None:
-            for channel in self.enrollment.channels:
-                self.world.push.offline(channel.token)
-
-    def go_online(self) -> None:
-        """Back again: the last push that came meanwhile is delivered."""
-        self.is_offline = False
-        if self.world.push is not None and self.enrollment is not None:
-            for channel in self.enrollment.channels:
-                self.world.push.online(channel.token)
-
-    # -- obeying
 
     async def execute(self, channel: Channel, command: CommandReceived) -> Reply:
         """Do what is commanded; what ends the enrollment is only announced (`Reply.then`)."""
@@ -291,6 +192,8 @@ class Device:
                 channel.is_awaiting = False
             case Then.BE_CONFIGURED:
                 self.is_awaiting = False
+            case Then.UPDATE_SYSTEM:
+                self.update_system()
             case Then.SYNC_DECLARATIONS if self.enrollment is not None:
                 try:
                     await synchronize(self.voice, self.enrollment, channel)
@@ -317,6 +220,14 @@ class Device:
                 self.complain("410 on the device channel")
             case Failed(why):
                 self.note("not taken", False, why)
+
+    def update_system(self) -> None:
+        """Install the newest system that there is for it, if there is one, and start again."""
+        system = next_system(self.facts)
+        if system is not None:
+            self.become(updated(self.facts, system))
+            self.contents.restarts += 1
+            self.note("system updated", True, system.version)
 
     # -- leaving
 
@@ -365,19 +276,6 @@ class Device:
             for channel in enrollment.channels:
                 self.world.push.unregister(channel.token)
         self.note(state, True, why)
-
-    # -- telling
-
-    def note(self, what: str, ok: bool = True, detail: str = "") -> None:
-        """Tell who observes."""
-        if self.world.observe is not None:
-            self.world.observe(Happening(self.facts, what, ok, detail))
-
-    def complain(self, what: str) -> None:
-        """The service has broken the protocol."""
-        if len(self.complaints) < 100:
-            self.complaints.append(what)
-        self.note("complaint", False, what)
 
 
 def make_device(

@@ -1,7 +1,7 @@
 """FileVault of a simulated Mac: a recovery key, enclosed for whom the escrow profile names (Apple:
 "FDERecoveryKeyEscrow"), and replaced on command (Apple: "Rotate FileVault Key")."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from random import Random
 
 from corral.apple.plist import PlistValue
@@ -10,10 +10,20 @@ from corral.simulator.contents import Contents, OtherProfile
 
 _CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _CERTIFICATES = ("com.apple.security.pkcs1", "com.apple.security.root")
+_WITHOUT = 5
+"""One Mac of so many has never been encrypted."""
 
 
 class WrongKey(ValueError):
     """What was given does not unlock the disk."""
+
+
+def is_encrypted(contents: Contents) -> bool:
+    """Whether FileVault is on: a profile that asks for it or for the key turns it on where nobody has decided."""
+    if contents.encrypted is not None:
+        return contents.encrypted
+    asked = any(contents.payloads("com.apple.security.FDERecoveryKeyEscrow", "com.apple.MCX.FileVault2"))
+    return asked or contents.seed % _WITHOUT != 0
 
 
 def recovery_key(contents: Contents) -> str:
@@ -23,14 +33,16 @@ def recovery_key(contents: Contents) -> str:
 
 
 def escrowed_key(contents: Contents) -> bytes | None:
-    """The key as SecurityInfo tells it; None while no profile says for whom it is to be enclosed."""
+    """The key as SecurityInfo tells it; None without one, or while no profile says for whom it is to be enclosed."""
+    if not is_encrypted(contents):
+        return None
     certificate = next(filter(None, map(_recipient, contents.profiles.values())), None)
     return None if certificate is None else cms.encrypt(recovery_key(contents).encode(), certificate)
 
 
 def check_escrow(profile: OtherProfile) -> None:
     """Raises ValueError for a profile whose escrow payload names a certificate that is not in it."""
-    if any(_of_type(profile, "com.apple.security.FDERecoveryKeyEscrow")) and _recipient(profile) is None:
+    if any(profile.payloads("com.apple.security.FDERecoveryKeyEscrow")) and _recipient(profile) is None:
         raise ValueError("EncryptCertPayloadUUID names no certificate of this profile")
 
 
@@ -44,16 +56,9 @@ def rotate(contents: Contents, keys: Mapping[str, PlistValue]) -> bytes | None:
 
 
 def _recipient(profile: OtherProfile) -> bytes | None:
-    for escrow in _of_type(profile, "com.apple.security.FDERecoveryKeyEscrow"):
-        for certificate in _of_type(profile, *_CERTIFICATES):
+    for escrow in profile.payloads("com.apple.security.FDERecoveryKeyEscrow"):
+        for certificate in profile.payloads(*_CERTIFICATES):
             content = certificate.get("PayloadContent")
             if certificate.get("PayloadUUID") == escrow.get("EncryptCertPayloadUUID") and isinstance(content, bytes):
                 return content
     return None
-
-
-def _of_type(profile: OtherProfile, *types: str) -> Iterator[Mapping[str, PlistValue]]:
-    content = profile.keys.get("PayloadContent")
-    for each in content if isinstance(content, list) else ():
-        if isinstance(each, Mapping) and each.get("PayloadType") in types:
-            yield each

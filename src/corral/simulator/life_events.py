@@ -1,9 +1,10 @@
-"""What happens to devices from outside: new push tokens, restored backups, migrations.
+"""What happens to devices from outside: new push tokens, restored backups, migrations, days of use.
 
 Source: Apple, "Managing connections" (restoring a device); Migration Assistant as others have observed it.
 """
 
 from dataclasses import replace
+from random import Random
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -14,6 +15,7 @@ from corral.simulator.contents import read_return
 from corral.simulator.device import Device
 from corral.simulator.enrollment import Enrollment
 from corral.simulator.identity import Identity
+from corral.simulator.installed_apps import App
 from corral.simulator.installing import say, token_update, update_token
 from corral.simulator.speaking import Accepted, Verdict, judge
 
@@ -109,3 +111,28 @@ def _makeshift(key: rsa.RSAPrivateKey, device: Device) -> Identity:
     """A key with a certificate that no authority has signed."""
     certificate = scep.build_signer(key, device.facts.udid, device.voice.now())
     return Identity(certificate.public_bytes(Encoding.DER), key)
+
+
+def turn_filevault(device: Device, on: bool) -> None:
+    """Somebody before a Mac turns its encryption on or off."""
+    device.contents.encrypted = on
+    device.note("FileVault on" if on else "FileVault off")
+
+
+def install_app(device: Device, app: App) -> None:
+    """Somebody installs an app, or another version of one, from elsewhere than here."""
+    device.contents.own_apps.put(app)
+    device.note("app installed", True, app.identifier)
+
+
+def remove_app(device: Device, identifier: str) -> None:
+    device.contents.own_apps.remove(identifier)
+    device.note("app removed", True, identifier)
+
+
+def let_days_pass(device: Device, dice: Random, days: float = 1) -> None:
+    """What becomes of a device that is used: apps are updated about weekly, its system about every two months."""
+    if dice.random() < days / 7:
+        device.contents.own_apps.update(dice)
+    if dice.random() < days / 60:
+        device.update_system()

@@ -22,8 +22,12 @@ class AppRefused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class InstalledApp:
+class ManagedApp:
+    """`name` and `version` are those of what is installed, empty where nothing is."""
+
     status: str
+    name: str = ""
+    version: str = ""
     flags: int = 0
     configuration: bool = False
 
@@ -32,7 +36,7 @@ class InstalledApp:
 class ManagedApps:
     """`waiting` are manifests to get, with the keys of the command that named them."""
 
-    apps: dict[str, InstalledApp] = field(default_factory=dict[str, InstalledApp])
+    apps: dict[str, ManagedApp] = field(default_factory=dict[str, ManagedApp])
     waiting: list[tuple[str, Mapping[str, PlistValue]]] = field(
         default_factory=list[tuple[str, Mapping[str, PlistValue]]]
     )
@@ -57,7 +61,7 @@ class ManagedApps:
                 identifier = f"com.example.store.{number}"
             case value:
                 identifier = str(value)
-        self._put(identifier, "Managed", keys)
+        self._put(identifier, "Managed", keys, identifier.rpartition(".")[2], "1.0")
         return identifier, "Managed"
 
     def take(self, manifest: bytes, keys: Mapping[str, PlistValue]) -> str:
@@ -66,7 +70,7 @@ class ManagedApps:
             found = read_manifest(manifest)
         except ManifestError:
             raise AppRefused("NotAnApp") from None
-        self._put(found.bundle_id, "Managed", keys)
+        self._put(found.bundle_id, "Managed", keys, found.title, found.version)
         return found.bundle_id
 
     def fail(self, keys: Mapping[str, PlistValue]) -> None:
@@ -84,6 +88,7 @@ class ManagedApps:
                 "Status": each.status,
                 "ManagementFlags": each.flags,
                 "HasConfiguration": each.configuration,
+                "UnusedRedemptionCode": "",
                 "HasFeedback": False,
                 "IsValidated": True,
                 "ExternalVersionIdentifier": 0,
@@ -92,6 +97,10 @@ class ManagedApps:
             if not isinstance(identifiers, list) or identifier in identifiers
         }
 
-    def _put(self, identifier: str, status: str, keys: Mapping[str, PlistValue]) -> None:
+    def _put(
+        self, identifier: str, status: str, keys: Mapping[str, PlistValue], name: str = "", version: str = ""
+    ) -> None:
         flags = keys.get("ManagementFlags", 0)
-        self.apps[identifier] = InstalledApp(status, flags if isinstance(flags, int) else 0, "Configuration" in keys)
+        self.apps[identifier] = ManagedApp(
+            status, name, version, flags if isinstance(flags, int) else 0, "Configuration" in keys
+        )

@@ -129,7 +129,7 @@ async def pairing_token(phone: Device, security_token: str, watch: Device) -> by
 def update_system(device: Device, os_version: str, build_version: str | None = None) -> None:
     """The device installs a system, and starts again."""
     facts = replace(device.facts, os_version=os_version, build_version=build_version or device.facts.build_version)
-    device.facts = device.voice.facts = facts
+    device.become(facts)
     device.note("system updated", True, os_version)
 
 

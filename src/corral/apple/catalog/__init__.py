@@ -3,6 +3,7 @@ them. Entries of version 27.0 are taken from Apple's beta."""
 
 from corral.apple.catalog.checking import check
 from corral.apple.catalog.fitting import fit
+from corral.apple.catalog.having import queries, told
 from corral.apple.catalog.json_schema import json_schema
 from corral.apple.catalog.linting import lint
 from corral.apple.catalog.placing import Finding, Target
@@ -40,6 +41,8 @@ __all__ = [
     "lint",
     "payload_spec",
     "platform_of",
+    "queries",
     "spec",
     "specs",
+    "told",
 ]

@@ -167,7 +167,7 @@ async def _erase_by_hand(play: Play, device: Device, _: tuple[Device, ...]) -> s
 async def _impostor(play: Play, device: Device, others: tuple[Device, ...]) -> str:
     """Another device has a link for anybody, and says that it is this one."""
     (other,) = others
-    other.facts = other.voice.facts = replace(other.facts, udid=device.facts.udid)
+    other.become(replace(other.facts, udid=device.facts.udid))
     await other.enroll(await play.operator.create_link(uses=1))
     command = await play.operator.send_command(device.facts.udid, "SecurityInfo")
     await play.answered(device, command)
