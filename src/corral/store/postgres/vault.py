@@ -4,8 +4,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import records
-from corral.store.postgres.connecting import Session
-from corral.store.postgres.database import Database, Write
+from corral.store.postgres.database import Database, Write, opening
 from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import insert, select, transposed, upsert
 from corral.store.records import secret_place
@@ -26,11 +25,9 @@ class PostgresVault:
         self._sealer = sealer
 
     async def get_secret(self, name: str) -> bytes | None:
-        async def get(sql: Session) -> bytes | None:
-            row = await sql.one(_GET_SECRET, name)
+        row = await self._database.one(_GET_SECRET, name)
+        with opening():
             return None if row is None else self._sealer.open(row[0], secret_place(name))
-
-        return await self._database.read(get)
 
     async def put_secret(self, name: str, value: bytes, events: tuple[Event, ...] = ()) -> None:
         row = name, self._sealer.seal(value, secret_place(name))
@@ -45,10 +42,9 @@ class PostgresVault:
         await self._run(_DELETE_SECRET, name)
 
     async def push_certificates(self) -> tuple[StoredPushCertificate, ...]:
-        async def read(sql: Session) -> tuple[StoredPushCertificate, ...]:
-            return tuple(records.push_certificate(row, self._sealer) for row in await sql.all(_CERTIFICATES))
-
-        return await self._database.read(read)
+        found = await self._database.all(_CERTIFICATES)
+        with opening():
+            return tuple(records.push_certificate(row, self._sealer) for row in found)
 
     async def put_push_certificate(self, certificate: StoredPushCertificate, events: tuple[Event, ...] = ()) -> None:
         row = records.push_certificate_row(certificate, self._sealer)
