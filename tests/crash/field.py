@@ -106,7 +106,7 @@ class Field:
 
     async def _work(self, device: Device, over: asyncio.Event) -> None:
         if device.enrollment is None:
-            await self._enroll(device)
+            await enroll(device, self.link)
         while not over.is_set():
             choice = self.random.random()
             if choice < 0.1:
@@ -115,19 +115,6 @@ class Field:
                 device.busy = Busy(sessions=1, pause=0.05)
             await device.poll()
             await asyncio.sleep(self.random.uniform(0, 0.03))
-
-    async def _enroll(self, device: Device) -> None:
-        for attempt in range(ATTEMPTS):
-            try:
-                if device.cached_profile is not None and attempt % 2:
-                    await device.retry_installation()
-                else:
-                    await device.enroll(self.link)
-            except InstallationFailed:
-                await asyncio.sleep(0.1)
-            else:
-                return
-        raise AssertionError(f"{device} cannot enroll: {ATTEMPTS} attempts")
 
     async def _operate(self, over: asyncio.Event) -> None:
         """Queue commands for one to five devices at a time."""
@@ -195,6 +182,21 @@ class Field:
                 await device.poll()
         await self.settle()
         assert all(name in account.taken for account in accounts)
+
+
+async def enroll(device: Device, link: str) -> None:
+    """As somebody does who tries until it works: anew, or with the profile that is there already."""
+    for attempt in range(ATTEMPTS):
+        try:
+            if device.cached_profile is not None and attempt % 2:
+                await device.retry_installation()
+            else:
+                await device.enroll(link)
+        except InstallationFailed:
+            await asyncio.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"{device} cannot enroll: {ATTEMPTS} attempts")
 
 
 async def gather_field(corral: Installation, count: int, joined: int, port: int | None = None) -> Field:
