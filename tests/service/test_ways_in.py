@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from corral.apple.checkin import Authenticate
 from corral.apple.identifiers import Kind, Speaker
 from corral.apple.machine_info import MachineInfo, write_machine_info
-from corral.apple.platform import Platform
+from corral.apple.platform import Platform, family_of, platform_of
 from corral.lifecycle.admission import (
     AdmissionPolicy,
     Admit,
@@ -25,8 +25,11 @@ from corral.lifecycle.admission import (
 )
 from corral.lifecycle.admission import decide_admission as judge
 from corral.lifecycle.admitted import Admitted
-from corral.lifecycle.applicant import Known, Standing
+from corral.lifecycle.applicant import Applicant, Known, Standing
 from corral.lifecycle.conditions import Attested, Conditions
+from corral.lifecycle.decide import decide
+from corral.lifecycle.policy import Admission
+from corral.lifecycle.policy import Policy as LifePolicy
 from corral.lifecycle.state import (
     DAY,
     Certificate,
@@ -56,6 +59,7 @@ from corral.simulator.push_certificates import StandInApple
 from corral.store.accounts import AccountSession
 from corral.store.directory import DeviceDetail, Directory
 from corral.store.events import EventStore
+from lifecycle import arrange
 from lifecycle.admission_cases import policies
 from service.fakes import NOW, Clock, FakeEvents
 
@@ -338,3 +342,76 @@ async def test_a_foreign_certificate_is_no_way_round_the_rules() -> None:
     foreign = declining(kind=(EnrollmentKind.TRUSTED_IDENTITY,), family=("AppleTV",))
     assert await foreign.admitting.objection(pinned, TELEVISION)
     assert await foreign.admitting.objection(pinned, replace(TELEVISION, product_name="iPad13,18")) == ""
+
+
+HARDWARE = st.sampled_from([None, HardwareProperties(), HardwareProperties(os_version="17.6.1", sip_enabled=True)])
+messages = st.builds(
+    arrange.authenticate,
+    st.sampled_from([arrange.SPEAKER, Speaker("UDID-1", "", Kind.USER_ENROLLMENT_DEVICE)]),
+    product_name=st.sampled_from(["iPhone15,2", "Mac14,2", "AppleTV14,1", "strange", None]),
+    os_version=st.sampled_from([None, "9.0", "17.6.1", "99", "strange"]),
+    serial_number=st.sampled_from([None, "C01", "C03"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    stage=stages,
+    way=st.sampled_from(sorted(EnrollmentKind)),
+    message=messages,
+    attested=HARDWARE,
+    account=st.sampled_from([None, ANN]),
+)
+def test_nobody_whom_the_rules_refuse_begins_a_life(
+    stage: Stage,
+    way: EnrollmentKind,
+    message: Authenticate,
+    attested: HardwareProperties | None,
+    account: str | None,
+) -> None:
+    """At his Authenticate, when all is known that will be: whatever profile and certificate he came to before."""
+    foreign = way is EnrollmentKind.TRUSTED_IDENTITY
+    account = None if foreign else account
+    snapshot = (
+        Snapshot()
+        if foreign
+        else arrange.invited(
+            certificate=arrange.issued(attested=attested), grant=arrange.grant(kind=way, account=account)
+        )
+    )
+    why = asyncio.run(stage.admitting.objection(snapshot, message))
+    decision = decide(
+        snapshot,
+        message,
+        arrange.identity(authority="foreign" if foreign else ""),
+        LifePolicy(admission=Admission.TRUSTED_IDENTITY),
+        replace(arrange.moment(), objection=why),
+    )
+    if not decision.change.connections:
+        assert not decision.change.certificates
+        return
+    assert not why
+    product = message.product_name or ""
+    person = message.speaker.kind.is_user_enrollment
+    applicant = Applicant(
+        kind=way,
+        udid=None if person else message.speaker.device_id,
+        serial_number=None if person else message.serial_number,
+        product=product,
+        family=family_of(product),
+        platform=platform_of(product),
+        os_version=message.os_version,
+        account=account,
+        has_pairing_token=True,
+        has_certificate=True,
+        attested=None if foreign else attested,
+    )
+    blocked = stage.blocked and not person
+    known = Known(
+        assigned=stage.assigned and applicant.serial_number is not None,
+        standing=Standing.BLOCKED if blocked else Standing.UNKNOWN,
+    )
+    if (
+        stage.rules_of_policy.rules
+    ):  # without any the life cycle alone decides, and a blocked device is turned away there
+        assert isinstance(judge(applicant, stage.rules_of_policy, known, "t"), Permit)
