@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from corral import backup
@@ -193,6 +193,7 @@ def test_strange_files_get_one_kind_of_error(data: bytes) -> None:
 
 
 @given(st.binary(max_size=300), st.booleans())
+@example(b"\x82\xa4type\xa5start\xa7version\xa1\xff", True)  # text that is no UTF-8
 @settings(max_examples=300, deadline=None)
 def test_whoever_knows_the_passphrase_gets_one_kind_of_error_too(data: bytes, framed: bool) -> None:
     """Content that was never a message, in chunks that are authentic."""

@@ -287,7 +287,7 @@ def _read_messages(reader: _Reader) -> Iterator[_Message]:
                 raise BackupError(f"The archive does not decompress: {error}.") from None
             try:
                 yield decoder.decode(data)
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise BackupError(f"A message of the archive is not what it should be: {error}.") from None
 
 

@@ -55,6 +55,7 @@ def test_what_is_not_given_is_left_to_apple() -> None:
     [
         ({"url": "http://mdm.example.org/"}, "https"),
         ({"configuration_web_url": "https://"}, "https"),
+        ({"url": "https://["}, "https"),
         ({"is_supervised": False}, "is_supervised"),
         ({"is_supervised": None, "is_mdm_removable": True, "is_multi_user": True}, "Shared iPad"),
         ({"region": None}, "language and region"),

@@ -1,12 +1,13 @@
-"""Fuzz one reader for some seconds: `python tests/fuzz/run.py MODULE FUNCTION SECONDS`. Exits 0 if nothing was found.
+"""Fuzz the readers of one room for some seconds: `python tests/fuzz/run.py ROOM SECONDS`. Exits 0 if nothing was found.
 
-A process of its own, since atheris takes the interpreter over.
+The first byte of an input says which reader gets the others. A process of its own, since atheris takes the interpreter
+over.
 """
 
 import importlib
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,22 @@ atheris: Any = importlib.import_module("atheris")  # it has no types
 
 
 def main() -> None:
-    module_name, function_name, seconds = sys.argv[1:4]
-    sys.path.insert(0, str(Path(__file__).parent))
+    room, seconds = sys.argv[1:3]
+    sys.path.insert(0, str(Path(__file__).parent.parent))
     with atheris.instrument_imports(include=["corral"]):
-        module = importlib.import_module(module_name)
-    target: Callable[[bytes], None] = getattr(module, function_name)
-    seeds: Callable[[str], Sequence[bytes]] = getattr(module, "seeds", no_seeds)
+        table = importlib.import_module("fuzz.table")
+    readers: Sequence[Any] = table.ROOMS[room]
+
+    def target(data: bytes) -> None:
+        if data:
+            readers[data[0] % len(readers)].read(data[1:])
+
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus")
         corpus.mkdir()
-        for number, seed in enumerate(seeds(function_name)):
-            (corpus / str(number)).write_bytes(seed)
+        for number, reader in enumerate(readers):
+            for other, sample in enumerate(reader.samples()):
+                (corpus / f"{number}-{other}").write_bytes(bytes((number,)) + sample)
         arguments = [
             sys.argv[0],
             str(corpus),
@@ -38,12 +44,6 @@ def main() -> None:
         ]
         atheris.Setup(arguments, target)
         atheris.Fuzz()
-
-
-def no_seeds(function_name: str) -> Sequence[bytes]:
-    """Some readers need none to start from."""
-    del function_name
-    return ()
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ def moment(option: str, text: str | None, at: str, seconds: str) -> dict[str, An
     if text is None:
         return {}
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        found = datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
         return {seconds: _seconds(option, text)}
-    return {at: found.astimezone().isoformat()}
+    return {at: found.isoformat()}
 
 
 def _seconds(option: str, text: str) -> int:

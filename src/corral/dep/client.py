@@ -156,8 +156,8 @@ class DepLine:
         if not text.strip():
             return {}
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return records.read_json(text)
+        except RecordError:
             raise DepError(Unreadable(f"Apple's answer to {method} {path} is no JSON")) from None
 
     async def _open_session(self, lost: str) -> str:
@@ -182,8 +182,8 @@ class DepLine:
             if status != 200:
                 raise DepError(failure_of(status, text, self._waiting()))
             try:
-                self._session = str(_field(json.loads(text), "auth_session_token"))
-            except (ValueError, RecursionError, RecordError):
+                self._session = str(_field(records.read_json(text), "auth_session_token"))
+            except RecordError:
                 self._session = ""
             if not self._session:
                 raise DepError(Unreadable("Apple's answer to GET /session holds no session"))
@@ -258,5 +258,5 @@ def _seconds(asked: str, now: float) -> float | None:
         return float(asked)
     try:
         return (parsedate_to_datetime(asked) - datetime.fromtimestamp(now, UTC)).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -5,7 +5,6 @@ Source: Apple, "Profile" (device assignment).
 """
 
 import base64
-import binascii
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from cryptography import x509
 from msgspec import Meta
 
 from corral.dep.skip_keys import SKIP_KEYS, nearest
+from corral.pki.cms.certificate import UNREADABLE
 
 _CODE = re.compile(r"[a-z]{2,3}")
 _REGION = re.compile(r"[A-Z]{2}")
@@ -81,8 +81,16 @@ def read_profile(document: object, *, any_skip_key: bool = False) -> EnrollmentP
 
 def _check_urls(profile: EnrollmentProfile) -> None:
     for name, given in (("url", profile.url), ("configuration_web_url", profile.configuration_web_url)):
-        if given is not None and (urlsplit(given).scheme != "https" or not urlsplit(given).hostname):
+        if given is not None and not _names_host(given):
             raise ProfileError(f"{name} must begin with https:// and name a host")
+
+
+def _names_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname)
 
 
 def _check_fit(profile: EnrollmentProfile) -> None:
@@ -101,5 +109,5 @@ def _check_fit(profile: EnrollmentProfile) -> None:
 def _check_certificate(what: str, given: str) -> None:
     try:
         x509.load_der_x509_certificate(base64.b64decode(given, validate=True))
-    except (binascii.Error, ValueError):
+    except UNREADABLE:
         raise ProfileError(f"{what} is no certificate in base64 of DER") from None

@@ -76,6 +76,14 @@ class Outcomes:
     retry_after_seconds: int | None = None
 
 
+def read_json(text: str) -> object:
+    """The document of an answer, as RFC 8259 has it: no lone surrogates, which nothing could store, and no NaN."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise RecordError("it is no JSON") from None
+
+
 def account(document: object) -> Account:
     return _read(_object(document), Account)
 

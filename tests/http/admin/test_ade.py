@@ -112,6 +112,7 @@ async def test_what_cannot_be_is_refused_with_a_reason(stage: Stage) -> None:
     assert "already" in await refused(stage, "/ade/servers", {"name": "main"}, 409)
     assert "no server other" in await refused(stage, "/ade/servers/other/sync", {}, 404)
     assert "base64" in await refused(stage, "/ade/servers/main/token", {"file": "?"}, 422)
+    assert "base64" in await refused(stage, "/ade/servers/main/token", {"file": "\u00e4"}, 422)
     assert "no token for main" in await refused(stage, "/ade/servers/main/token", {"file": "AAAA"}, 422)
     wrong = {"profile": {"profile_name": "x", "is_mdm_removable": False}}
     assert "is_supervised" in await refused(stage, "/ade/servers/main/profiles", wrong, 422)

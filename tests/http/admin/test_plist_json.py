@@ -40,7 +40,14 @@ def test_data_and_dates_are_objects_of_one_key() -> None:
     assert from_json({"$data": "AP8=", "more": 1}) == {"$data": "AP8=", "more": 1}
 
 
-@pytest.mark.parametrize("value", [None, {"a": None}, [None], {"$data": "not base64!"}, {"$date": "tomorrow"}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, {"a": None}, [None]),
+        *({"$data": "not base64!"}, {"$data": "AA\u200f=="}),
+        *({"$date": "tomorrow"}, {"$date": "0001-01-01T00:00:00+14:00"}),
+    ],
+)
 def test_what_no_property_list_can_hold_is_refused(value: object) -> None:
     with pytest.raises(RequestRefused) as told:
         from_json(value)

@@ -11,6 +11,8 @@ from corral.cli.packages.facts import PackageError, PackageFacts
 MAGIC = b"xar!"
 LARGEST_CONTENTS = 8 * 1024 * 1024
 LARGEST_FILE = 2 * 1024 * 1024
+LARGEST_OFFSET = 2**62
+"""Beyond it no file can be looked into at all."""
 
 _etree = cast(Any, lxml.etree)
 _PARSER = _etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False)
@@ -69,6 +71,8 @@ def _content(file: BinaryIO, entry: Any, heap: int) -> bytes:
         raise PackageError("its table of contents does not say where its files are") from None
     if offset < 0 or not 0 <= length <= LARGEST_FILE or not 0 <= size <= LARGEST_FILE:
         raise PackageError("what describes it is too large")
+    if offset > LARGEST_OFFSET:
+        raise PackageError("its table of contents leads beyond every file")
     file.seek(heap + offset)
     data = file.read(length)
     encoding = entry.find("data/encoding")

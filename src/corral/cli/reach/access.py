@@ -66,7 +66,10 @@ def choose(url: str | None, token_file: Path | None, data: Path | None, ca: Path
 
 def check_url(url: str) -> str:
     """The URL without a path; raises UsageFailure. A token is never sent in the clear over a network."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+    except ValueError:
+        raise UsageFailure(f"{url!r} is no URL; give https://HOST or https://HOST:PORT.") from None
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise UsageFailure(f"{url!r} is no URL of a service; give https://HOST or https://HOST:PORT.")
     if parts.scheme == "http" and not is_loopback(parts.hostname):

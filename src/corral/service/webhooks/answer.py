@@ -50,9 +50,9 @@ def _retry_after(headers: Mapping[str, str], now: Instant) -> Instant:
         return now + min(int(value[:9]) * SECOND, LONGEST_WAIT)
     try:
         found = parsedate_to_datetime(value)
-    except ValueError:
+        at = to_instant(found if found.tzinfo else found.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         return 0
-    at = to_instant(found if found.tzinfo else found.replace(tzinfo=UTC))
     return min(at, now + LONGEST_WAIT)
 
 

@@ -1,6 +1,5 @@
 """Servers of automated enrollment: made, given their token, synchronized. Keys and tokens come in and never go out."""
 
-import binascii
 from base64 import b64decode
 from datetime import datetime
 from typing import Annotated
@@ -91,7 +90,7 @@ async def remove_server(call: Call, server: str) -> None:
 async def import_token(call: Call, server: str, body: NewAdeToken) -> AdeServerView:
     try:
         file = b64decode(body.file, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise RequestRefused("`file` is not base64.") from None
     return _view(await call.services.ade.servers.import_token(server, file, body.force, call.by))
 

@@ -1,7 +1,6 @@
 """Property lists in JSON and back. What JSON lacks is an object of one key: `{"$data": base64}`, `{"$date": time}`."""
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
@@ -36,7 +35,7 @@ def _from_object(found: Mapping[str, object], depth: int) -> PlistValue:
         case {"$data": str() as text} if len(found) == 1:
             try:
                 return base64.b64decode(text, validate=True)
-            except binascii.Error:
+            except ValueError:
                 raise RequestRefused('{"$data": ...} must hold base64.') from None
         case {"$date": str() as text} if len(found) == 1:
             return _date(text)
@@ -71,6 +70,7 @@ def _date(text: str) -> datetime:
     """Property lists have no time zone: their dates are in UTC, without saying so."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found.astimezone(UTC) if found.tzinfo else found
+    except (ValueError, OverflowError):
         raise RequestRefused('{"$date": ...} must hold a time as RFC 3339 has it.') from None
-    return (found.astimezone(UTC) if found.tzinfo else found).replace(tzinfo=None, microsecond=0)
+    return found.replace(tzinfo=None, microsecond=0)
