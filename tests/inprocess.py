@@ -1,7 +1,13 @@
 """A whole service in this process, its admin API, and devices that are simply there."""
 
+import asyncio
+import atexit
+import functools
 import itertools
+import shutil
+import tempfile
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -139,12 +145,34 @@ def _channel(life: str, user: str, now: Instant) -> Channel:
     )
 
 
+def fresh(data: Path, **more: object) -> tuple[Settings, str]:
+    """The settings, with `more`, of a new installation in this folder, and its first token.
+
+    All have the same keys, which take long to make.
+    """
+    made, token = _made_once()
+    shutil.copytree(made, data, dirs_exist_ok=True)
+    return _settings(data, **more), token
+
+
+@functools.cache
+def _made_once() -> tuple[Path, str]:
+    folder = Path(tempfile.mkdtemp(prefix="corral-fresh-"))
+    atexit.register(shutil.rmtree, folder)
+    settings = _settings(folder)
+    make_key_file(settings.sealing_key_file)
+    with ThreadPoolExecutor(1) as thread:  # an event loop may run in this one
+        return folder, thread.submit(asyncio.run, initialize(settings, lambda: START)).result()
+
+
+def _settings(data: Path, **more: object) -> Settings:
+    return read_settings({"data": data, "public_url": "https://mdm.example.org", **more})
+
+
 @asynccontextmanager
 async def installation(data: Path) -> AsyncGenerator[Installation]:
     """A new one in this folder, which nobody else sees, at a time of its own."""
-    settings = read_settings({"data": data, "public_url": "https://mdm.example.org"})
-    make_key_file(settings.sealing_key_file)
-    token = await initialize(settings, lambda: START)
+    settings, token = fresh(data)
     async with opened(settings, START) as made:
         made.token = token
         yield made

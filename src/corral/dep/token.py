@@ -12,16 +12,12 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from corral.pki.cms.algorithms import CmsError
 from corral.pki.cms.enveloped import decrypt
+from corral.pki.own_key import read_own_key
 
 MAX_BYTES = 64 * 1024
 KEY_LASTS = timedelta(days=3650)
@@ -95,7 +91,7 @@ def open_token(file: bytes, pair: KeyPair) -> ServerToken:
     if len(file) > MAX_BYTES:
         raise TokenError(f"the file has more than {MAX_BYTES} bytes, so it is no server token")
     certificate = x509.load_pem_x509_certificate(pair.certificate_pem)
-    key = load_pem_private_key(pair.key_pem, None)
+    key = read_own_key(pair.key_pem)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TokenError("the server's key is no RSA key")
     try:

@@ -14,16 +14,12 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from corral.pki.cms.algorithms import CmsError
 from corral.pki.cms.certificate import UNREADABLE, PublicKey, load_certificate
+from corral.pki.own_key import read_own_key
 
 # Apple's systems refuse server certificates that are valid for longer (support.apple.com/HT210176).
 SERVER_DAYS = 825
@@ -84,10 +80,10 @@ def create_authority(name: str, now: datetime, years: int = 20, key: rsa.RSAPriv
 
 
 def read_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
-    """The authority of a PEM certificate and its PEM key; raises `AuthorityError`."""
+    """The authority of a PEM certificate and its PEM key, as they were kept; raises `AuthorityError`."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-        key = load_pem_private_key(key_pem, None)
+        key = read_own_key(key_pem)
     except UNREADABLE:
         raise AuthorityError("the authority's certificate or key is no unencrypted PEM") from None
     if not isinstance(key, rsa.RSAPrivateKey):

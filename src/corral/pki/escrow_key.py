@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from corral.pki import cms
+from corral.pki.own_key import read_own_key
 
 MAX_ENCLOSED = 64 * 1024
 """Bytes of an envelope that is opened: a recovery key takes less than a thousand."""
@@ -75,7 +76,7 @@ def read_escrow_key(pem: bytes) -> EscrowKey:
     """As `pem` gives it; raises EscrowKeyError."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-        key = load_pem_private_key(pem[pem.index(b"-----BEGIN PRIVATE KEY-----") :], None)
+        key = read_own_key(pem[pem.index(b"-----BEGIN PRIVATE KEY-----") :])
     except (ValueError, TypeError):
         raise EscrowKeyError("the escrow key is no certificate and private key in PEM") from None
     if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certificate.public_key():

@@ -3,11 +3,12 @@
 import asyncio
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.apns.client import PushClient
 from corral.lifecycle.change import Event
 from corral.pki import push_certificate
+from corral.pki.own_key import read_own_key
 from corral.pki.push_certificate import PushCertificateError
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.service.errors import RequestRefused
@@ -100,6 +101,6 @@ class PushCertificates:
 
 
 def _load(pem: bytes) -> rsa.RSAPrivateKey:
-    key = load_pem_private_key(pem, None)
+    key = read_own_key(pem)
     assert isinstance(key, rsa.RSAPrivateKey)  # made by `request`, and sealed since
     return key

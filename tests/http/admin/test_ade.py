@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from corral.app import initialize
-from corral.sealing import make_key_file
-from corral.settings import read_settings
 from corral.simulator.ade.portal import PortalServer
 from corral.simulator.ade.service import AdeService
 from corral.simulator.push_certificates import StandInApple
-from inprocess import START, Installation, opened
+from inprocess import Installation, fresh, opened
 
 
 @dataclass
@@ -37,16 +34,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     root = StandInApple.create(datetime.now(UTC))
     apple = AdeService(root)
     (tmp_path / "ade.pem").write_bytes(root.root_pem)
-    settings = read_settings(
-        {
-            "data": tmp_path,
-            "public_url": "https://mdm.example.org",
-            "ade_url": await apple.start(),
-            "ade_ca": tmp_path / "ade.pem",
-        }
-    )
-    make_key_file(settings.sealing_key_file)
-    await initialize(settings, lambda: START)
+    settings, _ = fresh(tmp_path, ade_url=await apple.start(), ade_ca=tmp_path / "ade.pem")
     now = int(datetime.now(UTC).timestamp() * 1000)
     async with opened(settings, now) as installation:
         yield Stage(installation, apple)

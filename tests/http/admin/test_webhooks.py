@@ -11,11 +11,8 @@ from typing import Any
 
 import pytest
 
-from corral.app import initialize
 from corral.pki.authority import create_authority
-from corral.sealing import make_key_file
-from corral.settings import read_settings
-from inprocess import START, Installation, opened
+from inprocess import START, Installation, fresh, opened
 from outgoing.servers import Server, answer, serving
 
 
@@ -42,16 +39,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.delenv("CORRAL_DATA", raising=False)
     authority = create_authority("somebody's", datetime.now(UTC))
     (tmp_path / "hooks.pem").write_bytes(authority.certificate_pem())
-    settings = read_settings(
-        {
-            "data": tmp_path,
-            "public_url": "https://mdm.example.org",
-            "webhook_ca": tmp_path / "hooks.pem",
-            "outgoing_networks": ["127.0.0.0/8"],
-        }
-    )
-    make_key_file(settings.sealing_key_file)
-    await initialize(settings, lambda: START)
+    settings, _ = fresh(tmp_path, webhook_ca=tmp_path / "hooks.pem", outgoing_networks=["127.0.0.0/8"])
     async with serving(answer(b""), authority, tmp_path, name="localhost") as receiver, opened(settings, START) as made:
         receiver.most = 1000
         yield Stage(made, receiver, f"https://localhost:{receiver.port}/hook")

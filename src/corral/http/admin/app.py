@@ -1,5 +1,7 @@
 """The front door of the admin API: who asks is settled before anything is routed."""
 
+import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,7 +52,7 @@ def admin_app(
         for path, endpoints in by_path().items()
     ]
     strangers = Strangers(services.access.audit, proxies, clock)
-    description = Route("/openapi.json", _Description(msgspec.json.encode(describe(ENDPOINTS))))
+    description = Route("/openapi.json", _Description())
     router = Router(routes=[*addresses, description], redirect_slashes=False, default=_not_found)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,15 +157,20 @@ class _Address:
         return answer if isinstance(answer, Response) else replayed(answer)
 
 
-@dataclass(frozen=True, slots=True)
 class _Description:
-    content: bytes
+    """Made when it is first asked for: it takes as long as all else of a start together."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method not in ("GET", "HEAD"):
             raise _wrong_method(request, ("GET",))
-        await Response(self.content, media_type=JSON_TYPE)(scope, receive, send)
+        content = await asyncio.to_thread(_describe)
+        await Response(content, media_type=JSON_TYPE)(scope, receive, send)
+
+
+@functools.cache
+def _describe() -> bytes:
+    return msgspec.json.encode(describe(ENDPOINTS))
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
