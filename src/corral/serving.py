@@ -10,7 +10,7 @@ import uvloop
 
 from corral import __version__
 from corral.app import SHARED_METRICS, build
-from corral.http.server import Listener, open_tcp, open_unix, serve
+from corral.http.server import Listener, SocketFile, open_tcp, open_unix, serve
 from corral.http.workers import supervise
 from corral.logs import configure_logs
 from corral.service.clock import system_clock
@@ -48,8 +48,10 @@ async def _serve(settings: Settings, number: int) -> None:
         listeners += [
             Listener(corral.admin_app, open_tcp(each, shared=shared), context) for each in settings.admin_listen
         ]
+        socket_file: SocketFile | None = None
         if number == 0:
-            listeners.append(Listener(corral.admin_app, open_unix(settings.admin_socket), local=True))
+            opened, socket_file = open_unix(settings.admin_socket)
+            listeners.append(Listener(corral.admin_app, opened, local=True))
         addresses = [str(each.socket.getsockname()) for each in listeners]
 
         def started() -> None:
@@ -70,8 +72,8 @@ async def _serve(settings: Settings, number: int) -> None:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await corral.worker.finish()
-            if number == 0:
-                settings.admin_socket.unlink(missing_ok=True)
+            if socket_file is not None:
+                socket_file.remove()
             _log.info("corral.stopped")
 
 

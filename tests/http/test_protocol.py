@@ -125,7 +125,7 @@ async def test_a_client_certificate_gets_into_the_scope(serve: Serve, tmp_path: 
 
 async def test_the_owner_of_the_socket_is_known_and_nobody_else_can_open_it(serve: Serve, tmp_path: Path) -> None:
     app, path = Seen(), tmp_path / "admin.sock"
-    listener = Listener(app, open_unix(path), local=True)
+    listener = Listener(app, open_unix(path)[0], local=True)
     assert path.stat().st_mode & 0o777 == 0o600
     await serve(listener)
     await ask(get(), path=str(path))
@@ -142,11 +142,24 @@ async def test_nobody_on_the_network_is_local(serve: Serve) -> None:
 
 def test_a_socket_that_was_left_over_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "admin.sock"
-    open_unix(path).close()
+    open_unix(path)[0].close()
     assert path.exists()
-    open_unix(path).close()
+    open_unix(path)[0].close()
     with pytest.raises(OSError, match="too long"):
         open_unix(tmp_path / ("x" * 120))
+
+
+def test_a_socket_of_somebody_else_in_the_same_place_stays(tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    first, ours = open_unix(path)
+    first.close()
+    second, theirs = open_unix(path)
+    ours.remove()
+    assert path.exists()
+    theirs.remove()
+    assert not path.exists()
+    theirs.remove()
+    second.close()
 
 
 def test_an_address_that_cannot_be_had_is_named() -> None:

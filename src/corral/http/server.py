@@ -24,6 +24,27 @@ class ListenError(OSError):
 
 
 @dataclass(frozen=True, slots=True)
+class SocketFile:
+    """A Unix socket's file as this process made it: another process may put its own in the same place."""
+
+    path: Path
+    number: int
+    made_at: int
+
+    @classmethod
+    def at(cls, path: Path) -> "SocketFile":
+        found = path.stat()
+        return cls(path, found.st_ino, found.st_ctime_ns)
+
+    def remove(self) -> None:
+        """Unless it is gone, or not this process's any more."""
+        with contextlib.suppress(FileNotFoundError):
+            # The number alone says too little: a file system gives it to the next file as soon as it is free.
+            if SocketFile.at(self.path) == self:
+                self.path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     app: App
     socket: socket.socket
@@ -48,8 +69,8 @@ def open_tcp(address: str, *, shared: bool = False) -> socket.socket:
     return opened
 
 
-def open_unix(path: Path) -> socket.socket:
-    """A listening Unix socket that only the owner of this process can open; one left over is replaced."""
+def open_unix(path: Path) -> tuple[socket.socket, SocketFile]:
+    """A listening Unix socket that only the owner of this process can open, and its file; one left over is replaced."""
     if len(os.fsencode(path)) > 100:
         raise ListenError(f"The path of the admin socket is too long for a Unix socket: {path}.")
     path.unlink(missing_ok=True)
@@ -62,7 +83,7 @@ def open_unix(path: Path) -> socket.socket:
         raise ListenError(f"Cannot listen on {path}: {error}.") from None
     finally:
         os.umask(before)
-    return opened
+    return opened, SocketFile.at(path)
 
 
 class _Server(uvicorn.Server):
