@@ -76,11 +76,13 @@ async def open_site(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A data folder to serve, and how: `environment` names its database and what else is set."""
+    """A data folder to serve, and how: `environment` names its database and what else is set, `program` the module that
+    is run."""
 
     data: Path
     proof: Proof
     environment: Mapping[str, str]
+    program: str = "corral"
 
 
 def copy_folder(of: Path, to: Path, backend: Backend) -> Mapping[str, str]:
@@ -108,7 +110,7 @@ async def serve(
         **place.proof.settings,
         **place.environment,
     }
-    service = ServiceProcess(place.data, f"127.0.0.1:{port}", environment)
+    service = ServiceProcess(place.data, f"127.0.0.1:{port}", environment, program=place.program)
     async with running(service), service.admin() as admin:
         prover = Prover(place.proof, workshop)
         yield Site(place.proof, service, port, devices, prover, generator, clients, admin, backend)

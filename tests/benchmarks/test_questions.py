@@ -19,6 +19,7 @@ from benchmarks.questions.felt import Felt, Polls, rows
 from benchmarks.questions.ground import QUICK, Ground
 from benchmarks.questions.growth import Cost, Growth
 from benchmarks.questions.hanging import Hanging
+from benchmarks.questions.observed import Compared, Observed
 from benchmarks.questions.order import Order
 from benchmarks.questions.overload import MOST_GROWTH, Overload
 from benchmarks.questions.reach import Reach
@@ -27,7 +28,7 @@ from benchmarks.questions.watching import Memory
 from benchmarks.questions.workers import Workers
 from benchmarks.signing import Workshop
 from benchmarks.stand_in import Seen
-from benchmarks.workloads import Extent, Measured, enroll, one_command
+from benchmarks.workloads import Extent, Measured, enroll, one_command, token_updates
 
 from benchmarks import crowd
 from corral.cli.process import free_port
@@ -130,6 +131,51 @@ def test_a_poll_that_grows_dearer_with_the_database_is_named() -> None:
     assert not Growth(costs).shortcomings()
     (found,) = Growth([*costs, Cost("most", 500.0, 0.2, 2.0)]).shortcomings()
     assert "most" in found
+
+
+def measured(rate: float, cpu: float) -> Measured:
+    done = int(rate)
+    return Measured("TokenUpdates", "header", done, 1.0, cpu, 0.0, 0.1, (1, 1), array("d", [0.001] * done))
+
+
+def test_being_observed_at_too_high_a_price_is_named() -> None:
+    even = [(measured(1000, 0.5), measured(960, 0.52))] * 3
+    compared = Compared.of([*even, (measured(1000, 0.5), measured(500, 5.0))])
+    assert compared.slower == pytest.approx(0.04)
+    assert compared.dearer == pytest.approx(0.52 / 960 / (0.5 / 1000) - 1)
+    assert not Observed([compared]).shortcomings()
+    (found,) = Observed([replace(compared, slower=0.06)]).shortcomings()
+    assert "TokenUpdates" in found
+
+
+async def test_the_unobserved_service_does_the_same_and_leaves_no_word_of_it(tmp_path: Path) -> None:
+    backend = Embedded(tmp_path / "fleet")
+    told: dict[str, tuple[int, int, bool]] = {}
+    with Workshop() as workshop, LoadGenerator() as generator:
+        fleet = await make_fleet(tmp_path / "fleet", backend, 4, 1, workshop)
+        ground = Ground(fleet, tmp_path, backend, workshop, generator, 2, QUICK)
+        for program in ("corral", "benchmarks.unobserved"):
+            place = replace(ground.place(program), program=program)
+            before = told_in(backend, place.data)
+            async with ground.site(place) as site:
+                await enroll(site)
+                await one_command(site, Extent(seconds=1.0, rounds=1, endurance=0))
+                await token_updates(site, Extent(seconds=1.0, rounds=1, endurance=0))
+                metrics = (await site.admin.get("/metrics")).text
+                assert 'corral_connections{phase="connected"} 4.0' in metrics
+            events, entries = (now - then for now, then in zip(told_in(backend, place.data), before, strict=True))
+            told[program] = events, entries, 'route="mdm"' in metrics
+    assert told["benchmarks.unobserved"] == (0, 0, False)
+    events, entries, counted = told["corral"]
+    assert events >= 3 * 4
+    assert entries >= 1
+    assert counted
+
+
+def told_in(backend: Embedded, data: Path) -> list[int]:
+    """Events and entries of the audit trail."""
+    counts = ("SELECT count(*) AS n FROM event", "SELECT count(*) AS n FROM audit")
+    return [backend.read(data, each)[0]["n"] for each in counts]
 
 
 def test_polls_of_two_processes_are_held_against_two_bare_routes() -> None:
