@@ -20,6 +20,7 @@ FLOORS = (
     "worker",
     "http",
     "tls",
+    "tracing",
     "cli",
     "wiring",
     "app",

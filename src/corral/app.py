@@ -5,17 +5,20 @@ import contextlib
 import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Mount, Route
 
 from corral.apns.client import PushClient
 from corral.dep.client import DepClient
 from corral.http.admin.app import admin_app
-from corral.http.asgi import App
+from corral.http.asgi import App, Scope
 from corral.http.device.health import Health
 from corral.http.measured import measured
-from corral.http.routes import front
+from corral.http.routes import front, route_of
+from corral.logs import lines
 from corral.pki.authority import create_authority
 from corral.sealing import Sealer
 from corral.service.access.caller import LOCAL_ADMINISTRATOR
@@ -26,6 +29,7 @@ from corral.service.authorities import Authorities
 from corral.service.clock import Clock, system_clock, to_datetime
 from corral.service.metrics import Metrics
 from corral.service.services import Services
+from corral.service.tracing import UNTRACED
 from corral.settings import Settings
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
@@ -33,7 +37,11 @@ from corral.wiring import ground, named_files
 from corral.wiring.administration import services_of
 from corral.wiring.background import worker_of
 from corral.wiring.device_routes import device_routes
+from corral.wiring.traces import tracing_of
 from corral.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from corral.tracing.exporting import Tracing
 
 DATABASE = "corral.db"
 SHARED_METRICS = "metrics"
@@ -76,10 +84,13 @@ async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerat
         dep = DepClient(
             settings.ade_url, trust_pem=settings.ade_ca.read_bytes() if settings.ade_ca is not None else None
         )
+        tracing = tracing_of(settings.apns_url)
         try:
-            yield await _wire(settings, store, dep, clock)
+            yield await _wire(settings, store, dep, clock, tracing)
         finally:
             await dep.close()
+            if tracing is not None:
+                await tracing.close()
 
 
 def _open_store(
@@ -93,8 +104,8 @@ def _open_store(
     return open_postgres(settings.database, sealer, create=create, pooler=settings.pooler)
 
 
-async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) -> Corral:
-    base = await ground.lay(settings, store, clock)
+async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock, tracing: "Tracing | None") -> Corral:
+    base = await ground.lay(settings, store, clock, UNTRACED if tracing is None else tracing.commands)
     push = PushClient(
         settings.apns_url, trust_pem=settings.apns_ca.read_bytes() if settings.apns_ca is not None else None
     )
@@ -104,13 +115,27 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock) 
     health = Health(store)
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
     proxies = tuple(map(ip_network, settings.proxy))
+    answered = partial(_answered, metrics, None if settings.log_level != "debug" else tuple(device.direct))
+
+    def outside(app: App) -> App:
+        """With what is noted of every request."""
+        return measured(app if tracing is None else tracing.requests(app, tuple(device.direct)), answered)
+
     api = Mount("/api/v1", admin_app(services, link_days=settings.link_days, proxies=proxies, clock=clock))
     return Corral(
         store=store,
         authorities=base.authorities,
         services=services,
-        device_app=measured(front(device.direct, [*device.routed, *healthy]), metrics.answered),
-        admin_app=measured(front({}, [api, *healthy]), metrics.answered),
-        both_app=measured(front(device.direct, [*device.routed, *healthy, api]), metrics.answered),
+        device_app=outside(front(device.direct, [*device.routed, *healthy])),
+        admin_app=outside(front({}, [api, *healthy])),
+        both_app=outside(front(device.direct, [*device.routed, *healthy, api])),
         worker=await worker_of(base, services, push, metrics),
     )
+
+
+def _answered(metrics: Metrics, direct: tuple[str, ...] | None, scope: Scope, status: int, seconds: float) -> None:
+    """Counted always; told where somebody wants to hear of each one, and then `direct` is there."""
+    metrics.answered(scope["path"], status, seconds)
+    if direct is not None:
+        route = route_of(scope, direct)
+        lines.answered(method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))

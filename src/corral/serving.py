@@ -5,19 +5,18 @@ import gc
 import shutil
 import sys
 
-import structlog
 import uvloop
 
 from corral import __version__
 from corral.app import SHARED_METRICS, build
 from corral.http.server import Listener, SocketFile, open_tcp, open_unix, serve
 from corral.http.workers import supervise
-from corral.logs import configure_logs
+from corral.lifecycle.trace import trace
+from corral.logs import lines
+from corral.logs.writing import configure_logs, is_console
 from corral.service.clock import system_clock
 from corral.settings import Settings
 from corral.tls import ServerTls
-
-_log = structlog.get_logger("corral")
 
 
 def run(settings: Settings) -> None:
@@ -31,7 +30,7 @@ def run(settings: Settings) -> None:
 
 
 def _run_one(settings: Settings, number: int) -> None:
-    configure_logs(settings.log_format, settings.log_level)
+    configure_logs(settings.log_format, settings.log_level, trace)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, number))
 
@@ -58,8 +57,9 @@ async def _serve(settings: Settings, number: int) -> None:
             # What start-up made stays for ever: taken out of the collector's sight, it costs no more rounds.
             gc.collect()
             gc.freeze()
-            _log.info("corral.started", version=__version__, listening=addresses, public_url=settings.public_url)
-            print(f"Corral {__version__} serves {settings.public_url}; stop it with Ctrl-C.", file=sys.stderr)
+            lines.started(version=__version__, listening=addresses, public_url=settings.public_url)
+            if is_console(settings.log_format):
+                print(f"Corral {__version__} serves {settings.public_url}; stop it with Ctrl-C.", file=sys.stderr)
 
         background = [asyncio.create_task(corral.worker.run())]
         if tls is not None:
@@ -74,7 +74,7 @@ async def _serve(settings: Settings, number: int) -> None:
             await corral.worker.finish()
             if socket_file is not None:
                 socket_file.remove()
-            _log.info("corral.stopped")
+            lines.stopped()
 
 
 def _nothing() -> None:

@@ -10,18 +10,16 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from corral.lifecycle.state import DAY, Instant
+from corral.logs import lines
 from corral.pki.authority import issue_server
 from corral.service.authorities import Authorities
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.settings import Settings
-
-_log = structlog.get_logger("corral")
 
 OWN_DAYS = 397
 """Validity of a certificate of our own, which is one of the public authorities' too."""
@@ -60,7 +58,7 @@ class ServerTls:
         try:
             self.look()
         except OSError as error:
-            _log.error("corral.tls-not-renewed", why=str(error))
+            lines.tls_not_renewed(why=str(error))
 
     def _trust_own(self) -> None:
         """One that was retired stays in the context; its certificates are refused with what they sign."""
@@ -78,9 +76,9 @@ class ServerTls:
             return
         try:
             self._load()
-            _log.info("corral.tls-reloaded")
+            lines.tls_reloaded()
         except (OSError, ValueError) as error:
-            _log.error("corral.tls-not-reloaded", why=str(error))
+            lines.tls_not_reloaded(why=str(error))
 
     def look(self) -> None:
         """Take what is due: a new certificate of our own before it expires, or files that have changed."""
@@ -89,7 +87,7 @@ class ServerTls:
                 self.reload()
         elif self._clock() >= self.not_after - RENEWED_BEFORE or self._issuer != self._authorities.roster.anchor.id:
             self._load()
-            _log.info("corral.tls-renewed", until=to_datetime(self.not_after).isoformat())
+            lines.tls_renewed(until=to_datetime(self.not_after).isoformat())
 
     async def keep_fresh(self) -> None:
         while True:
@@ -97,7 +95,7 @@ class ServerTls:
             try:
                 self.look()
             except OSError as error:
-                _log.error("corral.tls-not-renewed", why=str(error))
+                lines.tls_not_renewed(why=str(error))
 
     def _load(self) -> None:
         if self._settings.tls == "files":

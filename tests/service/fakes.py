@@ -140,6 +140,10 @@ class FakeWork:
     async def push_targets(self, channel_ids: Sequence[str]) -> tuple[PushTarget, ...]:
         return tuple(self.targets[key] for key in channel_ids if key in self.targets)
 
+    async def traces(self, channel_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        del channel_ids
+        return ()
+
     async def record_pushes(self, records: Sequence[PushRecord]) -> None:
         self.records += records
 

@@ -78,6 +78,8 @@ class RetryLater:
 
     after_seconds: float | None
     reason: str
+    status: int = field(default=0, compare=False)
+    """Of the answer; 0 where none came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def classify(status: int, headers: Mapping[bytes, bytes], body: bytes) -> Outcom
     reason = read_reason(answer)
     match status:
         case 400 if reason == "IdleTimeout":
-            return RetryLater(None, reason)
+            return RetryLater(None, reason, status)
         case 400:
             return Misconfigured(status, reason)
         case 403:
@@ -114,9 +116,9 @@ def classify(status: int, headers: Mapping[bytes, bytes], body: bytes) -> Outcom
         case 410:
             return Unregistered(_timestamp(answer.get("timestamp")), reason)
         case 429:
-            return RetryLater(retry_after(headers), reason)
+            return RetryLater(retry_after(headers), reason, status)
         case _ if 500 <= status <= 599:
-            return RetryLater(retry_after(headers), reason)
+            return RetryLater(retry_after(headers), reason, status)
         case _:
             return Broken(status, reason)
 

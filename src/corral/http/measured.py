@@ -1,17 +1,19 @@
-"""How long requests take and how they end, whoever answers them."""
+"""How long requests take and how they end, whoever answers them; and which one a task is answering."""
 
 from collections.abc import Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any
 
 from corral.http.asgi import App, Receive, Scope, Send
+from corral.logs.requests import ANSWERING
 
 
-def measured(app: App, answered: Callable[[str, int, float], None]) -> App:
-    """`answered` gets the path, the status, and the seconds of every request that was answered."""
+def measured(app: App, answered: Callable[[Scope, int, float], None]) -> App:
+    """`answered` gets the status, and the seconds of every request that was answered."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
+        ANSWERING.set(scope)  # each request has a task, and a context, of its own
         status = 0
 
         async def noting(message: MutableMapping[str, Any]) -> None:
@@ -22,7 +24,7 @@ def measured(app: App, answered: Callable[[str, int, float], None]) -> App:
 
         await app(scope, receive, noting)
         if status:
-            answered(scope["path"], status, perf_counter() - began)
+            answered(scope, status, perf_counter() - began)
 
     return serve
 

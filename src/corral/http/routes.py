@@ -1,12 +1,12 @@
 """The front door: the MDM routes before any framework, everything else through a router."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from corral.http.asgi import App, Receive, Scope, Send
 
@@ -23,6 +23,17 @@ def front(direct: Mapping[str, App], routes: list[BaseRoute]) -> App:
         await app(scope, receive, send)
 
     return serve
+
+
+def route_of(scope: Scope, direct: Collection[str]) -> str:
+    """The address that a request was routed to, as it is declared: values in it may be secret. Empty if there is none.
+
+    Known once the request was answered; `direct` are the paths that no router stands before.
+    """
+    route = scope.get("route")
+    if isinstance(route, Route):
+        return str(scope.get("root_path", "")) + route.path
+    return scope["path"] if scope["path"] in direct else ""
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from corral.lifecycle.state import (
     Instant,
     Snapshot,
 )
+from corral.lifecycle.trace import trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,8 @@ class Enqueue:
     priority: int = 0
     not_before: Instant = 0
     expires_at: Instant | None = None
+    trace: str | None = field(default_factory=trace, compare=False)
+    """Of whoever has caused it, if that is followed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -319,6 +319,8 @@ class Delivery:
     deferred_at: Instant | None = None
     """Answered NotNow: offered again only in answer to Idle."""
     not_now_count: int = 0
+    trace: str | None = None
+    """The W3C `traceparent` that it was queued in, if that is followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from corral.lifecycle.message import Reported
 from corral.lifecycle.policy import Policy
 from corral.service.clock import Clock
 from corral.service.contacts import ContactBook
+from corral.service.tracing import UNTRACED, Traces
 from corral.service.transitions import Transitions, command_answer
 from corral.store.devices import Ask, Contact, DeviceStore, Next
 
@@ -30,12 +31,14 @@ class Channel:
         contacts: ContactBook,
         policy: Policy,
         clock: Clock,
+        traces: Traces = UNTRACED,
     ) -> None:
         self._devices = devices
         self._transitions = transitions
         self._contacts = contacts
         self._policy = policy
         self._clock = clock
+        self._traces = traces
 
     async def answer(self, body: bytes, identity: Identity) -> Answer:
         """The next command, or an empty body; raises StoreUnavailable.
@@ -74,9 +77,19 @@ class Channel:
         outcome = await self._devices.load(contact) if gives else await self._devices.exchange(ask)
         if isinstance(outcome, Next):
             self._contacts.note(outcome.channel_id, outcome.command_uuid)
+            if outcome.answered is not None:
+                self._follow_result(outcome.answered, report)
+            if outcome.trace is not None:
+                self._traces.deliver(outcome.trace, speaker.device_id, outcome.command_uuid)
             return command_answer(outcome.body)
         message = Reported(report, body, unreadable)
-        return await self._transitions.answer(contact, message, identity, outcome)
+        answer = await self._transitions.answer(contact, message, identity, outcome)
+        if outcome.delivery is not None and outcome.delivery.trace is not None:
+            self._follow_result(outcome.delivery.trace, report)
+        return answer
+
+    def _follow_result(self, traceparent: str, report: Report) -> None:
+        self._traces.result(traceparent, report.speaker.device_id, report.command_uuid or "", report.status)
 
 
 def _read_broken(body: bytes) -> Report | None:

@@ -19,6 +19,7 @@ from corral.service.breathing import in_order, pieces
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.targeting import Aim, DeviceQuery, Targeting, asks_supervision
+from corral.service.tracing import UNTRACED, Traces
 from corral.service.verdicts import UNKNOWN, Order, Sent, build, judge, refused
 from corral.store.directory import DeviceDetail, Directory
 from corral.store.queue import QueuedCommand, QueueStore
@@ -46,12 +47,20 @@ class Schedule:
 
 
 class Commanding:
-    def __init__(self, queue: QueueStore, directory: Directory, confirming: Confirming, clock: Clock) -> None:
+    def __init__(
+        self,
+        queue: QueueStore,
+        directory: Directory,
+        confirming: Confirming,
+        clock: Clock,
+        traces: Traces = UNTRACED,
+    ) -> None:
         self._queue = queue
         self._directory = directory
         self._targeting = Targeting(directory, queue)
         self._confirming = confirming
         self._clock = clock
+        self._traces = traces
 
     async def send(
         self,
@@ -93,27 +102,11 @@ class Commanding:
                 sent.append(verdict)
         if only_ask:
             return sent + [msgspec.structs.replace(each, queued=False) for each in queueing.values()]
-        record = QueuedCommand(
-            uuid=built.uuid,
-            request_type=built.request_type,
-            body=built.body,
-            consequence=_CONSEQUENCES.get(built.request_type, Consequence.PLAIN),
-            priority=schedule.priority,
-            not_before=schedule.not_before,
-            expires_at=schedule.expires_at,
-            created_at=self._clock(),
-            created_by=by.name,
-            replaces_like=built.request_type in LAST_COUNTS,
-        )
         # By their keys: for a fleet, indexes that are filled in their order take a third of the time.
         channels = await in_order(queueing)
         if before is not None and channels:
             await before(built.uuid, channels)
-        done = (
-            set(await self._queue.enqueue(record, channels, (self._told(record, by, queueing),)))
-            if channels
-            else set[str]()
-        )
+        done = await self._enqueue(built, schedule, by, channels, queueing) if channels else frozenset[str]()
         async for piece in pieces(queueing.items()):
             for channel, verdict in piece:
                 if channel in done:
@@ -165,6 +158,26 @@ class Commanding:
             data={"by": by},
         )
         return await self._queue.clear(life.id, event, self._clock())
+
+    async def _enqueue(
+        self, built: Command, schedule: Schedule, by: Caller, channels: Sequence[str], queueing: Mapping[str, Sent]
+    ) -> frozenset[str]:
+        """The channels that took it."""
+        with self._traces.queue(built.request_type, built.uuid, len(channels)):
+            record = QueuedCommand(
+                uuid=built.uuid,
+                request_type=built.request_type,
+                body=built.body,
+                consequence=_CONSEQUENCES.get(built.request_type, Consequence.PLAIN),
+                priority=schedule.priority,
+                not_before=schedule.not_before,
+                expires_at=schedule.expires_at,
+                created_at=self._clock(),
+                created_by=by.name,
+                replaces_like=built.request_type in LAST_COUNTS,
+            )
+            told = self._told(record, by, queueing)
+            return frozenset(await self._queue.enqueue(record, channels, (told,)))
 
     def _told(self, command: QueuedCommand, by: Caller, queueing: Mapping[str, Sent]) -> Event:
         """Of many devices the first are named; the queue has them all."""

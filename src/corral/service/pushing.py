@@ -2,9 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-import structlog
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from corral.apns.client import PushClient
 from corral.apns.push import (
@@ -20,13 +18,13 @@ from corral.apns.push import (
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import DAY, MINUTE, SECOND, Instant
+from corral.logs import lines
 from corral.service.clock import Clock, to_instant
+from corral.service.tracing import UNTRACED, Traces
 from corral.store.errors import StoreUnavailable
 from corral.store.events import EventStore
 from corral.store.vault import Vault
 from corral.store.work import LeasedWork, PushRecord, PushTarget, WorkStore
-
-_log = structlog.get_logger("corral.pushing")
 
 UNREGISTERED = "Apple: unregistered"
 """Why no push reaches a channel whose token is dead."""
@@ -60,6 +58,7 @@ class Pushing:
         clock: Clock,
         count: Callable[[str], None],
         gone: Callable[[str], Awaitable[None]],
+        traces: Traces = UNTRACED,
     ) -> None:
         """`count` gets a word for the outcome of every push; `gone` each connection that no push can reach."""
         self._work = work
@@ -69,6 +68,7 @@ class Pushing:
         self._clock = clock
         self._count = count
         self._gone = gone
+        self._traces = traces
         self._jitter = random.SystemRandom().random
         self._loaded: dict[str, Instant] = {}
         """Topics that the client has a certificate for, by when that was imported."""
@@ -99,16 +99,22 @@ class Pushing:
 
     async def _send(self, targets: Sequence[PushTarget]) -> Mapping[str, Outcome]:
         expiration = (self._clock() + KEPT_FOR) // 1000
-        channels: dict[str, str] = {}
+        known = {str(uuid.uuid4()): target for target in targets}
+        waiting = await self._work.traces([each.channel_id for each in targets]) if self._traces.follows else ()
+        following = self._traces.push(known, waiting)
         outcomes: dict[str, Outcome] = {}
-        pushes: list[Push] = []
-        for target in targets:
-            push_id = str(uuid.uuid4())
-            channels[push_id] = target.channel_id
-            pushes.append(Push(target.token, target.topic, target.magic, expiration, push_id))
-        await self._client.send_many(
-            pushes, lambda push, outcome: outcomes.__setitem__(channels[push.push_id], outcome)
-        )
+
+        def pushes() -> Iterator[Push]:
+            for push_id, target in known.items():
+                push = Push(target.token, target.topic, target.magic, expiration, push_id)
+                following.begin(push)
+                yield push
+
+        def sent(push: Push, outcome: Outcome) -> None:
+            following.end(push, outcome)
+            outcomes[known[push.push_id].channel_id] = outcome
+
+        await self._client.send_many(pushes(), sent)
         return outcomes
 
     async def _settle(
@@ -166,7 +172,7 @@ class Pushing:
         try:
             await self._gone(channel)
         except (OperationRefused, StoreUnavailable) as error:
-            _log.warning("pushing.gone", connection=channel, why=str(error))
+            lines.pushing_gone(connection=channel, why=str(error))
 
     async def _alarm(self, target: PushTarget, outcome: Misconfigured | Broken, now: Instant) -> None:
         """The token stays: a wrong certificate or environment must not look like a fleet that is gone."""

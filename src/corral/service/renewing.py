@@ -6,11 +6,10 @@ renewal is to begin, and, once begun, when somebody looks again whether it has c
 
 import hashlib
 
-import structlog
-
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import DAY, HOUR, Certificate, CertificateStatus, Instant, Phase
+from corral.logs import lines
 from corral.service.authorities import LEAD, Authorities, Held
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
@@ -20,8 +19,6 @@ from corral.service.transitions import Transitions
 from corral.store.errors import StoreUnavailable
 from corral.store.grants import GrantStore
 from corral.store.work import LeasedWork, WorkStore
-
-_log = structlog.get_logger("corral.renewing")
 
 RENEW = "renew"
 BY = "automatic renewal"
@@ -137,7 +134,7 @@ class Renewing:
         try:
             await self._operating.renew(life.id, BY)
         except (OperationRefused, RequestRefused, NotFound, StoreUnavailable) as error:
-            _log.warning("renewing.failed", connection=life.id, why=str(error))
+            lines.renewing_failed(connection=life.id, why=str(error))
         return look
 
 

@@ -5,16 +5,13 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
-import structlog
-
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import SECOND, Instant
+from corral.logs import lines
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import RequestRefused, TooManyAttempts
 from corral.store.errors import StoreUnavailable
 from corral.store.idempotency import Asked, IdempotencyStore, KeptAnswer, Known, TooManyKeys
-
-_log = structlog.get_logger("corral.repeating")
 
 T = TypeVar("T")
 
@@ -84,7 +81,7 @@ class Repeating:
         try:
             await self._store.finish(attempt, answer)
         except StoreUnavailable as error:
-            _log.warning("idempotency.answer-lost", attempt=attempt, why=str(error))
+            lines.answer_lost(attempt=attempt, why=str(error))
 
 
 def _answered(known: Known, asked: Asked) -> KeptAnswer:

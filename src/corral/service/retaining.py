@@ -5,13 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import structlog
-
 from corral.lifecycle.state import DAY, Instant
+from corral.logs import lines
 from corral.service.clock import Clock
 from corral.store.retention import Kind, RetentionStore
-
-_log = structlog.get_logger("corral.retaining")
 
 AT_ONCE = 200
 """Rows in one piece: a few milliseconds of the database."""
@@ -92,4 +89,4 @@ class Retaining:
                 await asyncio.sleep(self._rest)
         if any(gone.values()):
             rows = {kind.value.replace("-", "_"): count for kind, count in gone.items() if count}
-            _log.info("retention.pruned", **rows)
+            lines.pruned(rows=rows)

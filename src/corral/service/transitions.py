@@ -15,6 +15,7 @@ from corral.lifecycle.state import Phase, Snapshot, channel_id
 from corral.service.clock import Clock, moment
 from corral.service.contacts import ContactBook
 from corral.service.remarks import Remarks
+from corral.service.tracing import UNTRACED, Traces
 from corral.store.devices import Committed, Contact, DeviceStore
 from corral.store.errors import StoreUnavailable
 
@@ -34,9 +35,11 @@ class Transitions:
         policy: Policy,
         clock: Clock,
         objection: Objection | None = None,
+        traces: Traces = UNTRACED,
     ) -> None:
         self._devices = devices
         self._objection = objection
+        self._traces = traces
         self._contacts = contacts
         self._policy = policy
         self._clock = clock
@@ -63,7 +66,7 @@ class Transitions:
                     committed = await self._tell(decision.change, identity)
             if committed:
                 self._note(snapshot, decision.change, contact)
-                return await self._render(decision.answer)
+                return await self._render(decision.answer, contact)
             snapshot = None
         raise StoreUnavailable("This device is changing faster than it can be decided; try again.")
 
@@ -117,12 +120,14 @@ class Transitions:
     async def _commit(self, change: Change) -> bool:
         return change.is_empty or isinstance(await self._devices.commit(change), Committed)
 
-    async def _render(self, answer: Answer | NextCommand) -> Answer:
+    async def _render(self, answer: Answer | NextCommand, contact: Contact) -> Answer:
         if isinstance(answer, Answer):
             return answer
         following = await self._devices.next(
             answer.channel_id, self._clock(), after_idle=answer.after_idle, only=answer.only
         )
+        if following.trace is not None:
+            self._traces.deliver(following.trace, contact.device_id, following.command_uuid)
         return command_answer(following.body)
 
     def _breaker_since(self) -> int:

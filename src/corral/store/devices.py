@@ -39,11 +39,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next command of a channel, its plist as it was queued; `body` is empty when there is none."""
+    """The next command of a channel, its plist as it was queued; `body` is empty when there is none.
+
+    `trace` is what it was queued in, `answered` the same of the command that was reported on: W3C `traceparent`s.
+    """
 
     channel_id: str
     command_uuid: str = ""
     body: bytes = field(default=b"", repr=False)
+    trace: str | None = None
+    answered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

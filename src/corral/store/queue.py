@@ -6,6 +6,7 @@ from typing import Protocol
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Consequence, Delivery, DeliveryState, Instant
+from corral.lifecycle.trace import trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class QueuedCommand:
     created_at: Instant
     created_by: str = ""
     replaces_like: bool = False
+    trace: str | None = field(default_factory=trace, compare=False)
+    """The W3C `traceparent` that it is queued in, if that is followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

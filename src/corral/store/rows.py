@@ -70,7 +70,7 @@ LINK = "id created_at created_by note uses used expires_at device_id serial_numb
 
 DELIVERY = (
     "channel_id command_uuid request_type consequence state sequence priority not_before expires_at deferred_at"
-    " not_now_count"
+    " not_now_count trace"
 )
 
 EVENT = "type at device_id connection_id data"

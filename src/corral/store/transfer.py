@@ -89,7 +89,7 @@ TABLES = (
     _table(
         "delivery",
         "sequence channel_id command_uuid request_type consequence state priority not_before expires_at deferred_at"
-        " not_now_count queued_at delivered_at attempts finished_at",
+        " not_now_count queued_at delivered_at attempts finished_at trace",
         numbered="sequence",
     ),
     _table(

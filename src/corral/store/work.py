@@ -7,6 +7,9 @@ from typing import Protocol
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 
+TRACES = 5
+"""Of one channel: a push is for all that waits there."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasedWork:
@@ -77,6 +80,10 @@ class WorkStore(Protocol):
 
         That is: not ended, with a token and magic, reachable, of a connected or ending life.
         """
+        ...
+
+    async def traces(self, channel_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """What is open in these channels and followed, TRACES at most of each: channel and W3C `traceparent`."""
         ...
 
     async def record_pushes(self, records: Sequence[PushRecord]) -> None: ...

@@ -61,7 +61,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         tls_certificate=settings.tls_certificate,
         foreign=[*chain.from_iterable(ground.foreign.values())],
     )
-    commanding = Commanding(store.queue, store.directory, access.confirming, clock)
+    commanding = Commanding(store.queue, store.directory, access.confirming, clock, ground.traces)
     return Services(
         admitting=ground.admitting,
         policies=ground.policies,

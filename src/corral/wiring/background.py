@@ -19,7 +19,14 @@ from corral.worker.worker import Worker
 async def worker_of(ground: Ground, services: Services, push: PushClient, metrics: Metrics) -> Worker:
     settings, store, clock = ground.settings, ground.store, ground.clock
     pushing = Pushing(
-        store.work, store.vault, store.events, push, clock, metrics.pushed, services.takeovers.unreachable
+        store.work,
+        store.vault,
+        store.events,
+        push,
+        clock,
+        metrics.pushed,
+        services.takeovers.unreachable,
+        ground.traces,
     )
     await pushing.load_certificates()
     warnings = IdentityWarnings(store.grants, store.work, ground.transitions, clock)

@@ -20,6 +20,7 @@ from corral.service.granting import Granting
 from corral.service.identifying import Identifying
 from corral.service.issuing import Issuing
 from corral.service.policies import Policies
+from corral.service.tracing import UNTRACED, Traces
 from corral.service.transitions import Transitions
 from corral.service.turns import Turns
 from corral.settings import Settings
@@ -53,6 +54,7 @@ class Ground:
     granting: Granting
     issuing: Issuing
     turns: Turns
+    traces: Traces
 
     @property
     def anchors(self) -> tuple[bytes, ...]:
@@ -60,7 +62,7 @@ class Ground:
         return self.authorities.roots if self.settings.tls == "own" else ()
 
 
-async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
+async def lay(settings: Settings, store: Store, clock: Clock, traces: Traces = UNTRACED) -> Ground:
     """Raises StoreRefused for a database without an authority, and for files that cannot be read."""
     secret = await store.vault.get_secret("challenge.key")
     if secret is None:
@@ -105,7 +107,7 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         settings.identity_enrollment,
         settings.attestation,
     )
-    transitions = Transitions(store.devices, contacts, policy, clock, admitting.objection)
+    transitions = Transitions(store.devices, contacts, policy, clock, admitting.objection, traces)
     return Ground(
         settings=settings,
         store=store,
@@ -125,6 +127,7 @@ async def lay(settings: Settings, store: Store, clock: Clock) -> Ground:
         granting=Granting(challenges, enrolling, identifying, store.grants, store.events, transitions, clock),
         issuing=Issuing(authorities, store.grants, store.devices, policy, clock, settings.identity_days),
         turns=Turns(),
+        traces=traces,
     )
 
 

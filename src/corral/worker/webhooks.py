@@ -4,16 +4,13 @@ import asyncio
 import contextlib
 import secrets
 
-import structlog
-
 from corral.lifecycle.state import SECOND
+from corral.logs import lines
 from corral.service.clock import Clock
 from corral.service.webhooks.delivering import Delivering
 from corral.store.errors import StoreUnavailable
 from corral.store.events import EVENT
 from corral.store.webhooks import WebhookStore
-
-_log = structlog.get_logger("corral.webhooks")
 
 LEASE = 15 * SECOND
 """After so long without a word of its holder a webhook is taken over."""
@@ -50,7 +47,7 @@ class WebhookSender:
                 try:
                     await self._hold()
                 except StoreUnavailable as error:
-                    _log.warning("webhooks.store-unavailable", why=str(error))
+                    lines.webhooks_store_unavailable(webhook="", why=str(error))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._lease / SECOND / 3):
                         await self._changed.wait()
@@ -96,10 +93,10 @@ class WebhookSender:
             try:
                 due = await self._delivering.turn(self._holder, name)
             except StoreUnavailable as error:
-                _log.warning("webhooks.store-unavailable", webhook=name, why=str(error))
+                lines.webhooks_store_unavailable(webhook=name, why=str(error))
                 due = self._clock() + SECOND
             except Exception:
-                _log.exception("webhooks.failed", webhook=name)
+                lines.webhooks_failed(webhook=name)
                 due = self._clock() + 5 * SECOND
             if due is None:
                 self._changed.set()

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
-
 from corral.lifecycle.state import SECOND
+from corral.logs import lines
 from corral.service.clock import Clock
 from corral.service.contacts import ContactBook
 from corral.service.pushing import BATCH, Pushing
@@ -14,8 +13,6 @@ from corral.service.sweeping import Sweeping
 from corral.store.errors import StoreUnavailable
 from corral.store.work import WorkStore
 from corral.worker.webhooks import WebhookSender
-
-_log = structlog.get_logger("corral.worker")
 
 PUSH_KINDS = ("push", "push-later")
 SWEEP_EVERY = 30.0
@@ -84,7 +81,7 @@ class Worker:
         try:
             await self._contacts.flush()
         except StoreUnavailable as error:
-            _log.warning("worker.contacts-lost", why=str(error))
+            lines.contacts_lost(why=str(error))
         if self._webhooks is not None:
             await self._webhooks.finish()
 
@@ -97,10 +94,10 @@ class Worker:
                     pass
                 wait = await self._until_due(kind)
             except StoreUnavailable as error:
-                _log.warning("worker.store-unavailable", kind=kind, why=str(error))
+                lines.worker_store_unavailable(kind=kind, why=str(error))
                 wait = 1.0
             except Exception:
-                _log.exception("worker.failed", kind=kind)
+                lines.worker_failed(kind=kind)
                 wait = LONGEST_SLEEP
             try:
                 async with asyncio.timeout(wait):
@@ -120,6 +117,6 @@ class Worker:
             try:
                 await act()
             except StoreUnavailable as error:
-                _log.warning("worker.store-unavailable", kind=name, why=str(error))
+                lines.worker_store_unavailable(kind=name, why=str(error))
             except Exception:
-                _log.exception("worker.failed", kind=name)
+                lines.worker_failed(kind=name)

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from corral.http.admin import problems
-from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, request_id, source_of
+from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, source_of
 from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, read, run
 from corral.http.admin.idempotency import asked_once, kept, replayed
 from corral.http.admin.openapi import describe
@@ -20,18 +19,15 @@ from corral.http.admin.problems import PROBLEM_TYPE, ProblemError
 from corral.http.admin.routes import ENDPOINTS
 from corral.http.asgi import App, ClientGone, Receive, Scope, Send
 from corral.lifecycle.actor import Actor, act_as
+from corral.logs import lines
+from corral.logs.requests import REQUEST_HEADER, request_id
 from corral.service.access.caller import LOCAL_ADMINISTRATOR, NOBODY, Caller
 from corral.service.clock import Clock, system_clock
 from corral.service.services import Services
 
-_log = structlog.get_logger("corral.admin")
-
 LOCAL = "corral.local"
 WHO = "corral.by"
-"""Where the scope keeps who asks, once that is known ..."""
-REQUEST = "corral.request"
-"""... and what the request is called."""
-REQUEST_HEADER = "x-request-id"
+"""Where the scope keeps who asks, once that is known."""
 
 NAMELESS = "This needs a token: send `Authorization: Bearer TOKEN`; `corral token create` makes one."
 STRANGER = "This token is not known here, has expired or was revoked."
@@ -57,7 +53,6 @@ def admin_app(
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        scope[REQUEST] = request_id(request)
         try:
             scope[WHO] = await _who(request, services, strangers)
             await router(scope, receive, send)
@@ -123,9 +118,9 @@ class _Address:
             link_days=self.link_days,
             last_event_id=request.headers.get("last-event-id", ""),
         )
-        actor = actor_of(caller, endpoint.serve.__name__, request, scope[REQUEST])
+        actor = actor_of(caller, endpoint.serve.__name__, request)
         response = await self._answer(endpoint, call, actor, request)
-        response.headers.update(_NO_STORE | {REQUEST_HEADER: scope[REQUEST]})
+        response.headers.update(_NO_STORE | {REQUEST_HEADER: request_id(scope)})
         await response(scope, receive, send)
 
     async def _answer(self, endpoint: Endpoint, call: Call, actor: Actor, request: Request) -> Response:
@@ -187,7 +182,7 @@ def _wrong_method(request: Request, methods: Sequence[str]) -> ProblemError:
 def _refusal(request: Request, error: Exception) -> Response:
     problem = problems.of(error)
     if problem is None:
-        _log.error("admin.failed", method=request.method, path=request.url.path, exc_info=error)
+        lines.admin_failed(method=request.method, path=request.url.path)
         problem = problems.make(500, "Corral failed at this request; its log says why.")
-    headers = problems.headers(problem, error) | _NO_STORE | {REQUEST_HEADER: request.scope[REQUEST]}
+    headers = problems.headers(problem, error) | _NO_STORE | {REQUEST_HEADER: request_id(request.scope)}
     return Response(msgspec.json.encode(problem), problem.status, headers, PROBLEM_TYPE)

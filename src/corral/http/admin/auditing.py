@@ -1,37 +1,28 @@
 """What the door writes into the audit trail: refusals, failures, looks at secrets. Changes bring their own."""
 
-import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeAlias
 
-import structlog
 from starlette.requests import Request
 
 from corral.http.admin import problems
 from corral.http.admin.endpoint import Endpoint
 from corral.lifecycle.actor import Actor
 from corral.lifecycle.state import Instant
+from corral.logs import lines
+from corral.logs.requests import request_id
 from corral.service.access.audit import AuditTrail
 from corral.service.access.caller import NOBODY, Caller
 from corral.service.access.limits import Limits
-from corral.service.clock import Clock, fresh_id
+from corral.service.clock import Clock
 from corral.service.errors import Forbidden, SignInFailed, TooManyAttempts
 from corral.store.audit import AuditEntry, AuditOutcome
 from corral.store.errors import StoreUnavailable
 
-_log = structlog.get_logger("corral.admin")
-
 Network: TypeAlias = IPv4Network | IPv6Network
 
 _MOST_AGENT = 200
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-def request_id(request: Request) -> str:
-    """What whoever asks calls this request, if that is a name; else a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else fresh_id()
 
 
 def source_of(request: Request, proxies: Sequence[Network]) -> str:
@@ -43,7 +34,7 @@ def source_of(request: Request, proxies: Sequence[Network]) -> str:
     return "" if any(address in network for network in proxies) else str(address)
 
 
-def actor_of(caller: Caller, operation: str, request: Request, number: str) -> Actor:
+def actor_of(caller: Caller, operation: str, request: Request) -> Actor:
     agent = "".join(each for each in request.headers.get("user-agent", "") if each.isprintable())
     return Actor(
         kind=caller.kind.value,
@@ -52,7 +43,7 @@ def actor_of(caller: Caller, operation: str, request: Request, number: str) -> A
         operation=operation,
         address=request.client.host if request.client is not None else "",
         agent=agent[:_MOST_AGENT],
-        request=number,
+        request=request_id(request.scope),
     )
 
 
@@ -71,7 +62,7 @@ class Strangers:
             self._told.begin(source, source)
         except TooManyAttempts:
             return
-        actor = actor_of(NOBODY, "authenticate", request, request_id(request))
+        actor = actor_of(NOBODY, "authenticate", request)
         data = {"status": 401, "path": request.url.path[:_MOST_AGENT], "detail": "not a token of this service"}
         entry = AuditEntry(actor=actor, at=self._clock(), outcome=AuditOutcome.REFUSED, what="authenticate", data=data)
         await _note(self._trail, entry)
@@ -105,7 +96,7 @@ async def _note(trail: AuditTrail, entry: AuditEntry) -> None:
     try:
         await trail.note(entry)
     except StoreUnavailable as error:
-        _log.warning("audit.lost", operation=entry.actor.operation, outcome=entry.outcome.value, why=str(error))
+        lines.audit_lost(operation=entry.actor.operation, outcome=entry.outcome.value, why=str(error))
 
 
 def _entry(

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
-import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from corral.http.asgi import BodyTooLarge, ClientGone, read_body
 from corral.lifecycle.acme_order import AcmeAccount, AcmeOrder, OrderStatus
+from corral.logs import lines
 from corral.pki.acme import problem
 from corral.pki.acme.problem import Kind, Problem
 from corral.pki.acme.request import MAX_REQUEST
@@ -23,8 +23,6 @@ from corral.service.authorities import Authorities
 from corral.service.clock import to_datetime
 from corral.service.errors import OverCapacity
 from corral.store.errors import StoreUnavailable
-
-_log = structlog.get_logger("corral.device")
 
 PREFIX: Final = "/acme"
 _JOSE: Final = "application/jose+json"
@@ -138,7 +136,7 @@ class AcmeRoutes:
             except (OverCapacity, StoreUnavailable) as error:
                 return self._problem(Problem(Kind.SERVER_INTERNAL, str(error)))
             except Exception:
-                _log.exception("acme.failed")
+                lines.acme_failed()
                 return self._problem(Problem(Kind.SERVER_INTERNAL, "The request failed here; try again later."))
 
         return answer

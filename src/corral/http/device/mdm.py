@@ -1,20 +1,17 @@
 """`/mdm` and `/checkin`: a plain ASGI callable, since every device comes here for everything that it says."""
 
-import structlog
-
 from corral.http.asgi import App, BodyTooLarge, ClientGone, Receive, Scope, Send, header
 from corral.http.device.accounts.gate import Gate, SignInAgain, send_challenge
 from corral.http.device.answers import send_answer
 from corral.http.device.bodies import Bodies, MadeRoom
 from corral.http.device.identity_source import IdentitySource, present
 from corral.lifecycle.change import Answer
+from corral.logs import lines
 from corral.pki.identity import IdentityError
 from corral.service.channel import Channel
 from corral.service.checkin import CheckIn
 from corral.service.identifying import Identifying
 from corral.store.errors import StoreUnavailable
-
-_log = structlog.get_logger("corral.device")
 
 CHECKIN_TYPE = b"application/x-apple-aspen-mdm-checkin"
 
@@ -97,11 +94,11 @@ class MdmRoute:
         except IdentityError as error:
             return Answer(400, reason=f"Not identified: {error}.")
         except StoreUnavailable as error:
-            _log.warning("device.store-unavailable", why=str(error))
+            lines.device_store_unavailable(why=str(error))
             return UNAVAILABLE
         except Exception:
             # Whatever went wrong is ours, not the device's: it keeps its message and sends it again.
-            _log.exception("device.failed", path=scope["path"])
+            lines.device_failed(path=scope["path"])
             return FAILED
 
 

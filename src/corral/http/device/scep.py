@@ -2,18 +2,15 @@
 
 from urllib.parse import parse_qs
 
-import structlog
-
 from corral.http.asgi import BodyTooLarge, ClientGone, Receive, Scope, Send, read_body, respond
 from corral.http.device.answers import send_answer
 from corral.lifecycle.change import Answer
+from corral.logs import lines
 from corral.pki import scep
 from corral.pki.scep import ScepError
 from corral.service.errors import OverCapacity
 from corral.service.scep_requests import ScepRequests
 from corral.store.errors import StoreUnavailable
-
-_log = structlog.get_logger("corral.device")
 
 MAX_MESSAGE = 64 * 1024
 
@@ -48,7 +45,7 @@ class ScepRoute:
         except (OverCapacity, StoreUnavailable) as error:
             await send_answer(send, Answer(503, reason=str(error)))
         except Exception:
-            _log.exception("scep.failed")
+            lines.scep_failed()
             await send_answer(send, Answer(503, reason="SCEP: the request failed here; try again later."))
 
 

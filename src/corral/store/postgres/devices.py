@@ -63,7 +63,8 @@ class PostgresDevices:
             row = await sql.one(exchanging.NEXT, channel_id, now, after_idle, allowed)
             if row is None:
                 return Next(channel_id)
-            return Next(channel_id, row[0], open_command(row[1], row[0], self._sealer))
+            uuid, body, trace = row
+            return Next(channel_id, uuid, open_command(body, uuid, self._sealer), trace)
 
     async def forget(self, device_id: str, events: tuple[Event, ...] = ()) -> bool:
         return await self._database.write(lambda write: forget(write, device_id, events))

@@ -80,7 +80,7 @@ _EXISTS = "(a.user_id = '' OR ch.id IS NOT NULL)"
 
 def _first_open(channel: str, now: str, also: str = "") -> str:
     return (
-        f"SELECT d.command_uuid FROM delivery AS d WHERE d.channel_id = {channel} AND d.state = 'open'"
+        f"SELECT d.command_uuid, d.trace FROM delivery AS d WHERE d.channel_id = {channel} AND d.state = 'open'"
         f" AND d.not_before <= {now} AND d.expires_at > {now}{also} ORDER BY d.priority DESC, d.sequence LIMIT 1"
     )
 
@@ -88,7 +88,8 @@ def _first_open(channel: str, now: str, also: str = "") -> str:
 _COMMAND = looked_up("command", "uuid body", "uuid = following.command_uuid", "c")
 
 _POLL = (
-    "SELECT a.n, coalesce(ch.id, co.id), c.uuid, c.body, following.command_uuid IS NOT NULL AND EXISTS"
+    "SELECT a.n, coalesce(ch.id, co.id), c.uuid, c.body, following.trace, NULL,"
+    " following.command_uuid IS NOT NULL AND EXISTS"
     " (SELECT FROM delivery AS d WHERE d.channel_id = coalesce(ch.id, co.id) AND d.state = 'open'"
     f" AND d.deferred_at IS NOT NULL OFFSET 0) FROM {arrays(_WHO, numbered=True)} {_SPEAKER}"
     f" LEFT JOIN LATERAL ({_first_open('coalesce(ch.id, co.id)', 'a.now')}) AS following ON TRUE"
@@ -105,11 +106,11 @@ _OFFER_AGAIN = (
 _REPORT = (
     "WITH speaker AS MATERIALIZED ("
     "SELECT a.n, coalesce(ch.id, co.id) AS channel, co.id AS connection, a.now, a.command_uuid, a.status, a.state,"
-    f" a.body, a.unreadable, a.push_at, q.sequence FROM {arrays(_SAID, numbered=True)} {_SPEAKER}"
+    f" a.body, a.unreadable, a.push_at, q.sequence, q.trace FROM {arrays(_SAID, numbered=True)} {_SPEAKER}"
     " LEFT JOIN "
     + looked_up(
         "delivery",
-        "sequence consequence",
+        "sequence consequence trace",
         "channel_id = coalesce(ch.id, co.id) AND command_uuid = a.command_uuid",
         "q",
     )
@@ -123,14 +124,16 @@ _REPORT = (
     "), put AS ("
     "INSERT INTO work (kind, key, due_at, free_at, attempts)"
     " SELECT 'push-later', channel, push_at, push_at, 0 FROM touched WHERE state IS NULL " + PUT_WORK_AGAIN + ")"
-    " SELECT s.n, s.channel, c.uuid, c.body FROM speaker AS s LEFT JOIN LATERAL ("
+    " SELECT s.n, s.channel, c.uuid, c.body, following.trace, s.trace FROM speaker AS s LEFT JOIN LATERAL ("
     + _first_open("s.channel", "s.now", " AND d.deferred_at IS NULL AND d.sequence IS DISTINCT FROM s.sequence")
     + f") AS following ON TRUE LEFT JOIN {_COMMAND} ON TRUE"
 )
 
 
 _ONLY = " AND ($3 OR d.deferred_at IS NULL) AND ($4::text[] IS NULL OR d.consequence = ANY ($4))"
-NEXT = f"SELECT uuid, body FROM command WHERE uuid = ({_first_open('$1', '$2', _ONLY)})"
+NEXT = (
+    f"SELECT c.uuid, c.body, following.trace FROM ({_first_open('$1', '$2', _ONLY)}) AS following CROSS JOIN {_COMMAND}"
+)
 """Of a channel, at a time, after Idle or not, of these consequences or (null) of all."""
 
 
@@ -140,10 +143,10 @@ async def poll(sql: Session, sealer: Sealer, asks: Sequence[Ask]) -> list[Next |
     Writes nothing but where commands were deferred, which are offered again like all others from now on.
     """
     found = await sql.all(_POLL, *transposed(_who(ask) for ask in asks))
-    deferred = [row[1] for row in found if row[4]]
+    deferred = [row[1] for row in found if row[6]]
     if deferred:
         await sql.run(_OFFER_AGAIN, deferred)
-    return _placed(len(asks), sealer, [row[:4] for row in found])
+    return _placed(len(asks), sealer, [row[:6] for row in found])
 
 
 async def report(sql: Session, sealer: Sealer, asks: Sequence[Ask]) -> list[Next | None]:
@@ -170,7 +173,10 @@ def _said(ask: Ask, sealer: Sealer) -> rows.Row:
 
 def _placed(count: int, sealer: Sealer, found: Sequence[rows.Row]) -> list[Next | None]:
     placed: list[Next | None] = [None] * count
-    for number, channel, uuid, body in found:
-        is_there = uuid is not None
-        placed[number - 1] = Next(channel, uuid, open_command(body, uuid, sealer)) if is_there else Next(channel)
+    for number, channel, uuid, body, trace, answered in found:
+        placed[number - 1] = (
+            Next(channel, answered=answered)
+            if uuid is None
+            else Next(channel, uuid, open_command(body, uuid, sealer), trace, answered)
+        )
     return placed

@@ -25,7 +25,7 @@ PUSH, PUSH_LATER = "push", "push-later"
 ENROLL_GRANT = rows.GRANT.replace("profile", "profile_digest")
 _CONNECTION = rows.LIFE.replace("profile", "profile_digest")
 _COMMAND = "uuid request_type created_at created_by body"
-_DELIVERY = "channel_id command_uuid request_type consequence state priority not_before expires_at queued_at"
+_DELIVERY = "channel_id command_uuid request_type consequence state priority not_before expires_at queued_at trace"
 _SAID = "channel command_uuid connection status state now unreadable body"
 
 _NEW_PROFILE = insert("profile", "digest body", "ON CONFLICT DO NOTHING")
@@ -231,6 +231,7 @@ async def enqueue(sql: Session, sealer: Sealer, members: Sequence[Member]) -> li
                 each.not_before,
                 FOREVER if each.expires_at is None else each.expires_at,
                 at,
+                each.trace,
             )
             for each, at in queued
         ),

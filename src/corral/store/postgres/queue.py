@@ -32,8 +32,8 @@ _ENQUEUE = (
     "INSERT INTO command (uuid, request_type, created_at, created_by, body)"
     " SELECT $2, $3, $8::bigint, $10, $11::bytea WHERE EXISTS (SELECT 1 FROM target) " + HOLD_COMMAND + "), new AS ("
     "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
-    " expires_at, queued_at) SELECT id, $2, $3, $4, 'open', $5::bigint, $6::bigint, $7::bigint, $8::bigint FROM target"
-    " ORDER BY n ON CONFLICT DO NOTHING RETURNING channel_id"
+    " expires_at, queued_at, trace) SELECT id, $2, $3, $4, 'open', $5::bigint, $6::bigint, $7::bigint, $8::bigint,"
+    " $12::text FROM target ORDER BY n ON CONFLICT DO NOTHING RETURNING channel_id"
     "), superseded AS ("
     "UPDATE delivery AS d SET state = 'superseded', finished_at = $8 FROM new"
     " WHERE $9 AND d.channel_id = new.channel_id AND d.state = 'open' AND d.request_type = $3"
@@ -194,6 +194,7 @@ async def _enqueue(write: Write, command: QueuedCommand, sealed: bytes, channel_
         command.replaces_like,
         command.created_by,
         sealed,
+        command.trace,
     )
 
 

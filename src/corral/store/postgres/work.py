@@ -18,7 +18,7 @@ from corral.store.postgres.database import Database, Write, opening
 from corral.store.postgres.putting import PUSH, add_events, put_work
 from corral.store.postgres.statements import transposed
 from corral.store.records import expiring_identity, push_target
-from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarget
+from corral.store.work import TRACES, ExpiringIdentity, LeasedWork, PushRecord, PushTarget
 
 NO_CERTIFICATE = "no push certificate for its topic"
 """Why a channel waits for a topic, in the words of lifecycle.connecting; a test holds the two together."""
@@ -56,6 +56,10 @@ _TARGETS = (
     + " AND ch.id = ANY ($1::text[])"
 )
 _PUSHED = "unnest($1::text[], $2::bigint[], $3::text[]) AS a (id, at, outcome) JOIN channel AS ch ON ch.id = a.id"
+_TRACES = (
+    "SELECT a.id, d.trace FROM unnest($1::text[]) AS a (id) CROSS JOIN LATERAL (SELECT trace FROM delivery"
+    " WHERE channel_id = a.id AND state = 'open' AND trace IS NOT NULL ORDER BY priority DESC, sequence LIMIT $2) AS d"
+)
 _LOG_PUSH = f"INSERT INTO push_log (channel_id, at, outcome) SELECT a.id, a.at, a.outcome FROM {_PUSHED}"
 _LAST_PUSH = (
     f"INSERT INTO push_state (channel_id, at, outcome) SELECT DISTINCT ON (a.id) a.id, a.at, a.outcome FROM {_PUSHED}"
@@ -172,6 +176,10 @@ class PostgresWork:
                 targets += (push_target(row, self._sealer) for row in found[start : start + OPENED_AT_ONCE])
             await asyncio.sleep(0)
         return tuple(targets)
+
+    async def traces(self, channel_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        found = await self._database.all(_TRACES, list(channel_ids), TRACES)
+        return tuple((channel, trace) for channel, trace in found)
 
     async def record_pushes(self, records: Sequence[PushRecord]) -> None:
         """Not worth a flush of its own: what is lost in a crash is a line of the timeline."""

@@ -81,7 +81,7 @@ _NEW_COMMAND = (
 )
 _NEW_DELIVERY = (
     "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
-    " expires_at, queued_at) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    " expires_at, queued_at, trace) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _UNENROLLING = upsert("unenrolling", "connection_id at", "connection_id", at="max(at, excluded.at)")
 _COUNTED = "SELECT count(*) FROM unenrolling WHERE at >= ? AND connection_id <> ?"
@@ -277,6 +277,7 @@ def _enqueue(write: Write, sealer: Sealer, queued: Enqueue, at: Instant) -> None
             queued.not_before,
             expires_at,
             at,
+            queued.trace,
         ),
     )
 

@@ -40,7 +40,7 @@ def _poll(channel: str, user: str) -> str:
     """Who speaks and what is next for the channel, in one statement."""
     following = _FIRST_OPEN.format(channel=channel, also="")
     return (
-        "SELECT s.channel, d.command_uuid, c.body,"
+        "SELECT s.channel, d.command_uuid, c.body, d.trace,"
         f" s.following IS NOT NULL AND EXISTS ({_DEFERRED.format(channel='s.channel')}) FROM"
         f" (SELECT {channel} AS channel, (SELECT sequence {following}) AS following {_SPEAKER.format(user=user)}) AS s"
         " LEFT JOIN delivery AS d ON d.sequence = s.following LEFT JOIN command AS c ON c.uuid = d.command_uuid"
@@ -49,14 +49,18 @@ def _poll(channel: str, user: str) -> str:
 
 def _next(also: str) -> str:
     following = _FIRST_OPEN.format(channel="?1", also=also)
-    return f"SELECT uuid, body FROM command WHERE uuid = (SELECT command_uuid {following})"
+    return (
+        "SELECT d.command_uuid, c.body, d.trace FROM delivery AS d JOIN command AS c ON c.uuid = d.command_uuid"
+        f" WHERE d.sequence = (SELECT sequence {following})"
+    )
 
 
 _POLL = _poll("co.id", "")
 _USER_POLL = _poll("ch.id", _OF_USER)
 _WHO = "SELECT co.id " + _SPEAKER.format(user="")
 _USER_WHO = "SELECT ch.id " + _SPEAKER.format(user=_OF_USER)
-_CONSEQUENCE = "SELECT consequence FROM delivery WHERE channel_id = ? AND command_uuid = ?"
+_NAMED = "SELECT consequence, trace FROM delivery WHERE channel_id = ? AND command_uuid = ?"
+_UNKNOWN = (Consequence.PLAIN.value, None)
 _AFTER_IDLE = _next("")
 _AFTER_REPORT = _next(_NOT_DEFERRED)
 
@@ -78,10 +82,10 @@ class SqliteDevices:
         row = self._database.one(_USER_POLL if contact.user_id else _POLL, _speaker(contact, ask.now))
         if row is None:
             return await self.load(contact)
-        channel, uuid, body, deferred = row
+        channel, uuid, body, trace, deferred = row
         if deferred:
             await self._database.write(lambda write: write.sql.execute(_OFFER_AGAIN, (channel,)))
-        return Next(channel, uuid, self._open(uuid, body)) if uuid is not None else Next(channel)
+        return Next(channel, uuid, self._open(uuid, body), trace) if uuid is not None else Next(channel)
 
     async def load(self, contact: Contact) -> Snapshot:
         return self._database.read(lambda sql: snapshot.load(sql, self._sealer, contact))
@@ -111,7 +115,10 @@ class SqliteDevices:
         else:
             allowed = " AND consequence IN " + any_of(len(only))
             row = self._database.one(_next(deferred + allowed), (channel_id, now, *sorted(only)))
-        return Next(channel_id, row[0], self._open(*row)) if row is not None else Next(channel_id)
+        if row is None:
+            return Next(channel_id)
+        uuid, body, trace = row
+        return Next(channel_id, uuid, self._open(uuid, body), trace)
 
     def _open(self, uuid: str, body: bytes) -> bytes:
         try:
@@ -134,13 +141,17 @@ def _report(write: Write, sealer: Sealer, ask: Ask) -> Next | Snapshot:
     if speaker is None:
         return snapshot.load(sql, sealer, contact)
     channel: str = speaker[0]
+    answered: str | None = None
     if contact.command_uuid is not None:
-        known = sql.execute(_CONSEQUENCE, (channel, contact.command_uuid)).fetchone()
-        if known is not None and known[0] != Consequence.PLAIN:
+        consequence, answered = sql.execute(_NAMED, (channel, contact.command_uuid)).fetchone() or _UNKNOWN
+        if consequence != Consequence.PLAIN:
             return snapshot.load(sql, sealer, contact)
         _keep(write, sealer, ask, channel, contact.command_uuid)
     row = sql.execute(_AFTER_REPORT, (channel, ask.now)).fetchone()
-    return Next(channel, row[0], open_command(row[1], row[0], sealer)) if row is not None else Next(channel)
+    if row is None:
+        return Next(channel, answered=answered)
+    uuid, body, trace = row
+    return Next(channel, uuid, open_command(body, uuid, sealer), trace, answered)
 
 
 def _keep(write: Write, sealer: Sealer, ask: Ask, channel: str, command_uuid: str) -> None:

@@ -31,7 +31,7 @@ _TARGETS = (
 _LAST = "SELECT coalesce(max(sequence), 0) FROM delivery"
 _NEW_DELIVERIES = (
     "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
-    " expires_at, queued_at) SELECT value, ?, ?, ?, 'open', ?, ?, ?, ? FROM json_each(?) WHERE TRUE"
+    " expires_at, queued_at, trace) SELECT value, ?, ?, ?, 'open', ?, ?, ?, ?, ? FROM json_each(?) WHERE TRUE"
     " ORDER BY key ON CONFLICT DO NOTHING"
 )
 _SUPERSEDE = (
@@ -194,6 +194,7 @@ def _enqueue(write: Write, sealer: Sealer, command: QueuedCommand, wanted: str) 
             command.not_before,
             command.expires_at,
             command.created_at,
+            command.trace,
             found[0],
         ),
     )

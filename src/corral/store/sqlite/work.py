@@ -19,7 +19,7 @@ from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import any_of
 from corral.store.sqlite.writer import Write
-from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarget
+from corral.store.work import TRACES, ExpiringIdentity, LeasedWork, PushRecord, PushTarget
 
 NO_CERTIFICATE = "no push certificate for its topic"
 """Why a channel waits for a topic, in the words of lifecycle.connecting; a test holds the two together."""
@@ -46,6 +46,10 @@ _PUSHABLE = (
 _TARGETS = (
     "SELECT ch.id, ch.connection_id, co.device_id, ch.topic, ch.token, ch.magic, coalesce(ch.token_updated_at, 0)"
     " FROM channel AS ch JOIN connection AS co ON co.id = ch.connection_id WHERE " + _PUSHABLE + " AND ch.id IN "
+)
+_TRACES = (
+    "SELECT a.value, d.trace FROM json_each(?1) AS a JOIN delivery AS d ON d.sequence IN (SELECT sequence FROM delivery"
+    " WHERE channel_id = a.value AND state = 'open' AND trace IS NOT NULL ORDER BY priority DESC, sequence LIMIT ?2)"
 )
 _LOG_PUSH = "INSERT INTO push_log (channel_id, at, outcome) SELECT id, ?, ? FROM channel WHERE id = ?"
 _LAST_PUSH = (
@@ -165,6 +169,10 @@ class SqliteWork:
             return tuple(found)
 
         return await self._database.browse(targets)
+
+    async def traces(self, channel_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        asked = json.dumps(list(channel_ids)), TRACES
+        return self._database.read(lambda sql: tuple(sql.execute(_TRACES, asked)))
 
     async def record_pushes(self, records: Sequence[PushRecord]) -> None:
         values = [(record.at, record.outcome, record.channel_id) for record in records]

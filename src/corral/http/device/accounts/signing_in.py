@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -12,6 +11,7 @@ from corral.http.asgi import BodyTooLarge, ClientGone, read_body
 from corral.http.device.admission import document_response, profile_response
 from corral.http.device.pages import HEADERS, page, unavailable
 from corral.lifecycle.admission import Refusal
+from corral.logs import lines
 from corral.service.accounts.enrolling import AccountEnrolling
 from corral.service.accounts.person import SignInRefused
 from corral.service.accounts.provider import NotBelieved, ProviderError
@@ -20,8 +20,6 @@ from corral.service.accounts.sign_in import ForCode, ForToken, Purpose
 from corral.service.accounts.signing_in import REDIRECT_URL, InSetup, SigningIn, ToDevice
 from corral.service.errors import OverCapacity, RequestRefused
 from corral.store.errors import StoreUnavailable
-
-_log = structlog.get_logger("corral.accounts")
 
 SIGN_IN_PATH = "/account/sign-in"
 AUTHORIZE_PATH = "/account/authorize"
@@ -153,13 +151,13 @@ def _json(answer: Mapping[str, object], status: int) -> Response:
 
 
 def _refused(why: str) -> Response:
-    _log.info("account.sign-in-refused", why=why)
+    lines.sign_in_refused(why=why)
     return page(403, "closed.html", title="This device is not enrolled", reason=why)
 
 
 def _not_believed(error: NotBelieved) -> Response:
     """The person cannot help it, but may try again; the operator is told what does not hold."""
-    _log.warning("account.sign-in-not-believed", why=str(error))
+    lines.sign_in_not_believed(why=str(error))
     reason = (
         "What came back of your sign-in does not hold. Begin again on the device, and tell the people who manage it"
     )
@@ -168,6 +166,6 @@ def _not_believed(error: NotBelieved) -> Response:
 
 def _not_reached(error: ProviderError) -> Response:
     """The operator is told what is wrong, the person that it is nothing of theirs."""
-    _log.warning("account.provider-failed", why=str(error))
+    lines.provider_failed(why=str(error))
     reason = "Signing in with the identity provider does not work just now. Ask the people who manage this device."
     return page(503, "closed.html", {"retry-after": "60"}, title="One moment", reason=reason)
