@@ -129,6 +129,7 @@ async def test_a_name_of_two_devices_finds_neither(fleet: Store, name: str) -> N
     await fleet.devices.commit(Change(device_id="D9", device=v.device("D9", serial_number=name)))
     assert await fleet.directory.resolve(name) is None
     assert await fleet.directory.targets([name], "") == {}
+    assert await fleet.directory.targets((name, "\0"), "") == {}, "whatever the names come in, and NUL too"
 
 
 async def test_a_device_that_claims_another_ones_id_as_serial_number_does_not_hide_it(fleet: Store) -> None:

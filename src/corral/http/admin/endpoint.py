@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_type_hints
 
 import msgspec
 from starlette.requests import Request
@@ -22,6 +22,10 @@ MAX_BODY = 1024 * 1024
 JSON_TYPE = "application/json"
 
 _S = TypeVar("_S")
+
+
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""That a row may have: both back-ends count in 64 bits."""
 
 
 class View(msgspec.Struct, kw_only=True):

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -143,8 +143,8 @@ def _storable(values: tuple[object, ...]) -> Iterator[object]:
     for value in values:
         if isinstance(value, str):
             yield value.replace("\0", "\ufffd")
-        elif isinstance(value, list):
-            several = cast("list[object]", value)
+        elif isinstance(value, list | tuple):
+            several = cast("Sequence[object]", value)
             if any(isinstance(each, str) and "\0" in each for each in several):
                 several = list(_storable(tuple(several)))
             yield several

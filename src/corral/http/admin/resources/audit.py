@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from corral.http.admin.endpoint import Call, Query, View
+from corral.http.admin.endpoint import Call, Number, Query, View
 from corral.http.admin.times import Time, due, shown
 from corral.service.access.audit import Verdict
 from corral.store.audit import Audited, AuditOutcome, AuditQuery, End
@@ -24,7 +24,7 @@ class AuditFilter(Query):
     outcome: AuditOutcome | None = None
     since: Time | None = None
     until: Time | None = None
-    before: int | None = None
+    before: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
@@ -61,7 +61,7 @@ class AuditPage(View):
 
 
 class ChainQuery(Query):
-    after: Annotated[int, Meta(ge=0)] | None = None
+    after: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 500
 
 

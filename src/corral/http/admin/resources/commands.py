@@ -11,7 +11,7 @@ from corral.apple import catalog, report
 from corral.apple.command import CommandError, command_keys, read_raw
 from corral.apple.plist import PlistError, parse_dict, repair
 from corral.apple.report import ReportError
-from corral.http.admin.endpoint import Body, Call, File, Query, View
+from corral.http.admin.endpoint import Body, Call, File, Number, Query, View
 from corral.http.admin.problems import ProblemError
 from corral.http.admin.resources import devices, targets
 from corral.http.admin.resources.plist_json import from_json, to_json
@@ -48,7 +48,7 @@ class NewCommand(Body):
     expires_in: Seconds | None = None
     force: bool = False
     dry_run: bool = False
-    confirm: Annotated[int, Meta(ge=0)] | None = None
+    confirm: Number | None = None
 
 
 class SentCommand(View):
@@ -84,7 +84,7 @@ class CommandView(View):
 class CommandQuery(Query):
     device: str | None = None
     state: DeliveryState | None = None
-    before: int | None = None
+    before: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
@@ -128,7 +128,7 @@ class CommandDetail(View):
 
 class DetailQuery(Query):
     device: str | None = None
-    before: int | None = None
+    before: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from corral.http.admin.endpoint import Call, Query, Stream, View
+from corral.http.admin.endpoint import Call, Number, Query, Stream, View
 from corral.http.admin.problems import ProblemError
 from corral.service.errors import RequestRefused
 from corral.service.event_document import EventDocument, document
@@ -20,7 +20,6 @@ LONGEST_WAIT = 55
 RETRY = 2000
 """Milliseconds after which a client that lost its stream comes again."""
 
-Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**62)]
 Types: TypeAlias = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from corral.apple.catalog import Target
 from corral.apple.platform import Platform
-from corral.http.admin.endpoint import Body, Call, File, Query, View
+from corral.http.admin.endpoint import Body, Call, File, Number, Query, View
 from corral.http.admin.resources import targets
 from corral.http.admin.times import shown
 from corral.service.profiles.comparing import DRIFT, Compared, Standing
@@ -103,7 +103,7 @@ class KeptProfileView(View):
 
 
 class ContentQuery(Query):
-    version: Annotated[int, Meta(ge=1)] | None = None
+    version: Number | None = None
 
 
 class RemovalQuery(Query):
@@ -115,7 +115,7 @@ class ProfileInstallation(Body):
 
     devices: Annotated[tuple[str, ...], Meta(max_length=100_000)] = ()
     query: targets.TargetQuery | None = None
-    version: Annotated[int, Meta(ge=1)] | None = None
+    version: Number | None = None
     user: Names = ""
     force: bool = False
     dry_run: bool = False

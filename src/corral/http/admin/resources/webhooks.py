@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-from corral.http.admin.endpoint import Body, Call, Query, View
+from corral.http.admin.endpoint import Body, Call, Number, Query, View
 from corral.http.admin.times import Time, due, shown
 from corral.lifecycle.state import DAY, SECOND
 from corral.service.errors import RequestRefused
@@ -17,7 +17,6 @@ Url: TypeAlias = Annotated[str, Meta(min_length=1, max_length=2000)]
 Note: TypeAlias = Annotated[str, Meta(max_length=500)]
 Types: TypeAlias = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=50)]
 Overlap: TypeAlias = Annotated[int, Meta(ge=0, le=30 * 86_400)]
-Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 class WebhookView(View):
