@@ -11,6 +11,7 @@ FLOORS = (
     "apple",
     "pki",
     "dep",
+    "inventory",
     "lifecycle",
     "store",
     "apns",
@@ -28,7 +29,7 @@ FLOORS = (
 )
 """Lowest first. A module may import its own floor and those below it."""
 
-PURE = {"apple", "pki", "lifecycle"}
+PURE = {"apple", "pki", "inventory", "lifecycle"}
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "secrets", "threading", "apsw", "asyncpg", "httpx"}
 
 SIMULATOR_MAY_USE = {"apple", "pki", "simulator"}

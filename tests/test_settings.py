@@ -228,6 +228,7 @@ _DURATIONS = {
     "ade_sync_every",
     "keep_results",
     "keep_events",
+    "keep_inventory_history",
     "keep_audit",
     "keep_pushes",
     "keep_contacts",

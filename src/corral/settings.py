@@ -303,6 +303,9 @@ class Settings(BaseSettings):
     keep_results: Retention = Field(
         90 * DAY, description="How long results and finished commands are kept; `forever` keeps them"
     )
+    keep_inventory_history: Retention = Field(
+        365 * DAY, description="How long changes of the inventory are kept, or `forever`"
+    )
     keep_events: Retention = Field(180 * DAY, description="How long events are kept, or `forever`")
     keep_audit: Retention = Field(
         2 * 365 * DAY, description="How long entries of the audit trail are kept, or `forever`"

@@ -4,6 +4,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pytest
+
 from cli.test_tree import ALL
 from corral.cli.failure import ExitCode
 from corral.http.admin.routes import ENDPOINTS
@@ -40,14 +42,17 @@ def test_every_address_of_the_api_is_told_and_every_one_told_exists() -> None:
     assert told == {(each.method, each.path) for each in ENDPOINTS}
 
 
-def test_the_events_that_are_told_are_those_of_the_vocabulary() -> None:
-    """Else: PYTHONPATH=src python tools/generate_event_page.py"""
-    found = importlib.util.spec_from_file_location("generate_event_page", ROOT / "tools" / "generate_event_page.py")
+@pytest.mark.parametrize(
+    ("page", "name"), [("events.md", "generate_event_page"), ("inventory.md", "generate_inventory_page")]
+)
+def test_the_tables_are_those_of_the_code(page: str, name: str) -> None:
+    """Else: PYTHONPATH=src python tools/<name>.py"""
+    found = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert found is not None
     assert found.loader is not None
     tool = importlib.util.module_from_spec(found)
     found.loader.exec_module(tool)
-    assert (DOCS / "events.md").read_text().partition(tool.BEGIN)[2] == f"\n{tool.tables()}"
+    assert (DOCS / page).read_text().partition(tool.BEGIN)[2] == f"\n{tool.tables()}"
 
 
 def test_the_vocabulary_has_every_event_that_is_written_and_no_other() -> None:

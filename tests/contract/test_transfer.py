@@ -10,6 +10,7 @@ import apsw
 import asyncpg
 import pytest
 
+from contract import inventories
 from contract import test_acme as acme
 from contract import test_audit as audit
 from contract import test_idempotency as keys
@@ -163,6 +164,7 @@ async def fill(store: Store) -> None:
     await store.profiles.add(stored(), new(), v.event())
     await store.profiles.want("p1", 1, "U1", ["C1"], v.NOW, "ann")
     await fill_ade(store)
+    await inventories.fill(store)
     await store.webhooks.add(hooks.webhook(), v.event())
     assert await store.webhooks.lease("me", v.NOW, v.NOW + 9, 1)
     assert await store.webhooks.settle("me", "W1", hooks.progress(0, 3, letters=(hooks.letter(2),)))

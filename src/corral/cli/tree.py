@@ -16,7 +16,7 @@ from corral.cli.failure import ExitCode, Failure
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _EPILOG = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 service not reached or not logged in."
 _GROUPS = (
-    "enroll", "policy", "ade", "account", "device", "command", "profile", "app", "filevault", "push-cert",
+    "enroll", "policy", "ade", "account", "device", "inventory", "command", "profile", "app", "filevault", "push-cert",
     "authority", "token", "role", "user", "audit", "breaker", "events", "webhook",
 )  # fmt: skip
 _SINGLE = ("installing", "backup", "migrate", "logging_in", "looking", "doctor", "demo", "simulate")

@@ -1,5 +1,6 @@
 """The command channel: a device polls or reports, and gets its next command."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from corral.apple.given import may_give
@@ -32,13 +33,16 @@ class Channel:
         policy: Policy,
         clock: Clock,
         traces: Traces = UNTRACED,
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
+        """`heard` is called when an answer has been stored that somebody may want to read."""
         self._devices = devices
         self._transitions = transitions
         self._contacts = contacts
         self._policy = policy
         self._clock = clock
         self._traces = traces
+        self._heard = heard
 
     async def answer(self, body: bytes, identity: Identity) -> Answer:
         """The next command, or an empty body; raises StoreUnavailable.
@@ -81,11 +85,14 @@ class Channel:
                 self._follow_result(outcome.answered, report)
             if outcome.trace is not None:
                 self._traces.deliver(outcome.trace, speaker.device_id, outcome.command_uuid)
+            if report.status is Status.ACKNOWLEDGED:
+                self._heard()
             return command_answer(outcome.body)
         message = Reported(report, body, unreadable)
         answer = await self._transitions.answer(contact, message, identity, outcome)
         if outcome.delivery is not None and outcome.delivery.trace is not None:
             self._follow_result(outcome.delivery.trace, report)
+        self._heard()
         return answer
 
     def _follow_result(self, traceparent: str, report: Report) -> None:

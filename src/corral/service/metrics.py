@@ -18,6 +18,7 @@ from corral.service.authorities import Authorities
 from corral.service.clock import Clock
 from corral.service.expiries import Expiries, Expiry
 from corral.store.directory import Backlog
+from corral.store.inventory import Waiting
 from corral.store.store import Store
 from corral.store.webhooks import Letters
 
@@ -54,6 +55,9 @@ class Metrics(Collector):
         self._told = Counter(
             "corral_webhook_calls", "Calls of webhooks by what came of them.", ("outcome",), registry=self._own
         )
+        self._taken_in = Counter(
+            "corral_inventory_answers", "Answers of devices that were taken into the inventory.", registry=self._own
+        )
         self._pushes = Counter("corral_pushes", "Pushes by what came of them.", ("outcome",), registry=self._own)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
@@ -73,6 +77,10 @@ class Metrics(Collector):
     def told(self, outcome: str) -> None:
         """A receiver of events was called."""
         self._told.labels(outcome).inc()
+
+    def taken_in(self, answers: int) -> None:
+        """Into the inventory."""
+        self._taken_in.inc(answers)
 
     def collect(self) -> Iterable[Metric]:
         if self._shared is not None:
@@ -108,6 +116,7 @@ class Exposition:
             ),
             *_backlog(backlog, now),
             *_events(await self._store.webhooks.letters(), await self._lag(now)),
+            *_inventory(await self._store.inventory.waiting(), now),
             GaugeMetricFamily("corral_breaker_open", "1 while nobody is told to leave.", int(breaker is not None)),
             _gauge(
                 "corral_push_certificate_expiry_timestamp_seconds",
@@ -175,6 +184,14 @@ def _events(letters: Mapping[str, Letters], lag: Instant) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "corral_event_lag_seconds", "How long the oldest event has waited for an enabled webhook.", lag / SECOND
     )
+
+
+def _inventory(waiting: Waiting, now: Instant) -> Iterator[Metric]:
+    lag = 0 if waiting.oldest is None else max(now - waiting.oldest, 0)
+    yield GaugeMetricFamily(
+        "corral_inventory_waiting", "Answers of devices that are not taken into the inventory yet.", waiting.answers
+    )
+    yield GaugeMetricFamily("corral_inventory_lag_seconds", "How long the oldest of them has waited.", lag / SECOND)
 
 
 def _expiring(expiries: Iterable[Expiry]) -> GaugeMetricFamily:

@@ -15,6 +15,8 @@ from corral.service.escrowing import Escrowing
 from corral.service.event_feed import EventFeed
 from corral.service.expiries import Expiries
 from corral.service.filevault import FileVault
+from corral.service.inventory.looking import Inventory
+from corral.service.inventory.taking_in import TakingIn
 from corral.service.operating import Operating
 from corral.service.policies import Policies
 from corral.service.profiles.profiles import Profiles
@@ -54,6 +56,8 @@ class Services:
     revealing: Revealing
     waking: Waking
     webhooks: Webhooks
+    inventory: Inventory
+    taking_in: TakingIn
     expiries: Expiries
     rotating: Rotating
     directory: Directory

@@ -15,6 +15,7 @@ from corral.store.escrow import EscrowStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
 from corral.store.idempotency import IdempotencyStore
+from corral.store.inventory import InventoryStore
 from corral.store.profiles import ProfileStore
 from corral.store.queue import QueueStore
 from corral.store.retention import RetentionStore
@@ -64,6 +65,8 @@ class Store(Protocol):
     def webhooks(self) -> WebhookStore: ...
     @property
     def idempotency(self) -> IdempotencyStore: ...
+    @property
+    def inventory(self) -> InventoryStore: ...
 
     async def ready(self) -> None:
         """Returns if the database answers and can be written; else raises StoreUnavailable with the reason."""

@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 10
+SCHEMA = 11
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -51,8 +51,9 @@ TABLES = (
         "connection",
         "number id device_id phase origin topic created_at admitted_by connected_at reauthenticated_at awaiting_since"
         " erasing_at ended_at end_reason proof open recheck_at renewal_grant_id renewal_asked_at"
-        " renewal_authenticated_at end_by end_asked_at end_deadline end_note profile_digest",
-        "open",
+        " renewal_authenticated_at end_by end_asked_at end_deadline end_note profile_digest"
+        " taken_in",
+        "open taken_in",
         numbered="number",
     ),
     _table(
@@ -89,7 +90,8 @@ TABLES = (
     _table(
         "delivery",
         "sequence channel_id command_uuid request_type consequence state priority not_before expires_at deferred_at"
-        " not_now_count queued_at delivered_at attempts finished_at trace",
+        " not_now_count queued_at delivered_at attempts finished_at trace taken_in",
+        "taken_in",
         numbered="sequence",
     ),
     _table(
@@ -97,6 +99,17 @@ TABLES = (
         "id channel_id command_uuid connection_id status received_at unreadable body",
         "unreadable",
         wide=True,
+        numbered="id",
+    ),
+    _table("inventory", "id connection_id device_id", numbered="id"),
+    _table("inventory_attribute", "inventory_id name written key"),
+    _table("inventory_item", "id sha kind identifier label fields", numbered="id"),
+    _table("inventory_item_key", "item_id kind name key"),
+    _table("inventory_has", "inventory_id kind item_id user_id"),
+    _table("inventory_report", "inventory_id report user_id asked_at received_at sha"),
+    _table(
+        "inventory_change",
+        "id connection_id device_id at report user_id name subject before after",
         numbered="id",
     ),
     _table("stored_profile", "id identifier name created_at"),

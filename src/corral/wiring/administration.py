@@ -18,6 +18,8 @@ from corral.service.escrowing import Escrowing
 from corral.service.event_feed import EventFeed
 from corral.service.expiries import Expiries
 from corral.service.filevault import FileVault
+from corral.service.inventory.looking import Inventory
+from corral.service.inventory.taking_in import TakingIn
 from corral.service.metrics import Exposition, Metrics
 from corral.service.operating import Operating
 from corral.service.profiles.profiles import make_profiles
@@ -112,6 +114,8 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         revealing=Revealing(store.queue, store.directory, store.events, clock),
         waking=Waking(store.directory, store.work, store.events, clock),
         webhooks=_webhooks(ground, metrics),
+        inventory=Inventory(store.inventory, store.directory, clock),
+        taking_in=TakingIn(store.inventory, store.work, clock, metrics.taken_in),
         expiries=expiries,
         rotating=Rotating(
             ground.authorities,

@@ -12,6 +12,7 @@ from corral.settings import Settings
 from corral.store.store import Store
 from corral.wiring.ground import Ground
 from corral.worker import worker as running
+from corral.worker.inventory import InventoryKeeper
 from corral.worker.webhooks import WebhookSender
 from corral.worker.worker import Worker
 
@@ -56,6 +57,7 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
             "expiries": services.expiries.round,
         },
         watches={"authorities": services.rotating.refresh, "audit": services.access.audit.round},
+        inventory=InventoryKeeper(services.taking_in),
         webhooks=WebhookSender(store.webhooks, services.webhooks.delivering, clock),
     )
     store.on_work(worker.wake)
@@ -63,13 +65,17 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
 
 
 def _forgetting(settings: Settings, store: Store) -> list[Forget]:
-    """What is over by its own time; of the audit trail, by the setting's."""
+    """What is over by its own time; of the audit trail and of histories, by the settings'."""
     found: list[Forget] = [
         store.accounts.forget_expired,
         store.access.forget_expired,
         store.webhooks.forget_orphans,
         store.idempotency.forget_expired,
+        store.inventory.forget_unused,
     ]
+    history = settings.keep_inventory_history
+    if history is not None:
+        found.append(lambda now, limit: store.inventory.forget(now - history, limit))
     keep = settings.keep_audit
     if keep is not None:
         found.append(lambda now, limit: store.audit.forget(now - keep, limit))

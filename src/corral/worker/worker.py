@@ -12,6 +12,7 @@ from corral.service.retaining import Retaining
 from corral.service.sweeping import Sweeping
 from corral.store.errors import StoreUnavailable
 from corral.store.work import WorkStore
+from corral.worker.inventory import InventoryKeeper
 from corral.worker.webhooks import WebhookSender
 
 PUSH_KINDS = ("push", "push-later")
@@ -40,6 +41,7 @@ class Worker:
         rounds: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         watches: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         webhooks: WebhookSender | None = None,
+        inventory: InventoryKeeper | None = None,
     ) -> None:
         """What else is done, by its name in the log: `rounds` as often as the sweeps, `watches` every WATCH_EVERY."""
         self._work = work
@@ -49,6 +51,7 @@ class Worker:
         self._contacts = contacts
         self._clock = clock
         self._webhooks = webhooks
+        self._inventory = inventory
         self._sweep_every = sweep_every
         self._rounds = rounds or {}
         self._watches = watches or {}
@@ -60,6 +63,8 @@ class Worker:
             self._woken[kind].set()
         if self._webhooks is not None:
             self._webhooks.wake(kind)
+        if self._inventory is not None:
+            self._inventory.wake(kind)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -67,6 +72,8 @@ class Worker:
                 group.create_task(self._push(kind))
             if self._webhooks is not None:
                 group.create_task(self._webhooks.run())
+            if self._inventory is not None:
+                group.create_task(self._inventory.run())
             group.create_task(self._every(1.0, "contacts", self._contacts.flush))
             group.create_task(self._every(self._sweep_every, "sweep", self._sweeping.sweep))
             group.create_task(self._every(FORGET_EVERY, "retention", self._retaining.round))

@@ -2,7 +2,8 @@
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -54,6 +55,19 @@ class Api:
 
     def download(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: object) -> bytes:
         return self._call(method, path, query, body).content
+
+    @contextmanager
+    def stream(self, path: str, **query: object) -> Generator[httpx.Response]:
+        """An answer that is read while it comes."""
+        given = {name: str(value) for name, value in query.items() if value is not None}
+        try:
+            with self._client.stream("GET", f"/api/v1{path}", params=given) as response:
+                if not response.is_success:
+                    response.read()
+                    raise Failure(_detail(response), _CODES.get(response.status_code, ExitCode.FAILED))
+                yield response
+        except httpx.HTTPError as error:
+            raise Failure(self._explain(error), _UNREACHABLE) from None
 
     def pages(
         self, path: str, rows: str, limit: int, cursor: str, *, largest: int = PAGE, **query: object

@@ -57,6 +57,15 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """An answer of bytes that are made while they are sent."""
+
+    chunks: AsyncGenerator[bytes]
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """What every endpoint is given: the services, who asks, and when."""
 
@@ -152,6 +161,8 @@ async def _respond(answer: object, status: int) -> Response:
             return Response(await _encode(answer), status, media_type=JSON_TYPE)
         case Stream(chunks):
             return StreamResponse(chunks)
+        case Download(chunks, media_type, headers):
+            return StreamResponse(chunks, media_type, headers)
         case _:
             return Response(msgspec.json.encode(answer), status, media_type=JSON_TYPE)
 

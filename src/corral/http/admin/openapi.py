@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 
 from corral import __version__
-from corral.http.admin.endpoint import JSON_TYPE, Endpoint, File, Stream
+from corral.http.admin.endpoint import JSON_TYPE, Download, Endpoint, File, Stream
 from corral.http.admin.problems import PROBLEM_TYPE, Problem
 from corral.http.admin.streaming import EVENT_STREAM
 from corral.service.access.permission import Freely, Permission
@@ -52,7 +52,7 @@ def _kinds(endpoint: Endpoint) -> list[Any]:
     """The structs that go over the wire as JSON."""
     hints = endpoint.hints
     found = [hints[name] for name in ("body", "return") if name in hints]
-    return [kind for kind in found if kind not in (type(None), File, Stream)]
+    return [kind for kind in found if kind not in (type(None), File, Stream, Download)]
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _security(endpoint: Endpoint) -> dict[str, Any]:
 def _success(summary: str, kind: Any) -> dict[str, Any]:
     if kind is type(None):
         return {"description": summary}
-    if kind is File:
+    if kind in (File, Download):
         return {"description": summary, "content": {"application/octet-stream": {}}}
     if kind is Stream:
         return {"description": summary, "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}

@@ -16,6 +16,7 @@ from corral.http.admin.resources import (
     event_types,
     events,
     installation,
+    inventory,
     links,
     policy,
     profiles,
@@ -170,6 +171,50 @@ ENDPOINTS = (
     ),
     Endpoint(
         "GET", "/devices/{device}/timeline", May.DEVICES_READ, devices.show_timeline, "What happened with a device"
+    ),
+    Endpoint(
+        "GET",
+        "/devices/{device}/inventory",
+        May.INVENTORY_READ,
+        inventory.show_inventory,
+        "What a device has said of itself, and when",
+    ),
+    Endpoint(
+        "GET",
+        "/devices/{device}/inventory/history",
+        May.INVENTORY_READ,
+        inventory.show_inventory_history,
+        "What has changed of it",
+    ),
+    Endpoint("GET", "/inventory/devices", May.INVENTORY_READ, inventory.query_inventory, "Devices that fit a question"),
+    Endpoint("GET", "/inventory/count", May.INVENTORY_READ, inventory.count_inventory, "How many devices fit one"),
+    Endpoint(
+        "GET",
+        "/inventory/export",
+        May.INVENTORY_READ,
+        inventory.export_inventory,
+        "Devices that fit a question, as CSV or JSON lines",
+    ),
+    Endpoint(
+        "GET",
+        "/inventory/items",
+        May.INVENTORY_READ,
+        inventory.count_inventory_items,
+        "Apps (or profiles, certificates, users) and how many devices have each",
+    ),
+    Endpoint(
+        "GET",
+        "/inventory/changes",
+        May.INVENTORY_READ,
+        inventory.list_inventory_changes,
+        "What has changed, of all devices",
+    ),
+    Endpoint(
+        "GET",
+        "/inventory/attributes",
+        May.INVENTORY_READ,
+        inventory.list_inventory_attributes,
+        "What can be asked for",
     ),
     Endpoint("POST", "/devices/{device}/end", May.DEVICES_END, device_verbs.end_device, "End its connection"),
     Endpoint(

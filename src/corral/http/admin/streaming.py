@@ -1,8 +1,9 @@
 """An answer that goes on: until its source ends, its client leaves, or its client takes nothing any more."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 
 from starlette.responses import StreamingResponse
 
@@ -16,9 +17,14 @@ PATIENCE = 60.0
 class StreamResponse(StreamingResponse):
     """Unlike its parent it closes its source whatever ends it, and waits for no client for ever."""
 
-    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes],
+        media_type: str = EVENT_STREAM,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         # Without buffering by proxies (nginx's header for it), or events would come late.
-        super().__init__(chunks, headers={"x-accel-buffering": "no"}, media_type=EVENT_STREAM)
+        super().__init__(chunks, headers={**headers, "x-accel-buffering": "no"}, media_type=media_type)
         self._source = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

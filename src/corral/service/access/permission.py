@@ -29,6 +29,7 @@ class Permission(StrEnum):
     DEVICES_ERASE = "devices:erase"
     DEVICES_LOCK = "devices:lock"
     DEVICES_UNLOCK = "devices:unlock"
+    INVENTORY_READ = "inventory:read"
     COMMANDS_READ = "commands:read"
     COMMANDS_RAW = "commands:raw"
     COMMANDS_REVEAL = "commands:reveal"
@@ -72,6 +73,7 @@ _READING = frozenset(
         Permission.ACCOUNTS_READ,
         Permission.POLICY_READ,
         Permission.DEVICES_READ,
+        Permission.INVENTORY_READ,
         Permission.COMMANDS_READ,
         Permission.PROFILES_READ,
         Permission.APPS_READ,

@@ -17,6 +17,7 @@ _BIGINT = (
     " due_at push_at last_seen hour count expects imported_at now since token_expires_at cursor_at fetched_at synced_at"
     " tried_at failures seen_at deleted_at assigned_at attempts defined_at position warned_days"
     " sequence disabled_at passed succeeded_at failing_since paused_until put_at dead_at place"
+    " inventory_id asked_at"
 )
 _BYTEA = (
     "fingerprint digest token_digest request_digest profile_digest token magic der body value certificate_pem key_pem"

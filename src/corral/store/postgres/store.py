@@ -22,6 +22,7 @@ from corral.store.postgres.escrow import PostgresEscrow
 from corral.store.postgres.events import PostgresEvents
 from corral.store.postgres.grants import PostgresGrants
 from corral.store.postgres.idempotency import PostgresIdempotency
+from corral.store.postgres.inventory import PostgresInventory
 from corral.store.postgres.preparing import prepare
 from corral.store.postgres.profiles import PostgresProfiles
 from corral.store.postgres.queue import PostgresQueue
@@ -64,6 +65,7 @@ class PostgresStore:
         self.retention = PostgresRetention(database)
         self.webhooks = PostgresWebhooks(database, sealer)
         self.idempotency = PostgresIdempotency(database, sealer)
+        self.inventory = PostgresInventory(database, sealer)
 
     async def ready(self) -> None:
         self._database.check_room()

@@ -26,6 +26,7 @@ from corral.store.sqlite.escrow import SqliteEscrow
 from corral.store.sqlite.events import SqliteEvents
 from corral.store.sqlite.grants import SqliteGrants
 from corral.store.sqlite.idempotency import SqliteIdempotency
+from corral.store.sqlite.inventory import SqliteInventory
 from corral.store.sqlite.profiles import SqliteProfiles
 from corral.store.sqlite.queue import SqliteQueue
 from corral.store.sqlite.retention import SqliteRetention
@@ -69,6 +70,7 @@ class SqliteStore:
         self.retention = SqliteRetention(database)
         self.webhooks = SqliteWebhooks(database, sealer)
         self.idempotency = SqliteIdempotency(database, sealer)
+        self.inventory = SqliteInventory(database, sealer)
 
     async def ready(self) -> None:
         if time.monotonic() - self._proven_at < _READY_FOR:

@@ -1,0 +1,1 @@
+"""What a device says of itself in its answers to queries, as named and typed facts."""

@@ -1,0 +1,1 @@
+"""The inventory: what devices say is taken in, asked for, and given out."""

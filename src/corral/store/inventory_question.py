@@ -1,0 +1,163 @@
+"""A question about devices as a condition of SQL, for both back-ends: values are bound, never written into the text.
+
+`v` is the row of `inventory`, `c` that of its connection.
+"""
+
+# ruff: noqa: S608 - made of this module's own words and of names out of the catalog; values are always bound
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeGuard
+
+from corral.apple.inventory.value import Kind, Value, key, text_key
+from corral.inventory.question import (
+    And,
+    Compare,
+    Everything,
+    Has,
+    IsKnown,
+    Not,
+    OneOf,
+    Operator,
+    Or,
+    Question,
+    field_of,
+    resolved,
+)
+from corral.lifecycle.state import Instant
+
+Term: TypeAlias = Compare | OneOf | IsKnown | Has
+
+_COLUMNS = {
+    "state": "c.phase",
+    "enrolled_at": "c.connected_at",
+    "last_seen": (
+        "(SELECT max(last_seen) FROM contact WHERE channel_id = c.id"
+        " OR (channel_id > c.id || '/' AND channel_id < c.id || '0'))"
+    ),
+}
+"""Where the service's own fields are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a back-end writes the number of a value, `{0}` being one of a list that is bound as a whole (`{1}`), and
+    `{0}` having `{1}` in it."""
+
+    place: Callable[[int], str]
+    one_of: str
+    bind: Callable[[list[str]], object]
+    contains: str
+
+
+@dataclass(slots=True)
+class Condition:
+    """SQL that grows with its values; `first` is the number of the first."""
+
+    dialect: Dialect
+    now: Instant
+    values: list[object] = field(default_factory=list[object])
+    first: int = 1
+
+    def whole(self, question: Question) -> str:
+        """True of a device that fits."""
+        match question:
+            case Everything():
+                return "TRUE"
+            case Not(part):
+                return f"NOT ({self.whole(part)})"
+            case And(parts):
+                return " AND ".join(f"({self.whole(each)})" for each in parts)
+            case Or(parts):
+                return " OR ".join(f"({self.whole(each)})" for each in parts)
+            case Compare() | OneOf() | IsKnown() if question.field in _COLUMNS:
+                return self._column(question)
+            case Compare() | OneOf() | IsKnown() | Has():
+                return f"EXISTS ({self.members(question, 'inventory_id = v.id AND ')})"
+
+    def members(self, term: Term, only: str = "") -> str:
+        """The rows of `inventory` that fit, as a SELECT of their numbers; `only` is a condition to begin with."""
+        if isinstance(term, Has):
+            which = "" if term.which is None else f" AND ({self._item(term.which)})"
+            return f"SELECT inventory_id FROM inventory_has AS h WHERE {only}h.kind = {self._bind(term.kind)}{which}"
+        name = self._bind(term.field)
+        return f"SELECT inventory_id FROM inventory_attribute WHERE {only}name = {name}{self._key(term, 'key')}"
+
+    def _item(self, question: Question) -> str:
+        """True of an item `h.item_id`."""
+        match question:
+            case Not(part):
+                return f"NOT ({self._item(part)})"
+            case And(parts):
+                return " AND ".join(f"({self._item(each)})" for each in parts)
+            case Or(parts):
+                return " OR ".join(f"({self._item(each)})" for each in parts)
+            case Compare() | OneOf() | IsKnown():
+                kind, name = self._bind(question.scope), self._bind(question.field)
+                key = self._key(question, "key")
+                return (
+                    f"h.item_id IN (SELECT item_id FROM inventory_item_key WHERE kind = {kind} AND name = {name}{key})"
+                )
+            case Everything() | Has():
+                return "TRUE"
+
+    def _key(self, term: Compare | OneOf | IsKnown, column: str) -> str:
+        """` AND ...`, or nothing where it is enough that there is a row."""
+        kind = field_of(term.field, term.scope).kind
+        match term:
+            case IsKnown():
+                return ""
+            case OneOf(_, several):
+                return f" AND {self._in(column, [key(kind, each) for each in several])}"
+            case Compare(_, operator, value):
+                turned, other = resolved(operator, value, self.now)
+                return f" AND {self._compared(column, turned, key(kind, other))}"
+
+    def _column(self, term: Compare | OneOf | IsKnown) -> str:
+        column = _COLUMNS[term.field]
+        kind = field_of(term.field, "").kind
+        match term:
+            case IsKnown():
+                return f"{column} IS NOT NULL"
+            case OneOf(_, several):
+                parts = [f"{column} = {self._bind(_plain(kind, each))}" for each in several]
+                return f"coalesce({' OR '.join(parts)}, FALSE)"
+            case Compare(_, operator, value):
+                turned, other = resolved(operator, value, self.now)
+                return f"coalesce({self._compared(column, turned, _plain(kind, other))}, FALSE)"
+
+    def _compared(self, column: str, operator: Operator, value: object) -> str:
+        place = self._bind(value)
+        if operator is Operator.CONTAINS:
+            return self.dialect.contains.format(column, place)
+        return f"{column} {'<>' if operator is Operator.DIFFERENT else operator.value} {place}"
+
+    def _in(self, column: str, keys: list[str]) -> str:
+        return self.dialect.one_of.format(column, self._bind(self.dialect.bind(keys)))
+
+    def _bind(self, value: object) -> str:
+        self.values.append(value)
+        return self.dialect.place(self.first + len(self.values) - 1)
+
+
+def _plain(kind: Kind, value: Value) -> object:
+    """As the service's own columns have it."""
+    return text_key(str(value)) if kind is Kind.TEXT else int(value)
+
+
+def drivers(question: Question) -> list[Term]:
+    """Terms of which each must hold, and each of which can be answered by an index."""
+    parts = question.parts if isinstance(question, And) else (question,)
+    return [each for each in parts if _is_indexed(each)]
+
+
+def _is_indexed(part: Question) -> TypeGuard[Term]:
+    match part:
+        case Compare(field, operator) if field not in _COLUMNS:
+            return operator not in (Operator.DIFFERENT, Operator.CONTAINS)
+        case OneOf(field):
+            return field not in _COLUMNS
+        case Has(_, which):
+            return which is not None
+        case _:
+            return False

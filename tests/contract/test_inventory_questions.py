@@ -1,0 +1,84 @@
+"""Which devices fit a question: every back-end says what `inventory.answering` says."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract import values as v
+from contract.conftest import HOMES
+from contract.inventories import CHECK_IN, attributes, report
+from corral.apple.inventory.facts import Facts
+from corral.apple.inventory.items import ITEM_KINDS
+from corral.apple.inventory.leaves import Remarks
+from corral.apple.inventory.lists import item
+from corral.apple.inventory.value import Value
+from corral.inventory.answering import fits
+from corral.inventory.asking import write_question
+from corral.inventory.fields import Known
+from corral.inventory.question import Everything, Question
+from corral.lifecycle.change import Change
+from corral.lifecycle.state import Phase
+from corral.store.contacts import Heard
+from corral.store.inventory import Taken
+from corral.store.sqlite import inventory as sqlite_inventory
+from corral.store.store import Store
+from inventory.questions import NOW, devices, items, questions
+
+DEVICES = st.tuples(devices(), items(), st.sampled_from([NOW - 86_400_000, NOW, None]))
+
+
+@pytest.mark.parametrize("back_end", sorted(HOMES))
+@given(fleet=st.lists(DEVICES, min_size=1, max_size=8), asked=st.lists(questions(), min_size=30, max_size=30))
+@settings(max_examples=4, deadline=None)
+async def test_a_question_is_answered_as_the_pure_rule_says(
+    back_end: str,
+    fleet: list[tuple[dict[str, Value], list[tuple[str, dict[str, Value]]], int | None]],
+    asked: list[Question],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, HOMES[back_end](Path(folder)) as home:
+        async with home.open() as store:
+            known = {f"D{n}": await _arrive(store, n, *each) for n, each in enumerate(fleet)}
+            for question in [Everything(), *asked]:
+                expected = tuple(sorted(name for name, each in known.items() if fits(question, each, NOW)))
+                for few in (0, 100):  # SQLite walks all, or the few that fit one part
+                    sqlite_inventory.FEW = few
+                    found = await store.inventory.select(question, NOW, after="", limit=100)
+                    assert found == expected, write_question(question)
+                    assert await store.inventory.count(question, NOW) == len(expected)
+
+
+async def _arrive(
+    store: Store, number: int, values: dict[str, Value], several: list[tuple[str, dict[str, Value]]], seen: int | None
+) -> Known:
+    change = v.enrolled(number)
+    lives = tuple(replace(each, connected_at=NOW - number) for each in change.connections)
+    await store.devices.commit(replace(change, connections=lives))
+    if seen is not None:
+        await store.contacts.flush([Heard(channel_id=f"C{number}", last_seen=seen, count=1)], [])
+    made = [item(kind, {}, Remarks(), **fields) for kind, fields in several]
+    told = Facts(
+        attributes=values,
+        about=frozenset(values),
+        items=tuple(each for each in made if each is not None),
+        kinds=frozenset(ITEM_KINDS),
+    )
+    await store.inventory.take([Taken(connection_id=f"C{number}", sequence=None, report=report(CHECK_IN, told))], NOW)
+    own: dict[str, Value] = {"state": "connected", "enrolled_at": NOW - number}
+    if seen is not None:
+        own["last_seen"] = seen
+    kinds = {kind: tuple(dict(fields) for other, fields in several if other == kind) for kind, _ in several}
+    return Known(values={**values, **own}, items=kinds)
+
+
+async def test_ended_devices_fit_only_where_they_are_asked_for(store: Store) -> None:
+    await store.devices.commit(v.enrolled())
+    told = report(CHECK_IN, attributes(CHECK_IN, {"name": "a"}))
+    await store.inventory.take([Taken(connection_id="C1", sequence=None, report=told)], NOW)
+    ended = v.connection(phase=Phase.ENDED, ended_at=NOW)
+    await store.devices.commit(Change(device_id="D1", expects=1, connections=(ended,), at=NOW))
+    assert await store.inventory.select(Everything(), NOW, after="", limit=9) == ()
+    assert await store.inventory.select(Everything(), NOW, after="", limit=9, ended=True) == ("D1",)
