@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, aimed
+from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, Where, aimed
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, UsageFailure
 from corral.cli.reach.session import Session, over_api
@@ -94,6 +94,7 @@ def install_app(
     search: Search = None,
     platform: OfPlatform = None,
     os_below: Below = None,
+    where: Where = None,
     unmanaged: Annotated[bool, typer.Option("--unmanaged", help="A Mac does not take it under management.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="It stays when the enrollment ends.")] = False,
     configuration: Annotated[
@@ -103,7 +104,7 @@ def install_app(
     dry_run: DryRun = False,
 ) -> None:
     """Install an app on devices, or another version of it."""
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below)
+    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
     body |= {"managed": not unmanaged, "remove_with_enrollment": not keep, "force": force, "dry_run": dry_run}
     if configuration is not None:
         from corral.cli.files import read_text
@@ -125,11 +126,12 @@ def remove_app(
     search: Search = None,
     platform: OfPlatform = None,
     os_below: Below = None,
+    where: Where = None,
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Remove a managed app from devices."""
-    body = aimed(devices, everything, search, platform, os_below) | {"force": force, "dry_run": dry_run}
+    body = aimed(devices, everything, search, platform, os_below, where) | {"force": force, "dry_run": dry_run}
     _send(session, f"/apps/{_segment(name)}/remove", body)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, User, aimed
+from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, User, Where, aimed
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, Failure, UsageFailure
 from corral.cli.files import read_bytes
@@ -37,6 +37,7 @@ def send_command(
     search: Search = None,
     platform: OfPlatform = None,
     os_below: Below = None,
+    where: Where = None,
     user: User = "",
     priority: Annotated[int, typer.Option("--priority", min=-999, max=999, help="Higher goes first.")] = 0,
     not_before: Annotated[
@@ -64,7 +65,7 @@ def send_command(
         raise UsageFailure("Give --type with its keys, or --plist FILE.")
     if plist is not None and keys:
         raise UsageFailure("--set goes with --type; a command of --plist is sent as it is.")
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below)
+    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
     body |= {"user": user, "priority": priority, "force": force, "dry_run": dry_run}
     if confirm_number is not None:
         body["confirm"] = confirm_number

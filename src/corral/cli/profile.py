@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, User, aimed
+from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, User, Where, aimed
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode
 from corral.cli.files import read_bytes
@@ -131,13 +131,14 @@ def install_profile(
     search: Search = None,
     platform: OfPlatform = None,
     os_below: Below = None,
+    where: Where = None,
     version: Version = None,
     user: User = "",
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Install a profile on devices, or another version of it."""
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below)
+    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
     body |= {"user": user, "force": force, "dry_run": dry_run} | ({"version": version} if version else {})
     _send(session, f"/profiles/{_segment(profile)}/install", body)
 
@@ -152,12 +153,13 @@ def remove_profile(
     search: Search = None,
     platform: OfPlatform = None,
     os_below: Below = None,
+    where: Where = None,
     user: User = "",
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Remove a profile from devices; it stays here."""
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below)
+    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
     _send(
         session,
         f"/profiles/{_segment(profile)}/remove",

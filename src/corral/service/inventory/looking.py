@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from corral.apple.inventory.items import ITEM_KINDS
 from corral.inventory.asking import read_question
 from corral.inventory.fields import FIELDS
-from corral.inventory.question import Question, QuestionError
+from corral.inventory.question import And, Compare, Operator, Question, QuestionError
+from corral.lifecycle.state import Phase
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
 from corral.store.directory import Directory
@@ -41,16 +42,18 @@ class Inventory:
     async def count(self, query: str, *, ended: bool = False) -> int:
         return await self._store.count(question_of(query), self._clock(), ended=ended)
 
-    async def ids(self, question: Question, most: int) -> list[str]:
-        """Of the connected devices that fit, at most one more than `most`."""
+    async def connected(self, query: str, most: int) -> list[str]:
+        """The ids of the connected devices that fit. Raises RequestRefused for more than `most`."""
+        question = And((Compare("state", Operator.EQUAL, Phase.CONNECTED.value), question_of(query)))
         found, after, now = list[str](), "", self._clock()
-        while len(found) <= most:
+        while True:
             piece = await self._store.select(question, now, after=after, limit=10 * PIECE)
             found += piece
+            if len(found) > most:
+                raise RequestRefused(f"The query means more than {most:,} devices; narrow it.")
             if len(piece) < 10 * PIECE:
-                break
+                return found
             after = piece[-1]
-        return found
 
     async def everything(self, question: Question, *, ended: bool = False) -> AsyncGenerator[Sequence[DeviceRecord]]:
         """Of all that fit, in the order of their ids, some at a time."""

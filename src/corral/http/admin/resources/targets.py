@@ -11,17 +11,18 @@ from corral.apple.platform import Platform
 from corral.http.admin.endpoint import Call, View
 from corral.service.breathing import pieces
 from corral.service.errors import RequestRefused
-from corral.service.targeting import DeviceQuery
+from corral.service.targeting import LARGEST, DeviceQuery
 from corral.service.verdicts import Sent, Verdict
 
 
 class TargetQuery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """All connected devices that fit: `search` is the start of an id, serial number or name, `os_below` a version that
-    theirs is older than. Empty: all."""
+    theirs is older than, `where` a question to the inventory (docs/inventory.md). Empty: all."""
 
     search: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     platform: Platform | None = None
     os_below: Annotated[str, Meta(max_length=64)] | None = None
+    where: Annotated[str, Meta(min_length=1, max_length=4000)] | None = None
 
 
 class FindingView(View):
@@ -47,13 +48,23 @@ async def names(call: Call, devices: Sequence[str], query: TargetQuery | None) -
     """The devices that are named and those that the query means, each once; raises RequestRefused if there are none."""
     found = list(devices)
     if query is not None:
-        asked = DeviceQuery(search=query.search, platform=query.platform, os_below=query.os_below)
-        found += await call.services.commanding.select(asked)
+        found += await _meant(call, query)
     elif not found:
         raise RequestRefused("Name at least one device in `devices`, or give a `query`.")
     if not found:
         raise RequestRefused("No connected device fits the query.")
     return list(dict.fromkeys(found))
+
+
+async def _meant(call: Call, query: TargetQuery) -> Sequence[str]:
+    asked = DeviceQuery(search=query.search, platform=query.platform, os_below=query.os_below)
+    if query.where is None:
+        return await call.services.commanding.select(asked)
+    fit = await call.services.inventory.connected(query.where, LARGEST)
+    if asked == DeviceQuery():
+        return fit
+    both = set(fit)
+    return [each for each in await call.services.commanding.select(asked) if each in both]
 
 
 async def sent_views(sent: Sequence[Sent]) -> tuple[SentView, ...]:
