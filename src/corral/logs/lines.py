@@ -9,7 +9,9 @@ from typing import Final
 from corral.logs.line import Level, line
 
 FIELDS: Final[Mapping[str, str]] = {
+    "answers": "how many answers",
     "attempt": "id of the attempt",
+    "command": "CommandUUID",
     "connection": "id of the connection",
     "kind": "which work: `push`, `contacts`, `sweep`, `retention`, `audit`, ...",
     "library": "the library",
@@ -177,6 +179,31 @@ def pushing_gone(*, connection: str, why: str) -> None:
 @line("renewing.failed", Level.WARNING, bounded=True)
 def renewing_failed(*, connection: str, why: str) -> None:
     """The renewal of a device's identity could not begin; it is tried again."""
+
+
+@line("inventory.store-unavailable", Level.WARNING, bounded=True)
+def inventory_store_unavailable(*, why: str) -> None:
+    """Answers of devices are taken into the inventory later: the database does not answer."""
+
+
+@line("inventory.failed", Level.ERROR, raised=True, bounded=True)
+def inventory_failed() -> None:
+    """Corral failed while it took answers in, and tries again soon."""
+
+
+@line("inventory.not-taken-in", Level.ERROR, raised=True, bounded=True)
+def inventory_not_taken_in(*, answers: int) -> None:
+    """The database refused some answers; each is tried alone, and left out if it is refused again."""
+
+
+@line("inventory.unreadable", Level.INFO, bounded=True)
+def inventory_unreadable(*, connection: str, command: str, why: str) -> None:
+    """An answer is no property list, and nothing of it is in the inventory."""
+
+
+@line("inventory.remarks", Level.INFO, bounded=True)
+def inventory_remarks(*, connection: str, command: str, why: str) -> None:
+    """Some of an answer is not as Apple's schema has it, and was left out of the inventory."""
 
 
 @line("retention.pruned", Level.INFO)

@@ -85,7 +85,15 @@ def _mdm(ground: Ground, services: Services, pairing: PairingTokens) -> MdmRoute
     tokens = TokenServices({MAID: MaidTokens(store.ade, settings.maid_server, clock), PAIRING: pairing})
     return MdmRoute(
         CheckIn(ground.transitions, tokens, services.returning),
-        Channel(store.devices, ground.transitions, ground.contacts, ground.policy, clock, ground.traces, services.taking_in.heard),
+        Channel(
+            store.devices,
+            ground.transitions,
+            ground.contacts,
+            ground.policy,
+            clock,
+            ground.traces,
+            services.taking_in.heard,
+        ),
         ground.identifying,
         _identity_source(settings),
         settings.max_body,

@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 
-import structlog
-
+from corral.logs import lines
 from corral.service.inventory.taking_in import TakingIn
 from corral.store.errors import StoreUnavailable
 from corral.store.events import EVENT
-
-_log = structlog.get_logger("corral.inventory")
 
 REST = 0.2
 """Seconds between two turns: what comes in between goes together."""
@@ -38,10 +35,10 @@ class InventoryKeeper:
                 if await self._taking_in.turn():
                     wait = 0.0
             except StoreUnavailable as error:
-                _log.warning("inventory.store-unavailable", why=str(error))
+                lines.inventory_store_unavailable(why=str(error))
                 wait = AFTER_FAILURE
             except Exception:
-                _log.exception("inventory.failed")
+                lines.inventory_failed()
             await asyncio.sleep(REST)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):

@@ -7,8 +7,6 @@ until then it is found again by whoever comes next.
 import asyncio
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from corral.apple.inventory.attributes import CHECK_IN, OF_CHECK_IN
 from corral.apple.inventory.facts import Facts
 from corral.apple.inventory.reading import read
@@ -16,12 +14,11 @@ from corral.apple.inventory.value import Value, clean
 from corral.apple.plist import PlistError, PlistValue, parse_dict
 from corral.inventory.merging import Report, sha_of
 from corral.lifecycle.state import SECOND, Device, Instant
+from corral.logs import lines
 from corral.service.clock import Clock
 from corral.store.errors import StoreUnavailable
 from corral.store.inventory import Answer, Arrival, InventoryStore, Taken
 from corral.store.work import LeasedWork, WorkStore
-
-_log = structlog.get_logger("corral.inventory")
 
 WORK, KEY = "inventory", "taking-in"
 AT_ONCE = 25
@@ -86,7 +83,7 @@ class TakingIn:
         except StoreUnavailable:
             raise
         except Exception:
-            _log.exception("inventory.not-taken-in", answers=len(taken))
+            lines.inventory_not_taken_in(answers=len(taken))
             for each in taken:
                 try:
                     await self._store.take([each], self._clock())
@@ -100,7 +97,7 @@ class TakingIn:
         try:
             await self._work.finish(leased)
         except StoreUnavailable as error:  # the lease ends by itself
-            _log.warning("inventory.lease-kept", why=str(error))
+            lines.inventory_store_unavailable(why=str(error))
 
 
 def _understood(answers: Sequence[Answer]) -> list[Taken]:
@@ -117,7 +114,8 @@ def _understood(answers: Sequence[Answer]) -> list[Taken]:
 def _answered(answer: Answer, asked: dict[str, PlistValue]) -> Taken:
     facts = _facts(answer, asked)
     if facts is not None and facts.remarks:
-        _log.info("inventory.remarks", connection=answer.connection_id, command=answer.command_uuid, what=facts.remarks)
+        remarks = "; ".join(facts.remarks)
+        lines.inventory_remarks(connection=answer.connection_id, command=answer.command_uuid, why=remarks)
     report = None
     if facts is not None:
         report = Report(
@@ -137,7 +135,7 @@ def _facts(answer: Answer, asked: dict[str, PlistValue]) -> Facts | None:
     try:
         return read(answer.request_type, asked, parse_dict(answer.body))
     except PlistError as error:
-        _log.info("inventory.unreadable", connection=answer.connection_id, command=answer.command_uuid, why=str(error))
+        lines.inventory_unreadable(connection=answer.connection_id, command=answer.command_uuid, why=str(error))
         return None
 
 
