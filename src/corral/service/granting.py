@@ -85,6 +85,8 @@ class Granting:
         life, device = snapshot.bound, snapshot.device
         if life is None or device is None:
             return "the connection that it renews is over"
+        if device.blocked_at is not None:
+            return "the device is blocked"
         ours = f"by-{identity.fingerprint.hex()[:32]}-"
         if life.renewal is not None and life.renewal.grant_id.startswith(ours):
             under_way = await self._grants.grant_state(life.renewal.grant_id)
@@ -109,7 +111,6 @@ class Granting:
         return GrantState(
             grant=grant,
             connection=opened.connections[0],
-            device_blocked=device.blocked_at is not None,
         )
 
     async def refused(self, challenge: str, why: str) -> None:
