@@ -28,7 +28,11 @@ class Applicants:
         signed = await self._open(message)
         if signed.doubt:
             raise AskingError(signed.doubt)
-        return self.applicant(_read(signed), kind)
+        info = _read(signed)
+        if info.challenge is not None:
+            # Whoever has a device post its attributes gets this of it, with a challenge of his own.
+            raise AskingError("it was signed for an enrollment over the air")
+        return self.applicant(info, kind)
 
     async def claimed(self, message: bytes, kind: EnrollmentKind) -> Applicant:
         """A device that something else lets in, the account of its person: what it is called counts only where it is
