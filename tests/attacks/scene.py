@@ -9,7 +9,7 @@ from corral.simulator.device import Device
 from corral.simulator.facts import Model
 from corral.simulator.transport import Response
 from e2e.installation import Installation, until
-from e2e.wire import Reply, contents
+from e2e.wire import Reply, being_pushed, contents
 
 TEXT = "text/plain; charset=utf-8"
 EVENTS = frozenset({"event", "audit", "audit_end", "sqlite_sequence"})
@@ -40,11 +40,13 @@ class Scene:
 
         `perhaps` are events that come once in a while, so that a stranger cannot fill the history.
         """
+        await until(lambda: not being_pushed(self.at))
         before, cursor = contents(self.at), await self.at.cursor()
         yield
         after = contents(self.at)
-        changed = {table for table in after if after[table] != before.get(table)} - EVENTS
-        assert changed <= set(changes), changed
+        changed = {table: set(after[table]) ^ set(before[table]) for table in after if after[table] != before[table]}
+        unlike = {table: rows for table, rows in changed.items() if table not in EVENTS and table not in changes}
+        assert not unlike, unlike
         told = {each["type"] for each in await self.at.events(cursor)}
         assert told - set(perhaps) == set(events), told
         await self.works()

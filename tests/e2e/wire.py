@@ -83,6 +83,16 @@ async def _read(reader: asyncio.StreamReader, *, head_only: bool) -> Reply:
     return Reply(status, headers, await reader.read())
 
 
+def being_pushed(at: Installation) -> int:
+    """How many pushes are still on their way: what Apple says to them changes what is known of a channel."""
+    database = apsw.Connection(str(at.data / "corral.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        row = typed(database).execute("SELECT count(*) FROM work WHERE kind = 'push'").fetchone()
+    finally:
+        database.close()
+    return int(row[0]) if row is not None else 0
+
+
 def state(at: Installation) -> dict[str, int]:
     """How many rows each table of the database has."""
     return {table: len(found) for table, found in contents(at).items()}
