@@ -9,6 +9,7 @@ from corral.simulator.device import Device
 from corral.simulator.facts import Model
 from corral.simulator.transport import Response
 from e2e.installation import Installation, until
+from e2e.messages import enrollment_of
 from e2e.wire import Reply, being_pushed, contents
 
 TEXT = "text/plain; charset=utf-8"
@@ -26,10 +27,13 @@ class Scene:
     @classmethod
     async def of(cls, at: Installation, model: Model = Model.IPHONE, system: str = "18.2", **behaviour: Any) -> "Scene":
         """With an owner of its own, who has been pushed to for the first time."""
-        before = len(at.push.received)
         owner = await at.enrolled(model, system, **behaviour)
-        await until(lambda: len(at.push.received) > before)
+        await until(lambda: not being_pushed(at))
         return cls(at, owner)
+
+    async def another(self, model: Model = Model.IPHONE, system: str = "18.2", **behaviour: Any) -> Device:
+        """A device that is connected, and has been pushed to: what Apple says to that comes later than its farewell."""
+        return (await Scene.of(self.at, model, system, **behaviour)).owner
 
     @asynccontextmanager
     async def unharmed(
@@ -53,9 +57,12 @@ class Scene:
 
     async def works(self) -> None:
         """The owner gets a command, and answers it."""
-        sent = await self.at.send(self.owner, "ProfileList")
+        names = enrollment_of(self.owner).device.names
+        asked = {"devices": [names.get("UDID") or names["EnrollmentID"]], "request_type": "ProfileList"}
+        sent = await self.at.post("/commands", **asked)
+        assert sent["queued"] == 1, sent
         await self.owner.poll()
-        assert (await self.at.outcome(sent))["delivery"]["state"] == "acknowledged"
+        assert (await self.at.outcome(sent["command_uuid"]))["delivery"]["state"] == "acknowledged"
         assert self.owner.complaints == []
 
 

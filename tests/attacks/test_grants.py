@@ -16,8 +16,9 @@ from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed, fetch_profile
 from corral.simulator.world import State
 from e2e.conftest import Start
-from e2e.installation import Installation
+from e2e.installation import Installation, until
 from e2e.messages import authenticate, check_in, draft, enrollment_of, report, update_token
+from e2e.wire import being_pushed
 
 NO = scep.Refused(FailInfo.BAD_REQUEST)
 ISSUED = {"certificate", "enroll_grant"}
@@ -38,6 +39,7 @@ async def test_an_enrollment_profile_of_an_ended_life_lets_nobody_in_again(scene
     device = scene.at.device()
     kept = await fetch_profile(device.voice, await scene.at.link(), scene.at.trust)
     await device.enroll(kept)
+    await until(lambda: not being_pushed(scene.at))
     former = enrollment_of(device)
     await device.leave()
     async with scene.unharmed("connection.refused", perhaps=["certificate.refused"]):
@@ -49,7 +51,7 @@ async def test_an_enrollment_profile_of_an_ended_life_lets_nobody_in_again(scene
 
 async def test_a_certificate_of_an_ended_life_is_a_backup_and_gets_nothing_of_that_life(scene: Scene) -> None:
     """Checked out, it polls on: what was queued is dropped, what was escrowed is not given out."""
-    device = await scene.at.enrolled(Model.MAC, "15.2", bootstrap_token=True)
+    device = await scene.another(Model.MAC, "15.2", bootstrap_token=True)
     sent = await scene.at.send(device, "ProfileList")
     await device.leave()
     old = enrollment_of(device)
@@ -63,7 +65,7 @@ async def test_a_certificate_of_an_ended_life_is_a_backup_and_gets_nothing_of_th
 
 async def test_a_life_that_a_person_ended_does_not_come_back_by_a_backup_of_an_earlier_one(scene: Scene) -> None:
     """Enrolled twice, and ended by the organization: the certificate of the first time is no way back."""
-    device = await scene.at.enrolled()
+    device = await scene.another()
     backup = enrollment_of(device)
     await device.leave()
     await device.enroll(await scene.at.link())
@@ -78,7 +80,7 @@ async def test_a_life_that_a_person_ended_does_not_come_back_by_a_backup_of_an_e
 
 async def test_a_renewal_is_no_enrollment_of_another_device(scene: Scene) -> None:
     """The profile of a renewal, taken from the device that it was for and installed on another."""
-    device, thief = await scene.at.enrolled(), scene.at.device()
+    device, thief = await scene.another(), scene.at.device()
     stolen = await renewal_profile(scene.at, device)
     issued = ("certificate.issued", "connection.clone-refused")
     async with scene.unharmed(*issued, changes=ISSUED):
@@ -88,7 +90,7 @@ async def test_a_renewal_is_no_enrollment_of_another_device(scene: Scene) -> Non
 
 
 async def test_a_renewal_that_is_through_certifies_no_other_key(scene: Scene) -> None:
-    device = await scene.at.enrolled()
+    device = await scene.another()
     kept = await renewal_profile(scene.at, device)
     await device.poll()
     assert [each["phase"] for each in await scene.at.lives(device)] == ["connected"]
@@ -98,7 +100,7 @@ async def test_a_renewal_that_is_through_certifies_no_other_key(scene: Scene) ->
 
 
 async def test_a_renewal_of_a_connection_that_ended_certifies_nobody(scene: Scene) -> None:
-    device = await scene.at.enrolled()
+    device = await scene.another()
     kept = await renewal_profile(scene.at, device)
     await device.leave()
     key = await device.world.keys.take()
@@ -108,7 +110,7 @@ async def test_a_renewal_of_a_connection_that_ended_certifies_nobody(scene: Scen
 
 async def test_the_certificate_of_a_renewal_ends_with_the_connection_that_it_renews(scene: Scene) -> None:
     """Got in time, and shown when its connection is over: it begins no other."""
-    device = await scene.at.enrolled()
+    device = await scene.another()
     fresh = await draft(device, await renewal_profile(scene.at, device))
     await device.leave()
     async with scene.unharmed("connection.refused", perhaps=["connection.still-here"]):
@@ -119,7 +121,7 @@ async def test_the_certificate_of_a_renewal_ends_with_the_connection_that_it_ren
 
 async def test_a_key_that_a_renewal_has_replaced_gets_no_command(scene: Scene) -> None:
     """Whoever has copied the old key polls with it; the device itself goes on with the new one."""
-    device = await scene.at.enrolled()
+    device = await scene.another()
     old = enrollment_of(device)
     await scene.at.post(f"/devices/{device.facts.udid}/renew")
     await device.poll()
@@ -137,7 +139,7 @@ async def test_a_key_that_a_renewal_has_replaced_gets_no_command(scene: Scene) -
 @pytest.mark.parametrize("system", ["16.7.10", "18.2"])
 async def test_a_blocked_device_does_not_come_back_by_a_backup(scene: Scene, system: str) -> None:
     """Nor by a fresh link: it is told to leave, and that is the only attack here that is answered so."""
-    device = await scene.at.enrolled(os_version=system)
+    device = await scene.another(system=system)
     backup = enrollment_of(device)
     await device.leave()
     await scene.at.post(f"/devices/{device.facts.udid}/block")
@@ -155,7 +157,7 @@ async def test_a_blocked_device_does_not_come_back_by_a_backup(scene: Scene, sys
 async def test_a_restore_is_refused_to_whom_the_operator_refuses_it_for_good(start: Start) -> None:
     """`on_restore = refuse`: the device leaves, and its certificate is no way back, however often it is shown."""
     scene = await Scene.of(await start({"CORRAL_ON_RESTORE": "refuse"}))
-    device = await scene.at.enrolled()
+    device = await scene.another()
     backup = enrollment_of(device)
     await device.leave()
     told = ("connection.unenroll-answered", "connection.restore-refused")

@@ -1,20 +1,16 @@
-"""Enrollment with an account, end to end: discovery, sign-in at an identity provider by both methods, the profile;
-and what strangers try on the way."""
+"""Enrollment with an account, end to end: discovery, sign-in at an identity provider by both methods, the profile.
 
-import base64
-import hmac
+What strangers try on the way is in tests/attacks/test_accounts.py."""
+
 import json
 import plistlib
-import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from corral.apple.machine_info import write_machine_info
 from corral.simulator.account_driven import (
@@ -33,11 +29,11 @@ from corral.simulator.behaviour import User
 from corral.simulator.factory import machine_info
 from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed
-from corral.simulator.identity_provider import IdentityProvider
 from corral.simulator.speaking import Accepted, Failed
 from corral.simulator.world import State
-from e2e.account_place import ANN, BOB, PASSWORD, Place, place
+from e2e.account_place import ANN, BOB, Place, place
 from e2e.factory import made, ruled, told
+from e2e.forged_tokens import FORGERIES
 from e2e.installation import Template
 
 
@@ -127,18 +123,6 @@ async def test_a_device_enrolls_by_oauth_and_refreshes_its_token(oauth: Place) -
     assert answer.status == 200
 
 
-async def test_a_refresh_token_that_comes_twice_ends_the_session(oauth: Place) -> None:
-    device = oauth.corral.device(Model.IPHONE)
-    _, bearer = await oauth.profile(device)
-    again = await refresh(device.voice, bearer, oauth.trust)
-    with pytest.raises(InstallationFailed, match="invalid_grant"):
-        await refresh(device.voice, bearer, oauth.trust)
-    with pytest.raises(InstallationFailed, match="invalid_grant"):
-        await refresh(device.voice, again, oauth.trust)
-    answer = await ask_base(device.voice, oauth.server("user"), oauth.sign, oauth.trust, again.access)
-    assert answer.status == 401
-
-
 # -- discovery and the challenge
 
 
@@ -169,59 +153,7 @@ async def test_the_challenge_of_each_method_is_whole(web: Place, oauth: Place) -
     )
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"\x30\x80garbage", b"\x30\x82\xff\xff" + bytes(100)], ids=str)
-async def test_what_no_device_signed_gets_no_challenge(web: Place, body: bytes) -> None:
-    async with web.client() as client:
-        for kind in ("user", "device"):
-            answer = await client.post(f"/enroll/account/{kind}", content=body)
-            assert answer.status_code == 400
-            assert "www-authenticate" not in answer.headers
-        assert (await client.post("/enroll/account/user", content=bytes(70_000))).status_code == 413
-        assert (await client.get("/enroll/account/user")).status_code == 405
-
-
 # -- who is not let in
-
-
-@pytest.mark.parametrize(
-    ("account", "login", "password"),
-    [
-        (ANN, ANN, "wrong"),
-        ("eve@evil.example", "eve@evil.example", PASSWORD),
-        ("carl@example.org", "carl@example.org", PASSWORD),
-        (ANN, BOB, PASSWORD),
-    ],
-    ids=["password", "domain", "group", "another-account"],
-)
-async def test_a_sign_in_that_is_not_the_accounts_enrolls_nobody(
-    web: Place, account: str, login: str, password: str
-) -> None:
-    device = web.corral.device()
-    method = await web.challenge(device)
-    with pytest.raises(InstallationFailed, match="the sign-in failed"):
-        await sign_in(device.voice, method, account, web.browser(login, password), web.trust)
-
-
-async def test_a_token_of_another_account_does_not_enroll_what_that_may_not(web: Place) -> None:
-    """Ann enrolls her own phone; her token is no way to the profile of a device of the organization."""
-    device = web.corral.device(Model.IPHONE)
-    _, bearer = await web.profile(device, ANN)
-    answer = await ask_base(device.voice, web.server("device"), web.sign, web.trust, bearer.access)
-    assert answer.status == 403
-    for guessed in ("", "x", secrets.token_urlsafe(32), bearer.access + "x", bearer.access[:-1], "\xe4" * 20):
-        answer = await ask_base(device.voice, web.server("user"), web.sign, web.trust, guessed)
-        assert answer.status == 401
-        assert answer.headers["www-authenticate"].startswith("Bearer method=")
-
-
-async def test_a_revoked_session_has_no_good_token(web: Place) -> None:
-    device = web.corral.device(Model.IPHONE)
-    _, bearer = await web.profile(device)
-    newest = (await web.corral.get("/account-sessions", limit=1))["sessions"][0]
-    assert (newest["account"], newest["valid"]) == (ANN, True)
-    await web.corral.delete(f"/account-sessions/{newest['id']}")
-    assert (await ask_base(device.voice, web.server("user"), web.sign, web.trust, bearer.access)).status == 401
-    assert (await web.corral.api.delete(f"/account-sessions/{newest['id']}")).status_code == 404
 
 
 # -- the admission policy
@@ -287,162 +219,6 @@ class _Stranger:
 # -- the way to the provider and back
 
 
-async def _returned(made: Place, account: str = ANN) -> str:
-    """The callback's URL with the provider's answer, as it would be visited next."""
-    browser = made.browser(account)
-    await browser.visit(f"{made.corral.url}/account/sign-in?{urlencode({'user-identifier': account})}", SCHEME)
-    return next(each for each in browser.visited if "/account/callback" in each)
-
-
-async def test_a_state_that_comes_back_twice_is_refused(web: Place) -> None:
-    used = await _returned(web)
-    async with web.client() as client:
-        again = await client.get(used)
-    assert again.status_code == 403
-    assert "over already" in again.text
-
-
-async def test_a_state_that_was_not_made_here_is_refused(web: Place) -> None:
-    used = await _returned(web)
-    state = parse_qs(urlsplit(used).query)["state"][0]
-    body, _, signature = state.rpartition(".")
-    forged = base64.urlsafe_b64encode(
-        json.dumps({"nonce": "n", "expires_at": 2**53, "purpose": {"type": "web", "user": ""}}).encode()
-    ).decode()
-    async with web.client() as client:
-        for each in ("", "x", state[:-2], f"{body}x.{signature}", f"{forged}.{signature}", "x" * 9000):
-            answer = await client.get("/account/callback", params={"state": each, "code": "c"})
-            assert answer.status_code == 403, each[:50]
-            assert "location" not in answer.headers
-
-
-async def test_nobody_is_sent_to_a_url_that_a_stranger_names(oauth: Place) -> None:
-    good = {
-        "response_type": "code",
-        "client_id": "corral",
-        "redirect_uri": f"{SCHEME}:/oauth2/redirect",
-        "state": "s",
-    }
-    wrong: list[dict[str, str]] = [
-        {"redirect_uri": "https://evil.example/"},
-        {"redirect_uri": f"{SCHEME}:/oauth2/redirect@evil.example"},
-        {"redirect_uri": ""},
-        {"client_id": "another"},
-        {"response_type": "token"},
-        {"state": ""},
-        {"state": "x" * 5000},
-    ]
-    async with oauth.client() as client:
-        for each in wrong:
-            answer = await client.get("/account/authorize", params=good | each)
-            assert answer.status_code == 400, each
-            assert "location" not in answer.headers
-        sent = await client.get("/account/authorize", params=good)
-        assert sent.headers["location"].startswith(f"{oauth.provider.issuer}/authorize?")
-        denied = await client.get("/account/callback", params={"state": "s", "error": "access_denied"})
-        assert denied.status_code == 403
-
-
-async def test_a_code_is_good_once_and_for_its_device_only(oauth: Place) -> None:
-    device = oauth.corral.device()
-    method = await oauth.challenge(device)
-    query = {
-        "response_type": "code",
-        "client_id": method.client_id,
-        "redirect_uri": method.redirect_url,
-        "state": "s",
-        "login_hint": ANN,
-    }
-    back = await oauth.browser().visit(f"{method.authorization_url}?{urlencode(query)}", SCHEME)
-    code = parse_qs(urlsplit(back).query)["code"][0]
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": method.redirect_url,
-        "client_id": method.client_id,
-    }
-    wrong = [
-        ({"redirect_uri": "https://evil.example/"}, "invalid_grant"),
-        ({"client_id": "another"}, "invalid_client"),
-        ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "refresh_token", "refresh_token": code}, "invalid_grant"),
-        ({"code": code + "x"}, "invalid_grant"),
-    ]
-    async with oauth.client() as client:
-        for each, error in wrong:
-            answer = await client.post("/account/token", data=form | each)
-            assert (answer.status_code, answer.json()) == (400, {"error": error})
-        first = await client.post("/account/token", data=form)
-        assert first.status_code == 200
-        assert first.headers["cache-control"] == "no-store"
-        assert (await client.post("/account/token", data=form)).json() == {"error": "invalid_grant"}
-        assert (await client.post("/account/token", content=bytes(20_000))).json() == {"error": "invalid_request"}
-    answer = await ask_base(device.voice, oauth.server("user"), oauth.sign, oauth.trust, first.json()["access_token"])
-    assert answer.status == 401, "whoever has the code twice ends what it gave"
-
-
-Forgery = Callable[[IdentityProvider, dict[str, Any]], str]
-
-
-def _unsigned(provider: IdentityProvider, claims: dict[str, Any]) -> str:
-    del provider
-    return f"{_base64url(json.dumps({'alg': 'none'}).encode())}.{_base64url(json.dumps(claims).encode())}."
-
-
-def _by_stranger(provider: IdentityProvider, claims: dict[str, Any]) -> str:
-    key = ECKey.generate_key("P-256", {"kid": str(provider.key.kid)})
-    return jwt.encode({"alg": "ES256", "kid": provider.key.kid}, claims, key)
-
-
-def _by_public_key(provider: IdentityProvider, claims: dict[str, Any]) -> str:
-    """By hand: the library makes no such token."""
-    head = {"alg": "HS256", "kid": provider.key.kid}
-    signed = ".".join(_base64url(json.dumps(each).encode()) for each in (head, claims))
-    mac = hmac.digest(provider.key.as_pem(private=False), signed.encode(), "sha256")
-    return f"{signed}.{_base64url(mac)}"
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _with(**changes: Any) -> Forgery:
-    return lambda provider, claims: provider.sign(
-        {name: value for name, value in (claims | changes).items() if value is not None}
-    )
-
-
-FORGERIES: dict[str, Forgery] = {
-    "alg-none": _unsigned,
-    "another-key": _by_stranger,
-    "public-key-as-secret": _by_public_key,
-    "another-audience": _with(aud="another"),
-    "given-to-another": _with(aud=["corral", "another"]),
-    "another-issuer": _with(iss="https://evil.example"),
-    "expired": _with(exp=1_700_000_000),
-    "of-the-future": _with(iat=4_000_000_000),
-    "another-nonce": _with(nonce="n"),
-    "no-nonce": _with(nonce=None),
-    "another-person": _with(sub=BOB),
-    "no-expiry": _with(exp=None),
-    "no-token": lambda provider, claims: "x.y.z",
-}
-
-
-@pytest.mark.parametrize("name", sorted(FORGERIES))
-async def test_a_forged_id_token_signs_nobody_in(web: Place, name: str) -> None:
-    device = web.corral.device()
-    method = await web.challenge(device)
-    web.provider.forge = lambda claims: FORGERIES[name](web.provider, claims)
-    before = await web.corral.get("/account-sessions", limit=1)
-    try:
-        with pytest.raises(InstallationFailed, match=r"the sign-in failed: .*account/callback with HTTP 403"):
-            await sign_in(device.voice, method, ANN, web.browser(), web.trust)
-    finally:
-        web.provider.forge = None
-    assert await web.corral.get("/account-sessions", limit=1) == before
-
-
 async def test_of_a_forged_id_token_the_person_reads_a_sentence_and_the_operator_why(web: Place) -> None:
     before = await web.corral.cursor()
     web.provider.forge = lambda claims: FORGERIES["another-audience"](web.provider, claims | {"sub": "forged"})
@@ -456,14 +232,6 @@ async def test_of_a_forged_id_token_the_person_reads_a_sentence_and_the_operator
     said = await told(web.corral, 0, "account.sign-in-refused")
     assert {"why": "The ID token is for another client."} in said
     assert not await told(web.corral, before, "account.signed-in")
-
-
-async def test_a_code_that_the_provider_did_not_give_out_signs_nobody_in(web: Place) -> None:
-    async with web.client() as client:
-        sent = await client.get("/account/sign-in", params={"user-identifier": ANN})
-        state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
-        answer = await client.get("/account/callback", params={"state": state, "code": "guessed"})
-    assert answer.status_code == 403
 
 
 async def test_a_provider_that_does_not_answer_is_nobodys_fault_before_the_device(web: Place) -> None:
@@ -561,16 +329,6 @@ async def test_a_device_refreshes_its_token_when_it_has_ended_and_nobody_notices
         assert signed_in.visited
         assert device.state is State.ENROLLED
         assert "connection.unenroll-answered" not in [each["type"] for each in await made_place.corral.events(0)]
-
-
-async def test_the_token_of_another_account_is_no_proof_of_this_one(checking: Place) -> None:
-    ann, bob = checking.corral.device(Model.IPHONE), checking.corral.device(Model.IPHONE)
-    profile, _ = await checking.profile(ann, ANN)
-    await ann.enroll(profile)
-    _, foreign = await checking.profile(bob, BOB)
-    ann.voice.bearer = foreign.access
-    assert isinstance(await ann.poll(), Failed)
-    assert ann.state is State.ENROLLED
 
 
 async def test_a_device_of_no_account_needs_no_token(checking: Place) -> None:

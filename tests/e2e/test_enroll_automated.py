@@ -7,26 +7,22 @@ import base64
 import json
 import plistlib
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from corral.apple.machine_info import write_machine_info
-from corral.pki import cms
 from corral.simulator.asking import MustSignIn, MustUpdate, read_demand
-from corral.simulator.factory import machine_info, signed_machine_info
+from corral.simulator.factory import machine_info
 from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed
-from corral.simulator.push_certificates import StandInApple
 from corral.simulator.setup_assistant import set_up
 from corral.simulator.trust import Trust
 from corral.simulator.world import State
 from corral.store.ade import AdeDevice, AdeServer, SyncState
 from e2e.conftest import Start
-from e2e.factory import ask, automated, made, post, rule
+from e2e.factory import ask, automated, made, rule
 from e2e.installation import Installation, opened
 from e2e.messages import check_in
-from pki.test_device_signature import with_two_signers
 
 PROFILE = "application/x-apple-aspen-config"
 
@@ -175,41 +171,6 @@ async def test_a_device_that_asks_often_gets_one_grant(corral: Installation) -> 
         assert (answer.status, answer.headers["content-type"]) == (200, PROFILE)
     events = [e for e in await corral.events(0) if e["type"] == "enrollment.admitted"]
     assert len([e for e in events if e["device_id"] == device.facts.udid]) == 1
-
-
-# Attacks
-
-
-async def test_what_no_device_of_apples_signed_gets_nothing(corral: Installation) -> None:
-    device = corral.device()
-    await rule(corral, device, do="admit")
-    info = write_machine_info(machine_info(device.facts))
-    other = made(corral, device, StandInApple.create(datetime.now(UTC)))
-    factory = made(corral, device)
-    good = cms.sign(info, factory.certificate, factory.key, chain=factory.chain)
-    changed = good.replace(device.facts.serial_number.encode(), b"X" * len(device.facts.serial_number))
-    for body in (b"", info, other.sign(info), with_two_signers(good), changed, good[:-1]):
-        answer = await post(corral, body)
-        assert (answer.status, answer.headers.get("www-authenticate")) == (400, None)
-    assert (await post(corral, b"x" * 70_000)).status == 413
-    anonymous = replace(machine_info(device.facts), udid=None, serial_number=None)
-    assert (await ask(corral, device, anonymous)).status == 400
-    assert not [
-        e for e in await corral.events(0) if e["type"] == "enrollment.admitted" and e["device_id"] == device.facts.udid
-    ]
-
-
-async def test_a_profile_that_was_caught_lets_no_other_device_in(corral: Installation) -> None:
-    """A replayed MachineInfo gives its thief the profile of the device, which is no use to another."""
-    device, thief = corral.device(), corral.device()
-    await rule(corral, device, do="admit")
-    caught = signed_machine_info(made(corral, device), machine_info(device.facts))
-    for _ in range(2):
-        profile = (await post(corral, caught)).body
-        with pytest.raises(InstallationFailed, match="another device"):
-            await thief.enroll(profile)
-    await set_up(device, made(corral, device), automated(corral))
-    assert device.state is State.ENROLLED
 
 
 # Around it

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from corral.apple.installed_profile import ProfileError, read_enrollment_profile, read_identity_profile
 from corral.apple.machine_info import MachineInfo, write_machine_info
 from corral.apple.plist import parse_dict
-from corral.pki import cms, scep
+from corral.pki import scep
 from corral.simulator.device import Device
 from corral.simulator.factory import machine_info
 from corral.simulator.fetching import InstallationFailed, fetch_profile, open_profile
@@ -23,7 +23,6 @@ from corral.simulator.world import State
 from e2e.conftest import Start
 from e2e.factory import begin, made, post, rule, told
 from e2e.installation import Installation
-from pki.test_device_signature import with_two_signers
 
 
 async def link_of(at: Installation, **wanted: object) -> str:
@@ -208,11 +207,3 @@ async def test_the_first_profile_lets_nobody_in(corral: Installation) -> None:
     assert read_first(open_profile(first).content).url == link
     with pytest.raises(InstallationFailed):
         await device.enroll(first)
-
-
-async def test_two_signers_are_one_too_many(corral: Installation) -> None:
-    device = corral.device()
-    first = await begin(corral, device)
-    identity = await second(corral, device, first)
-    content = write_machine_info(first.attributes(device))
-    await refused(corral, first, with_two_signers(cms.sign(content, identity.parsed, identity.key)))

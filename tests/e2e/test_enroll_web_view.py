@@ -7,7 +7,6 @@ import base64
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import pytest_asyncio
@@ -166,21 +165,6 @@ async def test_what_no_device_of_apples_signed_is_no_way_to_the_sign_in(school: 
         assert doubled.status_code == 400
         for form in (value, base64.urlsafe_b64encode(good).decode().rstrip("=")):
             assert (await client.get(school.url, headers={HEADER: form})).status_code == 302
-
-
-async def test_a_sign_in_gives_one_profile_and_for_its_device_alone(school: School) -> None:
-    device, thief = await school.bought(), school.corral.device()
-    browser = school.place.browser()
-    message = base64.b64encode(signed_machine_info(made(school.corral, device), machine_info(device.facts))).decode()
-    _, response = await browser.open(school.url, {HEADER: message})
-    assert response.status == 200
-    with pytest.raises(InstallationFailed, match="another device"):
-        await thief.enroll(response.body)
-    back = next(each for each in browser.visited if "/account/callback" in each)
-    assert "code" in parse_qs(urlsplit(back).query)
-    async with school.place.client() as client:
-        again = await client.get(back)
-    assert (again.status_code, "over already" in again.text) == (403, True)
 
 
 async def test_a_sign_in_of_setup_assistant_gives_no_token(school: School) -> None:

@@ -17,7 +17,7 @@ from e2e.authorities import ForeignAuthority, Key, openssl_signature, under
 from e2e.conftest import Start
 from e2e.factory import ruled
 from e2e.installation import TOPIC, Installation, opened
-from e2e.messages import authenticate, check_in, draft, enrollment_of, is_plain_403, report, update_token
+from e2e.messages import authenticate, draft, enrollment_of, is_plain_403, report, update_token
 
 TRUSTED = "CORRAL_ADMISSION", "trusted-identity"
 
@@ -207,24 +207,6 @@ async def test_a_certificate_of_an_admitted_authority_is_pinned(start: Start, tm
     assert [each["end_reason"] for each in await at.lives(device)] == [None, "superseded"]
     own = await at.enrolled()
     assert (await report(own)).status == 200, "beside our own"
-
-
-async def test_a_device_cannot_speak_for_another_in_any_message(corral: Installation) -> None:
-    victim, thief = await corral.enrolled(), await corral.enrolled()
-    claimed = replace(enrollment_of(thief), device=enrollment_of(thief).device.renamed(victim.facts.udid))
-    sent, life = await corral.send(victim, "ProfileList"), await corral.life(victim)
-    for answer in (
-        await report(thief, enrollment=claimed),
-        await report(thief, "Acknowledged", claimed, CommandUUID=sent),
-        await authenticate(thief, claimed),
-        await update_token(thief, claimed),
-        await check_in(thief, "CheckOut", claimed),
-        await check_in(thief, "GetBootstrapToken", claimed),
-        await check_in(thief, "SetBootstrapToken", claimed, BootstrapToken=b"x"),
-    ):
-        assert is_plain_403(answer)
-    assert (await corral.outcome(sent))["result"] is None
-    assert await corral.life(victim) == life
 
 
 async def test_an_own_certificate_for_an_enrollment_that_is_over_renews_nothing(corral: Installation) -> None:

@@ -1,55 +1,23 @@
-"""Somebody claims to be a device that is connected: by his word alone he waits, whoever he is."""
+"""Somebody claims to be a device that is connected: by his word alone he waits, whoever he is.
+
+What a thief gets is in tests/attacks/test_links.py.
+"""
 
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from corral.simulator.device import Device
 from corral.simulator.facts import Model
-from corral.simulator.world import State
 from e2e.conftest import Start
 from e2e.installation import Installation, until
-from e2e.messages import report
-
-
-def posing_as(at: Installation, victim: Device) -> Device:
-    """Another device, that says of itself what the victim is."""
-    thief = at.device()
-    facts = replace(thief.facts, udid=victim.facts.udid, serial_number="F4K3F4K3F4")
-    return Device(facts, thief.world, thief.behaviour, seed=4711)
 
 
 async def detail(at: Installation, device: Device) -> Any:
     return await at.get(f"/devices/{device.facts.udid}")
-
-
-async def test_a_thief_with_a_link_for_anybody_gets_nothing_and_the_device_is_not_disturbed(
-    corral: Installation,
-) -> None:
-    victim = await corral.enrolled()
-    life, thief = await corral.life(victim), posing_as(corral, victim)
-    link = await corral.post("/links")
-    await thief.enroll(link["url"])
-    assert "connection.takeover-held" in await corral.kinds(victim)
-    shown = await detail(corral, victim)
-    assert shown["device"]["serial_number"] == victim.facts.serial_number
-    assert shown["takeover"] == shown["connections"][0]["id"] != life["id"]
-    assert [each["phase"] for each in shown["connections"]] == ["authenticating", "connected"]
-    secret = await corral.send(victim, "ProfileList")
-    assert (await report(thief)).body == b""
-    assert secret.encode() in (await report(victim)).body
-    assert (await corral.get("/links", limit=1))["links"][0]["used"] == 0
-    refused = await corral.post(f"/devices/{victim.facts.udid}/takeover", accept=False)
-    assert refused["takeover"] is None
-    await thief.poll()
-    assert thief.state is State.UNENROLLED
-    assert (await report(victim)).status == 200
-    after = next(each for each in await corral.lives(victim) if each["id"] == life["id"])
-    assert after["phase"] == "connected"
 
 
 async def test_an_erased_device_is_let_in_when_apple_says_that_its_former_token_is_dead(corral: Installation) -> None:

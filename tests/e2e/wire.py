@@ -23,18 +23,20 @@ class Reply:
     body: bytes
 
 
-async def connect(at: Installation, source: str = "") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """`source` is another address of this machine to come from."""
-    port = int(at.url.rpartition(":")[2])
+async def connect(
+    at: Installation, source: str = "", port: int = 0
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """`source` is another address of this machine to come from, `port` another listener of the service."""
+    port = port or int(at.url.rpartition(":")[2])
     local = (source, 0) if source else None
     if at.is_plain:
         return await asyncio.open_connection("127.0.0.1", port, local_addr=local)
     return await asyncio.open_connection("127.0.0.1", port, ssl=at.tls, server_hostname="127.0.0.1", local_addr=local)
 
 
-async def raw(at: Installation, request: bytes, *, seconds: float = 5, source: str = "") -> Reply:
+async def raw(at: Installation, request: bytes, *, seconds: float = 5, source: str = "", port: int = 0) -> Reply:
     """The first answer to these very bytes, sent on a connection of their own."""
-    reader, writer = await connect(at, source)
+    reader, writer = await connect(at, source, port)
     try:
         writer.write(request)
         async with asyncio.timeout(seconds):

@@ -50,9 +50,9 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    answer: bytes, authority: Authority, folder: Path, name: str = "provider.example"
+    answer: bytes, authority: Authority, folder: Path, name: str = "provider.example", host: str = "127.0.0.1"
 ) -> AsyncGenerator[Server]:
-    """On loopback, under this name."""
+    """On this address of the machine, under this name."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     der = issue_server(authority, key.public_key(), [name], now - timedelta(days=1), now + timedelta(days=30))
     pair = folder / "pair.pem"
@@ -64,7 +64,7 @@ async def serving(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(str(pair))
     made = Server(answer)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(made.serve, host, 0, ssl=context)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made
