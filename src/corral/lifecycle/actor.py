@@ -11,7 +11,9 @@ class Actor:
     """`kind` and `id` say who for sure, `name` for people; `operation` is the operation of the API that was asked for.
 
     `address` is the peer as the transport tells it; `agent` and `request` are what whoever asked says of themselves.
-    `attempt` is what holds the request's idempotency key: what it changes is changed only while that is so.
+    `attempt` is what holds the request's idempotency key: what it changes is changed only while that is so. `seen`: the
+    editions (lifecycle/edition.py) on which the request rests, None where it rests on none: nothing that was edited
+    since is edited.
     """
 
     kind: str
@@ -22,6 +24,7 @@ class Actor:
     agent: str = ""
     request: str = ""
     attempt: str = ""
+    seen: tuple[tuple[str, int], ...] | None = None
 
 
 _ACTING: ContextVar[Actor | None] = ContextVar("corral.acting", default=None)

@@ -29,6 +29,7 @@ from corral.service.takeovers import Takeovers
 from corral.service.waking import Waking
 from corral.service.webhooks.administering import Webhooks
 from corral.store.directory import Directory
+from corral.store.editions import EditionStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
 from corral.store.queue import QueueStore
@@ -65,6 +66,7 @@ class Services:
     feed: EventFeed
     queue: QueueStore
     grants: GrantStore
+    editions: EditionStore
     vault: Vault
     status: Callable[[], Awaitable[Mapping[str, Any]]]
     metrics: Callable[[], Awaitable[bytes]]

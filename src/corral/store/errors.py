@@ -12,5 +12,12 @@ class AttemptLost(Exception):
         super().__init__("A repeat of this request is done in its place; ask again for its answer.")
 
 
+class EditedSince(Exception):
+    """What a change rests on was edited since it was looked at. Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody else has edited this meanwhile; look at it again.")
+
+
 class StoreRefused(Exception):
     """The database cannot be used as it is (newer than this program, another sealing key); one line says why."""

@@ -11,6 +11,7 @@ from corral.store.audit import AuditStore
 from corral.store.contacts import ContactStore
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
+from corral.store.editions import EditionStore
 from corral.store.escrow import EscrowStore
 from corral.store.events import EventStore
 from corral.store.grants import GrantStore
@@ -67,6 +68,8 @@ class Store(Protocol):
     def idempotency(self) -> IdempotencyStore: ...
     @property
     def inventory(self) -> InventoryStore: ...
+    @property
+    def editions(self) -> EditionStore: ...
 
     async def ready(self) -> None:
         """Returns if the database answers and can be written; else raises StoreUnavailable with the reason."""

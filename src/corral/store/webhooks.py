@@ -99,8 +99,11 @@ class WebhookStore(Protocol):
 
     async def find(self, webhook_id: str) -> Webhook | None: ...
 
-    async def configure(self, webhook: Webhook, event: Event) -> bool:
-        """Write its address, note, types, secrets, and whether it is disabled; False if there is none."""
+    async def configure(self, webhook: Webhook, *events: Event, enabled_at: Instant | None = None) -> bool:
+        """Write its address, note, types, secrets, and whether it is disabled; False if there is none.
+
+        `enabled_at`: it was disabled, and goes on as if it had never failed: all letters that wait are as new.
+        """
         ...
 
     async def enable(self, webhook_id: str, now: Instant, event: Event) -> bool:

@@ -132,6 +132,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         feed=feed,
         queue=store.queue,
         grants=store.grants,
+        editions=store.editions,
         vault=store.vault,
         status=Status(store, ground.authorities, expiries, clock).read,
         metrics=Exposition(metrics, store, ground.authorities, expiries, clock).read,

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -12,7 +13,8 @@ from starlette.routing import Route, Router
 
 from corral.http.admin import problems
 from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, source_of
-from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, read, run
+from corral.http.admin.conditions import asked_match, is_edition, unless_known
+from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, look, read, run
 from corral.http.admin.idempotency import asked_once, kept, replayed
 from corral.http.admin.openapi import describe
 from corral.http.admin.problems import PROBLEM_TYPE, ProblemError
@@ -24,6 +26,7 @@ from corral.logs.requests import REQUEST_HEADER, request_id
 from corral.service.access.caller import LOCAL_ADMINISTRATOR, NOBODY, Caller
 from corral.service.clock import Clock, system_clock
 from corral.service.services import Services
+from corral.store.errors import EditedSince
 
 LOCAL = "corral.local"
 WHO = "corral.by"
@@ -72,6 +75,16 @@ def by_path() -> Mapping[str, Mapping[str, Endpoint]]:
     return found
 
 
+_READS = {each.path: each for each in ENDPOINTS if each.method == "GET"}
+
+_TAGGED = frozenset(
+    (each.method, each.path)
+    for each in ENDPOINTS
+    if (there := _READS.get(each.edits or each.path)) is not None and there.hints["return"] is each.hints["return"]
+)
+"""Whose answer is what one gets at the address of what they edit, and has the same entity tag."""
+_ATTEMPTS = 10
+"""At an edit while others edit something else beside it."""
 _OPEN = frozenset((each.method, each.path) for each in ENDPOINTS if each.is_open)
 
 
@@ -142,14 +155,39 @@ class _Address:
         """Do what is asked; under an idempotency key only if it was not done before, or answer as it was answered."""
 
         async def act(attempt: str) -> Response:
-            with act_as(replace(actor, attempt=attempt)):
-                return await run(endpoint, call, request, body)
+            return await self._matching(endpoint, call, replace(actor, attempt=attempt), request, body)
 
         asked = asked_once(endpoint, call.caller, request, body)
         if asked is None:
             return await act("")
         answer = await self.services.repeating.once(asked, act, kept, lambda error: kept(_refusal(request, error)))
         return answer if isinstance(answer, Response) else replayed(answer)
+
+    async def _matching(self, endpoint: Endpoint, call: Call, actor: Actor, request: Request, body: bytes) -> Response:
+        """Do what is asked; under If-Match only to what was looked at, which the commit itself makes sure of.
+
+        The edition is read first, then what there is; a commit that finds another edition writes nothing, and begins
+        again here: something else in the same room may have been edited.
+        """
+        asked, known = asked_match(request, "if-match"), asked_match(request, "if-none-match")
+        tagged = (endpoint.method, endpoint.path) in _TAGGED
+        if known is not None and endpoint.method != "GET":
+            raise ProblemError(422, f"{endpoint.method} takes no If-None-Match.")
+        if asked is None:
+            with act_as(actor):
+                response = await run(endpoint, call, request, body, tagged=tagged)
+            return response if known is None else unless_known(response, known)
+        if not endpoint.edits:
+            raise ProblemError(422, f"{endpoint.method} {endpoint.path} takes no If-Match.")
+        looking = _READS[endpoint.edits]
+        looking.admit(call.caller)
+        for _ in range(_ATTEMPTS):
+            seen = tuple(sorted((await self.services.editions.read()).items()))
+            if not is_edition(await look(looking, call, request), asked):
+                raise ProblemError(412, "This is not what you have looked at any more: look at it again, then edit it.")
+            with suppress(EditedSince), act_as(replace(actor, seen=seen)):
+                return await run(endpoint, call, request, body, tagged=tagged)
+        raise EditedSince
 
 
 class _Description:

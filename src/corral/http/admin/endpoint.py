@@ -3,12 +3,13 @@
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast, get_type_hints
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from corral.http.admin.conditions import kept_part, tag_of
 from corral.http.admin.problems import FieldError, ProblemError
 from corral.http.admin.streaming import StreamResponse
 from corral.http.asgi import BodyTooLarge, read_body
@@ -29,7 +30,9 @@ Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class View(msgspec.Struct, kw_only=True):
-    """Something that the API shows."""
+    """Something that the API shows. VOLATILE: fields that change without anybody editing it."""
+
+    VOLATILE: ClassVar[frozenset[str]] = frozenset()
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +103,8 @@ class Endpoint:
     max_body: int = MAX_BODY
     watched: bool = False
     """Each look leaves an entry in the audit trail, though it changes nothing."""
+    edits: str = ""
+    """The path at which one looks at what this edits, and gets its entity tag for If-Match."""
 
     def admit(self, caller: Caller) -> None:
         """Raises Forbidden for whoever may not come in here."""
@@ -134,8 +139,11 @@ async def read(endpoint: Endpoint, request: Request) -> bytes:
         raise ProblemError(413, detail) from None
 
 
-async def run(endpoint: Endpoint, call: Call, request: Request, body: bytes) -> Response:
-    """Understand the request, call the function, write its answer. Raises ProblemError and what the services raise."""
+async def run(endpoint: Endpoint, call: Call, request: Request, body: bytes, *, tagged: bool) -> Response:
+    """Understand the request, call the function, write its answer, `tagged` with an entity tag.
+
+    Raises ProblemError and what the services raise.
+    """
     hints = endpoint.hints
     values: dict[str, Any] = {name: request.path_params[name] for name in endpoint.names}
     query = _read_query(request)
@@ -148,17 +156,28 @@ async def run(endpoint: Endpoint, call: Call, request: Request, body: bytes) -> 
     elif body:
         raise ProblemError(422, f"{endpoint.method} {endpoint.path} takes no body.")
     answer = await endpoint.serve(call, **values)
-    return await _respond(answer, endpoint.status)
+    return await _respond(answer, endpoint.status, tagged=tagged)
 
 
-async def _respond(answer: object, status: int) -> Response:
+async def look(endpoint: Endpoint, call: Call, request: Request) -> str:
+    """The entity tag of what is at this endpoint now. Raises what the services raise."""
+    values: dict[str, Any] = {name: request.path_params[name] for name in endpoint.names}
+    if "query" in endpoint.hints:
+        values["query"] = endpoint.hints["query"]()
+    return (await _respond(await endpoint.serve(call, **values), 200, tagged=True)).headers["etag"]
+
+
+async def _respond(answer: object, status: int, *, tagged: bool) -> Response:
     match answer:
         case None:
             return Response(status_code=204)
         case File(content, media_type, headers):
             return Response(content, status, headers, media_type=media_type)
         case View():
-            return Response(await _encode(answer), status, media_type=JSON_TYPE)
+            fields = await _encode(answer)
+            content = msgspec.json.encode(fields)
+            headers = {"etag": tag_of(content, kept_part(fields, answer.VOLATILE))} if tagged else None
+            return Response(content, status, headers, media_type=JSON_TYPE)
         case Stream(chunks):
             return StreamResponse(chunks)
         case Download(chunks, media_type, headers):
@@ -167,15 +186,15 @@ async def _respond(answer: object, status: int) -> Response:
             return Response(msgspec.json.encode(answer), status, media_type=JSON_TYPE)
 
 
-async def _encode(view: View) -> bytes:
-    """Its long lists in pieces, so that devices are answered between them."""
+async def _encode(view: View) -> dict[str, object]:
+    """Its fields, long lists encoded already: in pieces, so that devices are answered between them."""
     fields: dict[str, object] = {}
     for each in msgspec.structs.fields(view):
         value: object = getattr(view, each.name)
         fields[each.encode_name] = (
             await _encode_list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
         )
-    return msgspec.json.encode(fields)
+    return fields
 
 
 async def _encode_list(entries: tuple[object, ...]) -> msgspec.Raw:

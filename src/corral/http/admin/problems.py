@@ -8,7 +8,7 @@ import msgspec
 from corral.lifecycle.operating import OperationRefused
 from corral.service.accounts.provider import ProviderError
 from corral.service.errors import Forbidden, NotFound, OverCapacity, RequestRefused, SignInFailed, TooManyAttempts
-from corral.store.errors import AttemptLost, StoreUnavailable
+from corral.store.errors import AttemptLost, EditedSince, StoreUnavailable
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER = "5"
@@ -69,7 +69,7 @@ def of(error: Exception) -> Problem | None:
             return make(429, str(error))
         case ProviderError():
             return make(502, str(error))
-        case OverCapacity() | StoreUnavailable() | AttemptLost():
+        case OverCapacity() | StoreUnavailable() | AttemptLost() | EditedSince():
             return make(503, str(error))
         case _:
             return None

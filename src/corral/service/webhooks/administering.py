@@ -69,10 +69,18 @@ class Webhooks:
         return webhook, shown_secret(secret)
 
     async def change(
-        self, webhook_id: str, by: str, *, url: str | None = None, types: Sequence[str] | None = None, note: str | None
-    ) -> Webhook:
-        """Raises NotFound, RequestRefused."""
-        webhook = await self._find(webhook_id)
+        self,
+        webhook_id: str,
+        by: str,
+        *,
+        url: str | None = None,
+        types: Sequence[str] | None = None,
+        note: str | None = None,
+        enabled: bool | None = None,
+    ) -> None:
+        """What is None stays as it is; all of it is one commit. Disabled, nothing is sent; enabled, it goes on where it
+        stood. Raises NotFound, RequestRefused."""
+        webhook, now = await self._find(webhook_id), self._clock()
         changed = replace(
             webhook,
             url=webhook.url if url is None else url,
@@ -81,9 +89,16 @@ class Webhooks:
         )
         self._check(changed.url, changed.types)
         names = [name for name in ("url", "types", "note") if getattr(changed, name) != getattr(webhook, name)]
-        if names:
-            await self._configure(changed, self._event("webhook.changed", webhook, by, fields=names))
-        return changed
+        events = [self._event("webhook.changed", webhook, by, fields=names)] if names else []
+        is_enabled = webhook.disabled_at is None
+        if enabled is False and is_enabled:
+            changed = replace(changed, disabled_at=now, disabled_why=f"by {by}")
+            events.append(self._event("webhook.disabled", webhook, by, why="by hand"))
+        if enabled is True and not is_enabled:
+            changed = replace(changed, disabled_at=None, disabled_why="")
+            events.append(self._event("webhook.enabled", webhook, by))
+        if events:
+            await self._configure(changed, *events, enabled_at=now if enabled and not is_enabled else None)
 
     async def remove(self, webhook_id: str, by: str) -> None:
         webhook = await self._find(webhook_id)
@@ -100,21 +115,6 @@ class Webhooks:
         rotated = replace(webhook, secrets=(secret, *good))
         await self._configure(rotated, self._event("webhook.rotated", webhook, by))
         return rotated, shown_secret(secret)
-
-    async def disable(self, webhook_id: str, by: str) -> None:
-        """Nothing is sent until it is enabled; it goes on then where it stood. Raises NotFound, OperationRefused."""
-        webhook = await self._find(webhook_id)
-        if webhook.disabled_at is not None:
-            raise OperationRefused(f"Webhook {webhook_id} is disabled already: {webhook.disabled_why}.")
-        off = replace(webhook, disabled_at=self._clock(), disabled_why=f"by {by}")
-        await self._configure(off, self._event("webhook.disabled", webhook, by, why="by hand"))
-
-    async def enable(self, webhook_id: str, by: str) -> None:
-        """Raises NotFound, OperationRefused."""
-        webhook = await self._find(webhook_id)
-        event = self._event("webhook.enabled", webhook, by)
-        if not await self._store.enable(webhook_id, self._clock(), event):
-            raise OperationRefused(f"Webhook {webhook_id} is not disabled.")
 
     async def test(self, webhook_id: str) -> Tested:
         """Send an event that is in no outbox, once, and say how it was answered. Raises NotFound."""
@@ -167,8 +167,8 @@ class Webhooks:
             if not any(fnmatchcase(name, pattern) for name in VOCABULARY):
                 raise RequestRefused(f"No event is of a type like {pattern!r}; `GET /event-types` lists them.")
 
-    async def _configure(self, webhook: Webhook, event: Event) -> None:
-        if not await self._store.configure(webhook, event):
+    async def _configure(self, webhook: Webhook, *events: Event, enabled_at: Instant | None = None) -> None:
+        if not await self._store.configure(webhook, *events, enabled_at=enabled_at):
             raise _unknown(webhook.id)
 
     async def _find(self, webhook_id: str) -> Webhook:

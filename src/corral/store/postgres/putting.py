@@ -12,7 +12,8 @@ from corral.lifecycle.state import FOREVER, CertificateStatus, Instant
 from corral.sealing import Sealer
 from corral.store import audit_rows, idempotency_rows, rows
 from corral.store.bodies import seal_command, seal_result
-from corral.store.errors import AttemptLost
+from corral.store.editions import expected
+from corral.store.errors import AttemptLost, EditedSince
 from corral.store.events import EVENT
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Write
@@ -80,6 +81,12 @@ _NEW_COMMAND = insert("command", _COMMAND, HOLD_COMMAND)
 _HOLD_CHANNELS = "SELECT id FROM channel WHERE id = ANY ($1::text[]) ORDER BY id FOR KEY SHARE"
 _NEW_DELIVERY = insert("delivery", _DELIVERY, "ON CONFLICT DO NOTHING")
 _NEW_EVENT = insert("event", rows.EVENT)
+_EDITED = "UPDATE edition SET number = number + 1 WHERE room = $1 AND number = $2"
+_EDITED_FIRST = "INSERT INTO edition (room, number) VALUES ($1, 1 + $2) ON CONFLICT DO NOTHING"
+_EDITED_ANYHOW = (
+    "INSERT INTO edition (room, number) VALUES ($1, 1 + $2)"
+    " ON CONFLICT (room) DO UPDATE SET number = edition.number + 1"
+)
 _CHANGED = "UPDATE idempotency SET changed = TRUE WHERE attempt = ANY ($1::text[]) AND status IS NULL"
 _AUDIT = insert("audit", audit_rows.ENTRY)
 _PUT_WORK = (
@@ -240,7 +247,7 @@ async def enqueue(sql: Session, sealer: Sealer, members: Sequence[Member]) -> li
 
 
 async def add_events(write: Write, events: Sequence[Event]) -> None:
-    """Raises AttemptLost."""
+    """Raises AttemptLost and EditedSince."""
     if events:
         write.woken.add(EVENT)
         await write.sql.run(_NEW_EVENT, *transposed(rows.event_row(event) for event in events))
@@ -250,6 +257,10 @@ async def add_events(write: Write, events: Sequence[Event]) -> None:
         attempts = idempotency_rows.attempts_of(events)
         if attempts and await write.sql.run(_CHANGED, attempts) != len(attempts):
             raise AttemptLost
+        for room, seen in expected(events):
+            statement = _EDITED if seen else _EDITED_FIRST if seen == 0 else _EDITED_ANYHOW
+            if not await write.sql.run(statement, room, seen or 0):
+                raise EditedSince
 
 
 async def put_work(write: Write, works: Sequence[Work]) -> None:

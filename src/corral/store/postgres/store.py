@@ -18,6 +18,7 @@ from corral.store.postgres.contacts import PostgresContacts
 from corral.store.postgres.database import Database
 from corral.store.postgres.devices import PostgresDevices
 from corral.store.postgres.directory import PostgresDirectory
+from corral.store.postgres.editions import PostgresEditions
 from corral.store.postgres.escrow import PostgresEscrow
 from corral.store.postgres.events import PostgresEvents
 from corral.store.postgres.grants import PostgresGrants
@@ -66,6 +67,7 @@ class PostgresStore:
         self.webhooks = PostgresWebhooks(database, sealer)
         self.idempotency = PostgresIdempotency(database, sealer)
         self.inventory = PostgresInventory(database, sealer)
+        self.editions = PostgresEditions(database)
 
     async def ready(self) -> None:
         self._database.check_room()

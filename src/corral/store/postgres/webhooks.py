@@ -81,8 +81,19 @@ class PostgresWebhooks:
     async def find(self, webhook_id: str) -> Webhook | None:
         return await self._one(_FIND, webhook_id)
 
-    async def configure(self, webhook: Webhook, event: Event) -> bool:
-        return await self._change(event, _CONFIGURE, *r.configured_row(webhook, self._sealer), webhook.id)
+    async def configure(self, webhook: Webhook, *events: Event, enabled_at: Instant | None = None) -> bool:
+        row = (*r.configured_row(webhook, self._sealer), webhook.id)
+
+        async def configure(write: Write) -> bool:
+            if enabled_at is not None and await write.sql.run(_ENABLE, webhook.id):
+                await write.sql.run(_AS_NEW, enabled_at, webhook.id)
+            if not await write.sql.run(_CONFIGURE, *row):
+                return False
+            await add_events(write, events)
+            write.woken.add("webhook")
+            return True
+
+        return await self._database.write(configure)
 
     async def enable(self, webhook_id: str, now: Instant, event: Event) -> bool:
         return await self._change(event, _ENABLE, webhook_id, then=(_AS_NEW, now, webhook_id))

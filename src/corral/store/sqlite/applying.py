@@ -17,7 +17,8 @@ from corral.lifecycle.state import (
 from corral.sealing import Sealer
 from corral.store import audit_rows, idempotency_rows, rows
 from corral.store.bodies import seal_command, seal_result
-from corral.store.errors import AttemptLost
+from corral.store.editions import expected
+from corral.store.errors import AttemptLost, EditedSince
 from corral.store.events import EVENT
 from corral.store.sqlite.statements import insert, update, upsert
 from corral.store.sqlite.writer import Write
@@ -89,6 +90,11 @@ _TRIP = "UPDATE breaker SET opened_at = coalesce(opened_at, ?)"
 _IS_TRIPPED = "SELECT 1 FROM breaker WHERE opened_at IS NOT NULL"
 _NEW_EVENT = insert("event", rows.EVENT)
 _AUDIT = insert("audit", audit_rows.ENTRY)
+_EDITED = "UPDATE edition SET number = number + 1 WHERE room = ?1 AND number = ?2"
+_EDITED_FIRST = "INSERT INTO edition (room, number) VALUES (?1, 1 + ?2) ON CONFLICT DO NOTHING"
+_EDITED_ANYHOW = (
+    "INSERT INTO edition (room, number) VALUES (?1, 1 + ?2) ON CONFLICT (room) DO UPDATE SET number = number + 1"
+)
 _CHANGED = "UPDATE idempotency SET changed = 1 WHERE attempt = ? AND status IS NULL"
 _PUT_WORK = (
     "INSERT INTO work (kind, key, due_at, free_at, attempts) VALUES (?1, ?2, ?3, ?3, 0)"
@@ -173,7 +179,7 @@ def keep_result(write: Write, sealer: Sealer, result: Result) -> bool:
 
 
 def add_events(write: Write, events: tuple[Event, ...]) -> None:
-    """Raises AttemptLost."""
+    """Raises AttemptLost and EditedSince."""
     if events:
         write.woken.add(EVENT)
     for event in events:
@@ -184,6 +190,10 @@ def add_events(write: Write, events: tuple[Event, ...]) -> None:
         write.sql.execute(_CHANGED, (attempt,))
         if not write.sql.changes():
             raise AttemptLost
+    for room, seen in expected(events):
+        write.sql.execute(_EDITED if seen else _EDITED_FIRST if seen == 0 else _EDITED_ANYHOW, (room, seen or 0))
+        if not write.sql.changes():
+            raise EditedSince
 
 
 def put_work(write: Write, work: Work) -> None:

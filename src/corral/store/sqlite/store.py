@@ -22,6 +22,7 @@ from corral.store.sqlite.contacts import SqliteContacts
 from corral.store.sqlite.database import Database, exclusive
 from corral.store.sqlite.devices import SqliteDevices
 from corral.store.sqlite.directory import SqliteDirectory
+from corral.store.sqlite.editions import SqliteEditions
 from corral.store.sqlite.escrow import SqliteEscrow
 from corral.store.sqlite.events import SqliteEvents
 from corral.store.sqlite.grants import SqliteGrants
@@ -71,6 +72,7 @@ class SqliteStore:
         self.webhooks = SqliteWebhooks(database, sealer)
         self.idempotency = SqliteIdempotency(database, sealer)
         self.inventory = SqliteInventory(database, sealer)
+        self.editions = SqliteEditions(database)
 
     async def ready(self) -> None:
         if time.monotonic() - self._proven_at < _READY_FOR:

@@ -74,8 +74,21 @@ class SqliteWebhooks:
     async def find(self, webhook_id: str) -> Webhook | None:
         return self._one(_FIND, (webhook_id,))
 
-    async def configure(self, webhook: Webhook, event: Event) -> bool:
-        return await self._change(_CONFIGURE, (*r.configured_row(webhook, self._sealer), webhook.id), event)
+    async def configure(self, webhook: Webhook, *events: Event, enabled_at: Instant | None = None) -> bool:
+        row = (*r.configured_row(webhook, self._sealer), webhook.id)
+
+        def configure(write: Write) -> bool:
+            if enabled_at is not None:
+                write.sql.execute(_ENABLE, (webhook.id,))
+                write.sql.execute(_AS_NEW, (enabled_at, webhook.id))
+            write.sql.execute(_CONFIGURE, row)
+            if not write.sql.changes():
+                return False
+            add_events(write, events)
+            write.woken.add("webhook")
+            return True
+
+        return await self._database.write(configure)
 
     async def enable(self, webhook_id: str, now: Instant, event: Event) -> bool:
         return await self._change(_ENABLE, (webhook_id,), event, (_AS_NEW, (now, webhook_id)))

@@ -38,6 +38,8 @@ class AdeDiscovery(Body):
 class AdeServerView(View):
     """`certificate` (PEM) is what the portal wants; `problem` is empty while all goes well."""
 
+    VOLATILE = frozenset({"synced_at", "fetched_at", "problem", "terms_open"})
+
     name: str
     created_at: datetime | None
     certificate: str

@@ -47,6 +47,8 @@ class ProfileVersionView(View):
 class ProfileDetail(View):
     """Versions newest first; `wanted_on`: so many channels are to have it."""
 
+    VOLATILE = frozenset({"wanted_on"})
+
     profile: StoredProfileView
     versions: tuple[ProfileVersionView, ...]
     wanted_on: int

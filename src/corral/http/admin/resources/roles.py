@@ -9,6 +9,7 @@ from corral.http.admin.endpoint import Body, Call, View
 from corral.http.admin.times import shown
 from corral.service.access.permission import BUILT_IN, Permission
 from corral.service.access.roles import known
+from corral.service.errors import NotFound
 from corral.store.access import Role
 
 RoleName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -40,6 +41,13 @@ class RoleList(View):
 
 async def list_roles(call: Call) -> RoleList:
     return RoleList(roles=tuple(map(_view, await call.services.access.roles.list())))
+
+
+async def show_role(call: Call, role: str) -> RoleView:
+    found = next((each for each in await call.services.access.roles.list() if each.name == role), None)
+    if found is None:
+        raise NotFound(f"There is no role {role}.")
+    return _view(found)
 
 
 async def create_role(call: Call, body: NewRole) -> RoleView:

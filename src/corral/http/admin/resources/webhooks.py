@@ -25,6 +25,8 @@ class WebhookView(View):
     `failing_since`: null if the last call succeeded; `problem`: what was wrong with it. `secrets`: how many sign now.
     """
 
+    VOLATILE = frozenset({"passed", "waiting", "dead", "succeeded_at", "failing_since", "problem", "secrets"})
+
     id: str
     url: str
     note: str
@@ -144,13 +146,9 @@ async def show_webhook(call: Call, webhook: str) -> WebhookView:
 
 
 async def change_webhook(call: Call, webhook: str, body: WebhookChange) -> WebhookView:
-    webhooks = call.services.webhooks
-    await webhooks.change(webhook, call.by, url=body.url, types=body.types, note=body.note)
-    disabled = (await webhooks.show(webhook))[0].disabled_at is not None
-    if body.enabled is True and disabled:
-        await webhooks.enable(webhook, call.by)
-    if body.enabled is False and not disabled:
-        await webhooks.disable(webhook, call.by)
+    await call.services.webhooks.change(
+        webhook, call.by, url=body.url, types=body.types, note=body.note, enabled=body.enabled
+    )
     return await show_webhook(call, webhook)
 
 

@@ -1,0 +1,40 @@
+"""Which events tell that something was changed that people look at and then edit, and in which room it is kept.
+
+Of each room the store counts the editions: whoever edits what they have read says which edition that was, and a commit
+that would edit a later one is none.
+"""
+
+from collections.abc import Iterable
+
+EDITING = frozenset(
+    {
+        "policy.changed",
+        "webhook.changed",
+        "webhook.rotated",
+        "webhook.removed",
+        "webhook.disabled",
+        "webhook.enabled",
+        "role.created",
+        "role.changed",
+        "role.removed",
+        "user.role-set",
+        "user.password-set",
+        "user.disabled",
+        "user.enabled",
+        "profile.added",
+        "profile.removed",
+        "app.removed",
+        "ade.server-removed",
+        "ade.token-imported",
+        "ade.default-set",
+        "ade.discovery-registered",
+        "ade.profile-defined",
+        "ade.profile-removed",
+        "ade.rules-set",
+    }
+)
+
+
+def rooms_of(types: Iterable[str]) -> frozenset[str]:
+    """The rooms that events of these types change something in."""
+    return frozenset(each.partition(".")[0] for each in types if each in EDITING)
