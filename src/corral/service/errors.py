@@ -14,7 +14,7 @@ class Forbidden(Exception):
 
 
 class SignInFailed(Exception):
-    """Who asks has not proven who they are: 401. `who` is whom they say they are."""
+    """Who asks has not proven who they are: 401. `who` is whom they say they are, where there is such a user."""
 
     def __init__(self, message: str, who: str = "") -> None:
         super().__init__(message)

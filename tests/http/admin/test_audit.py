@@ -188,8 +188,11 @@ async def test_refusals_are_entries_with_the_reason(installation: Installation) 
 
 
 async def test_failed_sign_ins_say_as_whom_and_from_where_and_not_with_what(installation: Installation) -> None:
+    await installation.post("/users", {"name": "ann", "role": "viewer", "password": PASSWORD})
+    await installation.remote.post("/sessions", json={"name": "a word that is no name", "password": PASSWORD})
     await installation.remote.post("/sessions", json={"name": "Ann", "password": "the wrong password"})
-    (told,) = await entries(installation, operation="begin_session")
+    told, unknown = await entries(installation, operation="begin_session")
+    assert "who" not in unknown["data"]
     assert (told["outcome"], told["data"]["who"]) == ("refused", "ann")
     assert told["actor"]["address"] == "127.0.0.1"
     assert "the wrong password" not in (await installation.api.get("/audit")).text

@@ -39,7 +39,8 @@ class UserSessions:
         known = user is not None and user.name == name and user.disabled_at is None
         good = await self._passwords.check(user.password if user is not None and known else "", password)
         if user is None or not good:
-            raise SignInFailed(NOT_SO, name)
+            # What is nobody's name may be a password that went into the wrong field: it is not repeated anywhere.
+            raise SignInFailed(NOT_SO, "" if user is None else user.name)
         self._limits.succeeded(attempt)
         return await self.open(user, "password")
 
