@@ -22,6 +22,7 @@ ELSEWHERE: Mapping[str, str] = {
     "corral.apns.client.PushClient.load": "takes what push_certificate.read has read",
     "corral.cli.command_keys.read_keys": "gives each value to read_value",
     "corral.http.server.open_tcp": "takes an address of the settings",
+    "corral.pki.own_key.read_own_key": "reads what the service has made and sealed itself",
     "corral.service.access.credentials.Credentials.verify": "looks the digest of a token up; test_doors.py",
     "corral.service.access.sessions.UserSessions.open": "opens a session, and reads nothing",
     "corral.service.accounts.sessions.Sessions.verify": "looks the digest of a token up; test_doors.py",
