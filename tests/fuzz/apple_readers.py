@@ -4,6 +4,7 @@ import base64
 import plistlib
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import cache
 
 from corral.apple import plist
@@ -13,6 +14,11 @@ from corral.apple.checkin import CheckinError, read_checkin
 from corral.apple.command import CommandError, read_raw
 from corral.apple.given import read_given
 from corral.apple.installed_profile import ProfileError, read_enrollment_profile, read_identity_profile
+from corral.apple.inventory.attributes import ATTRIBUTES
+from corral.apple.inventory.items import ITEM_KINDS
+from corral.apple.inventory.reading import REPORTS
+from corral.apple.inventory.reading import read as read_facts
+from corral.apple.inventory.value import key, read_written, written
 from corral.apple.machine_info import (
     MachineInfo,
     MachineInfoError,
@@ -24,7 +30,8 @@ from corral.apple.platform import Platform, version
 from corral.apple.plist import PlistError, binary, xml
 from corral.apple.profile import EnrollmentFacts, ScepIdentity, enrollment_profile
 from corral.apple.report import ReportError, error_chain, read_lenient, read_report
-from fuzz.reader import Reader, of_text, reader
+from fuzz.pki_readers import world
+from fuzz.reader import Reader, check_text, of_text, reader
 
 _TARGETS = (Target(), Target(Platform.IOS, "18.2", supervised=False), Target(Platform.MACOS, "15.2", "user"))
 _UUIDS = [f"9A1F2C3D-0000-4000-8000-00000000000{digit}" for digit in "123"]
@@ -106,6 +113,51 @@ def messages() -> Sequence[bytes]:
     return [*written, enrollment_profile(facts, ScepIdentity("https://h/scep", "n"), "c", identity_uuid=_UUIDS[2])]
 
 
+def _inventory(data: bytes) -> None:
+    """As the answer to every command that tells something; each value can be kept, compared, and read again."""
+    answer = plist.parse_dict(data)
+    for report in REPORTS:
+        facts = read_facts(report, {"Queries": ["OSVersion"], "ManagedOnly": True}, answer)
+        if facts is None:
+            continue
+        check_text(facts)
+        told = [(ATTRIBUTES[name].kind, value) for name, value in facts.attributes.items() if name in ATTRIBUTES]
+        told += [
+            (ITEM_KINDS[item.kind].fields[name].kind, value)
+            for item in facts.items
+            for name, value in item.fields.items()
+        ]
+        for kind, value in told:
+            key(kind, value).encode()
+            assert key(kind, read_written(kind, written(kind, value))) == key(kind, value)
+
+
+@cache
+def _answers() -> Sequence[bytes]:
+    certificate = world().identity
+    app = {"Identifier": "a", "Version": "1.0", "ShortVersion": "1", "Name": "n", "BundleSize": 5, "Installing": False}
+    device = {"OSVersion": "15.3", "ProductName": "Mac14,2", "IsSupervised": True, "BatteryLevel": 0.5}
+    answers: list[dict[str, object]] = [
+        {"QueryResponses": device, "Status": "Acknowledged"},
+        {"SecurityInfo": {"FDE_Enabled": True, "SecureBoot": {"SecureBootLevel": "full"}}},
+        {"InstalledApplicationList": [app]},
+        {"ManagedApplicationList": {"a": {"Status": "Managed", "HasConfiguration": True}}},
+        {"ProfileList": [{"PayloadIdentifier": "p", "PayloadUUID": "u", "IsManaged": True, "PayloadContent": []}]},
+        {"CertificateList": [{"CommonName": "c", "IsIdentity": True, "Data": certificate}]},
+        {"UserList": [{"UserName": "u", "IsLoggedIn": True, "DataUsed": 1}]},
+        {"AvailableOSUpdates": [{"ProductKey": "k", "Version": "15.4", "DownloadSize": 1.5}]},
+        {"OSUpdateStatus": [{"ProductKey": "k", "Status": "Idle", "DownloadPercentComplete": 0.0}]},
+        {"ProvisioningProfileList": [{"Name": "n", "UUID": "u", "ExpiryDate": datetime(2027, 1, 1)}]},
+        {
+            "GlobalRestrictions": {
+                "restrictedBool": {"allowCamera": {"value": False}},
+                "union": {"x": {"values": ["a"]}},
+            }
+        },
+    ]
+    return [plistlib.dumps(answer, fmt=form) for answer in answers for form in plistlib.PlistFormat]
+
+
 def _enrollment_profiles() -> Sequence[bytes]:
     return messages()[-1:]
 
@@ -141,6 +193,7 @@ READERS: tuple[Reader, ...] = (
     reader(read_lenient, ReportError, samples=messages),
     reader(error_chain, ReportError, samples=messages),
     reader(read_given, samples=messages),
+    reader(read_facts, PlistError, samples=_answers, call=_inventory, also=(key, read_written)),
     reader(read_raw, CommandError, samples=messages),
     reader(read_enrollment_profile, ProfileError, samples=_enrollment_profiles),
     reader(read_identity_profile, ProfileError, samples=_enrollment_profiles),

@@ -30,6 +30,8 @@ from corral.cli.reach.access import check_url
 from corral.http.admin.resources.plist_json import from_json, to_json
 from corral.http.device.accounts.challenge import bearer
 from corral.http.device.admission import wants_plist
+from corral.inventory.asking import read_question, write_question
+from corral.inventory.question import QuestionError
 from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.digest import UserFileError, Verifier, read_users
 from corral.lifecycle.state import EnrollmentKind, Instant
@@ -44,6 +46,7 @@ from corral.service.profiles.reading import identifier_of, read_profile
 from corral.service.returning import check_profile
 from corral.settings import parse_duration
 from corral.store.transfer import SCHEMA, TABLES
+from corral.tracing.context import caller, parent
 from fuzz.apple_readers import messages
 from fuzz.pki_readers import NOW, world
 from fuzz.reader import Reader, of_json, of_text, reader
@@ -202,6 +205,11 @@ def _policy(document: object) -> None:
         compile_policy(msgspec.convert(document, PolicyDocument))
 
 
+def _question(data: bytes) -> None:
+    question = read_question(data.decode("utf-8", "replace"))
+    assert read_question(write_question(question)) == question
+
+
 def _values(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     if not text.startswith("@"):  # the name of a file
@@ -269,6 +277,16 @@ READERS: tuple[Reader, ...] = (
         call=of_json(_keys),
     ),
     reader(compile_policy, ValueError, samples=lambda: [json.dumps(_POLICY).encode()], call=of_json(_policy)),
+    reader(
+        read_question,
+        QuestionError,
+        samples=_texts(
+            b"platform = macOS and os_version < 15.3 and not filevault or supervised",
+            b"has app (identifier = com.example.x and not version < 2) and last_seen > 30d",
+            b'serial in (a, "b c") or name is unknown or last_seen<2026-01-01',
+        ),
+        call=_question,
+    ),
     reader(read_value, samples=_texts(b"[1, 2]", b'"a"', b"2026-06-01", b"a, b"), call=_values),
     reader(moment, UsageFailure, samples=_texts(b"7d", b"2026-12-31", b"2026-12-31T12:00Z"), call=_moments),
     reader(parse_duration, ValueError, samples=_texts(b"7d", b"1h30m", b"12"), call=of_text(parse_duration)),
@@ -288,6 +306,12 @@ READERS: tuple[Reader, ...] = (
         PairingTokens.is_good,
         samples=_pairings,
         call=lambda data: PairingTokens(_KEY, lambda: _AT).is_good(data, "W"),
+    ),
+    reader(
+        caller,
+        samples=_texts(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"a=b,c@d=e"),
+        call=of_text(lambda text: caller({"traceparent": text, "tracestate": text}), "latin-1"),
+        also=(parent,),
     ),
     reader(bearer, samples=_texts(b"Bearer abc"), call=of_text(bearer, "latin-1")),
     reader(
