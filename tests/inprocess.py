@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from cryptography import x509
 
+import documented
 from corral.app import Corral, build, initialize
 from corral.http.asgi import App, Receive, Scope, Send
 from corral.lifecycle.change import Change
@@ -187,9 +188,10 @@ async def opened(settings: Settings, now: Instant) -> AsyncGenerator[Installatio
         base = "https://mdm.example.org/api/v1"
         inside = httpx.ASGITransport(local(made.corral.admin_app), raise_app_exceptions=False)
         outside = httpx.ASGITransport(made.corral.both_app, raise_app_exceptions=False)
+        told = {"response": [documented.hold]}
         async with (
-            httpx.AsyncClient(transport=inside, base_url=base) as made.api,
-            httpx.AsyncClient(transport=outside, base_url=base) as made.remote,
+            httpx.AsyncClient(transport=inside, base_url=base, event_hooks=told) as made.api,
+            httpx.AsyncClient(transport=outside, base_url=base, event_hooks=told) as made.remote,
         ):
             yield made
             await _check_events(made)

@@ -9,7 +9,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from corral.apns.client import PushClient
 from corral.dep.client import DepClient
@@ -17,7 +17,7 @@ from corral.http.admin.app import admin_app
 from corral.http.asgi import App, Scope
 from corral.http.device.health import Health
 from corral.http.measured import measured
-from corral.http.routes import front, route_of
+from corral.http.routes import front, mounted, route_of
 from corral.logs import lines
 from corral.pki.authority import create_authority
 from corral.sealing import Sealer
@@ -121,7 +121,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock, 
         """With what is noted of every request."""
         return measured(app if tracing is None else tracing.requests(app, tuple(device.direct)), answered)
 
-    api = Mount("/api/v1", admin_app(services, link_days=settings.link_days, proxies=proxies, clock=clock))
+    api = mounted("/api/v1", admin_app(services, link_days=settings.link_days, proxies=proxies, clock=clock))
     return Corral(
         store=store,
         authorities=base.authorities,

@@ -1,14 +1,22 @@
 """The front door: the MDM routes before any framework, everything else through a router."""
 
+import re
 from collections.abc import Collection, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from corral.http.asgi import App, Receive, Scope, Send
+
+
+def mounted(path: str, app: App) -> Mount:
+    """The app under this path, whatever follows: to Starlette a line break in an address would be the end of it."""
+    mount = Mount(path, app)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return mount
 
 
 def front(direct: Mapping[str, App], routes: list[BaseRoute]) -> App:

@@ -188,6 +188,13 @@ async def test_head_is_get_without_a_body(installation: Installation) -> None:
     assert (await installation.api.head("/status")).status_code == 200
 
 
+async def test_a_line_break_does_not_lead_out_of_the_api(installation: Installation) -> None:
+    assert_problem(await installation.remote.get("/devices/a%0Ab"), 401)
+    assert_problem(await installation.api.get("/devices/a%0Ab"), 404)
+    headers = {"authorization": f"Bearer {installation.token}"}
+    assert_problem(await installation.remote.get("/devices/a%0Ab", headers=headers), 404)
+
+
 @pytest.mark.parametrize(
     ("error", "status", "detail"),
     [(StoreUnavailable("disk full"), 503, "disk full"), (RuntimeError("a secret"), 500, "Corral failed")],

@@ -73,8 +73,8 @@ CHANGES: tuple[tuple[str, str, str, Any, str], ...] = (
         {"common_name": "x"},
         "push-certificate.requested",
     ),
-    ("add_server", "POST", "/ade/servers", {"name": "main"}, "ade.server-added"),
-    ("remove_server", "DELETE", "/ade/servers/main", None, "ade.server-removed"),
+    ("add_ade_server", "POST", "/ade/servers", {"name": "main"}, "ade.server-added"),
+    ("remove_ade_server", "DELETE", "/ade/servers/main", None, "ade.server-removed"),
 )
 """In an order in which each can be done."""
 
@@ -139,7 +139,7 @@ UNTOLD = {
     "return_to_service": "goes the same way as send_command",
     "rotate_filevault_key": "goes the same way as send_command",
     "close_breaker": "tests/contract/test_audit.py",
-    "revoke_session": "tests/contract/test_audit.py",
+    "revoke_account_session": "tests/contract/test_audit.py",
     "end_own_session": "goes the same way as end_session",
     "change_own_password": "goes the same way as set_user_password",
 }

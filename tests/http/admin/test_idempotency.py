@@ -147,7 +147,7 @@ async def test_what_is_no_key_is_refused(installation: Installation, key: str) -
 
 async def test_where_nobody_has_said_who_asks_there_are_no_keys(installation: Installation) -> None:
     for endpoint in (each for each in ENDPOINTS if each.is_open and each.method != "GET"):
-        response = await post(installation, "k", endpoint.path, {})
+        response = await post(installation, "k", endpoint.path, {} if "body" in endpoint.hints else None)
         assert response.status_code == 422
         assert "takes no Idempotency-Key" in response.json()["detail"]
     assert (await installation.api.get("/links", headers={"idempotency-key": "k"})).status_code == 200

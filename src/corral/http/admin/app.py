@@ -1,10 +1,10 @@
 """The front door of the admin API: who asks is settled before anything is routed."""
 
 import asyncio
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +16,8 @@ from corral.http.admin.auditing import Network, Strangers, actor_of, note_error,
 from corral.http.admin.conditions import asked_match, is_edition, unless_known
 from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, look, read, run
 from corral.http.admin.idempotency import asked_once, kept, replayed
-from corral.http.admin.openapi import describe
+from corral.http.admin.openapi import page
+from corral.http.admin.openapi.document import describe
 from corral.http.admin.problems import PROBLEM_TYPE, ProblemError
 from corral.http.admin.routes import ENDPOINTS
 from corral.http.asgi import App, ClientGone, Receive, Scope, Send
@@ -44,15 +45,19 @@ def admin_app(
     whose address tells nothing of who asks.
 
     Requests of the installation's own Unix socket (`corral.local` in the scope's extensions) need no token; all
-    others do, whatever they ask for, also for addresses that do not exist. Only those who sign in have none yet.
+    others do, whatever they ask for, also for addresses that do not exist. Only those who sign in have none yet, and
+    the page that describes the API is for everybody: it is the same everywhere, and a browser could send no token.
     """
     addresses = [
         Route(path, _Address(path, endpoints, services, link_days, proxies, clock))
         for path, endpoints in by_path().items()
     ]
     strangers = Strangers(services.access.audit, proxies, clock)
-    description = Route("/openapi.json", _Description())
-    router = Router(routes=[*addresses, description], redirect_slashes=False, default=_not_found)
+    descriptions = [
+        Route("/openapi.json", _Description(_document, JSON_TYPE)),
+        Route(PAGE, _Description(_page, "text/html", page.HEADERS)),
+    ]
+    router = Router(routes=[*addresses, *descriptions], redirect_slashes=False, default=_not_found)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -85,7 +90,8 @@ _TAGGED = frozenset(
 """Whose answer is what one gets at the address of what they edit, and has the same entity tag."""
 _ATTEMPTS = 10
 """At an edit while others edit something else beside it."""
-_OPEN = frozenset((each.method, each.path) for each in ENDPOINTS if each.is_open)
+PAGE = "/docs"
+_OPEN = frozenset({*((each.method, each.path) for each in ENDPOINTS if each.is_open), ("GET", PAGE), ("HEAD", PAGE)})
 
 
 async def _who(request: Request, services: Services, strangers: Strangers) -> Caller:
@@ -190,20 +196,30 @@ class _Address:
         raise EditedSince
 
 
+@dataclass(frozen=True, slots=True)
 class _Description:
-    """Made when it is first asked for: it takes as long as all else of a start together."""
+    """The API described. Made when it is first asked for, and beside the event loop, since it takes a while."""
+
+    make: Callable[[], bytes]
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method not in ("GET", "HEAD"):
             raise _wrong_method(request, ("GET",))
-        content = await asyncio.to_thread(_describe)
-        await Response(content, media_type=JSON_TYPE)(scope, receive, send)
+        content = await asyncio.to_thread(self.make)
+        await Response(content, headers=self.headers, media_type=self.media_type)(scope, receive, send)
 
 
-@functools.cache
-def _describe() -> bytes:
+@cache
+def _document() -> bytes:
     return msgspec.json.encode(describe(ENDPOINTS))
+
+
+@cache
+def _page() -> bytes:
+    return page.page(describe(ENDPOINTS))
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,7 +3,8 @@
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast, get_type_hints
+from functools import cache
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from corral.http.admin.conditions import kept_part, tag_of
 from corral.http.admin.problems import FieldError, ProblemError
-from corral.http.admin.streaming import StreamResponse
+from corral.http.admin.streaming import EVENT_STREAM, StreamResponse
 from corral.http.asgi import BodyTooLarge, read_body
 from corral.lifecycle.state import Instant
 from corral.service.access.caller import Caller
@@ -45,10 +46,9 @@ class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An answer of bytes."""
+    """An answer of bytes. Which media type they have says the annotation: `-> Annotated[File, "text/html"]`."""
 
     content: bytes
-    media_type: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -61,7 +61,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer of bytes that are made while they are sent."""
+    """An answer of bytes that are made while they are sent: of one of the media types of the annotation."""
 
     chunks: AsyncGenerator[bytes]
     media_type: str
@@ -91,7 +91,8 @@ class Call:
 class Endpoint:
     """`serve` takes a Call, each `{name}` of the path, and, if it wants them, `body` and `query`.
 
-    `needs` is what whoever asks must be allowed: there is no endpoint without it.
+    `needs` is what whoever asks must be allowed: there is no endpoint without it. `refuses`: the statuses of errors
+    that it can give beside those that follow from its shape (`openapi/refusals.py`); tests hold answers against them.
     """
 
     method: str
@@ -101,6 +102,7 @@ class Endpoint:
     summary: str
     status: int = 200
     max_body: int = MAX_BODY
+    refuses: tuple[int, ...] = ()
     watched: bool = False
     """Each look leaves an entry in the audit trail, though it changes nothing."""
     edits: str = ""
@@ -121,20 +123,50 @@ class Endpoint:
         return self.method != "GET" and not self.is_open
 
     @property
+    def may_be_known(self) -> bool:
+        """Whether its answer has an entity tag, by which one can ask not to be sent it again."""
+        return self.method == "GET" and self.view is not None
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What the path is made of that varies."""
         return tuple(re.findall(r"{(\w+)}", self.path))
 
     @property
     def hints(self) -> Mapping[str, Any]:
-        return get_type_hints(self.serve, include_extras=True)
+        return _hints(self.serve)
+
+    @property
+    def gives(self) -> tuple[Any, tuple[str, ...]]:
+        """The type of its answer, None for none, and the media types that this can have."""
+        kind = self.hints["return"]
+        if get_origin(kind) is Annotated:
+            bare, *media_types = get_args(kind)
+            return bare, tuple(media_types)
+        if kind is Stream:
+            return kind, (EVENT_STREAM,)
+        return (None, ()) if kind is type(None) else (kind, (JSON_TYPE,))
+
+    @property
+    def view(self) -> Any:
+        """The type of its answer where that is JSON, else None."""
+        kind, media_types = self.gives
+        return kind if media_types == (JSON_TYPE,) else None
+
+
+@cache
+def _hints(serve: Callable[..., Awaitable[object]]) -> Mapping[str, Any]:
+    return get_type_hints(serve, include_extras=True)
 
 
 async def read(endpoint: Endpoint, request: Request) -> bytes:
     """The body of a request. Raises ProblemError, and ClientGone."""
+    takes = "body" in endpoint.hints
     try:
-        return await read_body(request.scope, request.receive, endpoint.max_body)
+        return await read_body(request.scope, request.receive, endpoint.max_body if takes else 0)
     except BodyTooLarge:
+        if not takes:
+            raise ProblemError(422, f"{endpoint.method} {endpoint.path} takes no body.") from None
         detail = f"The body is larger than {endpoint.max_body} bytes, which is all that is taken here."
         raise ProblemError(413, detail) from None
 
@@ -153,10 +185,8 @@ async def run(endpoint: Endpoint, call: Call, request: Request, body: bytes, *, 
         raise ProblemError(422, f"This address takes no query, but got {', '.join(sorted(query))!r}.")
     if "body" in hints:
         values["body"] = _decode(body, hints["body"], request)
-    elif body:
-        raise ProblemError(422, f"{endpoint.method} {endpoint.path} takes no body.")
     answer = await endpoint.serve(call, **values)
-    return await _respond(answer, endpoint.status, tagged=tagged)
+    return await _respond(answer, endpoint, tagged=tagged)
 
 
 async def look(endpoint: Endpoint, call: Call, request: Request) -> str:
@@ -164,15 +194,16 @@ async def look(endpoint: Endpoint, call: Call, request: Request) -> str:
     values: dict[str, Any] = {name: request.path_params[name] for name in endpoint.names}
     if "query" in endpoint.hints:
         values["query"] = endpoint.hints["query"]()
-    return (await _respond(await endpoint.serve(call, **values), 200, tagged=True)).headers["etag"]
+    return (await _respond(await endpoint.serve(call, **values), endpoint, tagged=True)).headers["etag"]
 
 
-async def _respond(answer: object, status: int, *, tagged: bool) -> Response:
+async def _respond(answer: object, endpoint: Endpoint, *, tagged: bool) -> Response:
+    status, (_, media_types) = endpoint.status, endpoint.gives
     match answer:
         case None:
-            return Response(status_code=204)
-        case File(content, media_type, headers):
-            return Response(content, status, headers, media_type=media_type)
+            return Response(status_code=status)
+        case File(content, headers):
+            return Response(content, status, headers, media_type=media_types[0])
         case View():
             fields = await _encode(answer)
             content = msgspec.json.encode(fields)

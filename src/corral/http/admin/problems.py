@@ -47,7 +47,8 @@ class ProblemError(Exception):
 
 
 def make(status: int, detail: str, errors: tuple[FieldError, ...] = ()) -> Problem:
-    return Problem(status=status, title=HTTPStatus(status).phrase, detail=detail, errors=errors)
+    # In one line, also where what was asked for is named in it, and has several.
+    return Problem(status=status, title=HTTPStatus(status).phrase, detail=" ".join(detail.splitlines()), errors=errors)
 
 
 def of(error: Exception) -> Problem | None:

@@ -11,14 +11,14 @@ from corral.lifecycle.state import Instant
 from corral.store.accounts import AccountSession
 
 
-class SessionQuery(Query):
+class AccountSessionQuery(Query):
     """Newest first; `before` is the id of the last session of the page before."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     before: str | None = None
 
 
-class SessionView(View):
+class AccountSessionView(View):
     """`account` is the Managed Apple Account, `subject` what the identity provider calls the person."""
 
     id: str
@@ -30,27 +30,27 @@ class SessionView(View):
     valid: bool
 
 
-class SessionList(View):
-    sessions: tuple[SessionView, ...]
+class AccountSessionList(View):
+    sessions: tuple[AccountSessionView, ...]
     next: str | None
     """`before` of the next page; null when this is the last."""
 
 
-async def list_sessions(call: Call, query: SessionQuery) -> SessionList:
+async def list_account_sessions(call: Call, query: AccountSessionQuery) -> AccountSessionList:
     found = await call.services.account_sessions.list(query.limit + 1, query.before)
     page = found[: query.limit]
-    return SessionList(
+    return AccountSessionList(
         sessions=tuple(_view(each, call.now) for each in page),
         next=page[-1].id if len(found) > query.limit else None,
     )
 
 
-async def revoke_session(call: Call, session: str) -> None:
+async def revoke_account_session(call: Call, session: str) -> None:
     await call.services.account_sessions.revoke(session, call.by)
 
 
-def _view(session: AccountSession, now: Instant) -> SessionView:
-    return SessionView(
+def _view(session: AccountSession, now: Instant) -> AccountSessionView:
+    return AccountSessionView(
         id=session.id,
         account=session.account,
         subject=session.subject,

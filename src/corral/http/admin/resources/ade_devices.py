@@ -115,25 +115,25 @@ async def show_ade_device(call: Call, device: str) -> AdeDeviceList:
     return AdeDeviceList(devices=await _views(call, found))
 
 
-async def assign_devices(call: Call, server: str, body: NewAdeAssignment) -> AdeDeviceList:
+async def assign_ade_devices(call: Call, server: str, body: NewAdeAssignment) -> AdeDeviceList:
     found = await call.services.ade.assigning.assign(server, body.devices, body.profile, call.by)
     return AdeDeviceList(devices=await _views(call, found))
 
 
-async def unassign_devices(call: Call, server: str, body: AdeDevices) -> AdeDeviceList:
+async def unassign_ade_devices(call: Call, server: str, body: AdeDevices) -> AdeDeviceList:
     found = await call.services.ade.assigning.unassign(server, body.devices, call.by)
     return AdeDeviceList(devices=await _views(call, found))
 
 
-async def release_devices(call: Call, server: str, body: AdeDevices) -> AdeReleased:
+async def release_ade_devices(call: Call, server: str, body: AdeDevices) -> AdeReleased:
     return AdeReleased(reassigned=await call.services.ade.assigning.release(server, body.devices, call.by))
 
 
-async def disown_devices(call: Call, server: str, body: AdeDisowning) -> AdeWords:
+async def disown_ade_devices(call: Call, server: str, body: AdeDisowning) -> AdeWords:
     return AdeWords(devices=await call.services.ade.assigning.disown(server, body.devices, body.confirm, call.by))
 
 
-async def lock_device(call: Call, server: str, body: AdeLock) -> AdeWords:
+async def lock_ade_device(call: Call, server: str, body: AdeLock) -> AdeWords:
     assigning = call.services.ade.assigning
     word = await assigning.lock(server, body.device, body.escrow_key, body.lost_message, call.by)
     return AdeWords(devices={body.device: word})

@@ -71,27 +71,27 @@ class AdeChanged(View):
     reassigned: int
 
 
-async def list_profiles(call: Call, server: str) -> AdeProfileList:
+async def list_ade_profiles(call: Call, server: str) -> AdeProfileList:
     return AdeProfileList(profiles=tuple(map(_view, await call.services.ade.profiles.list(server))))
 
 
-async def define_profile(call: Call, server: str, body: NewAdeProfile) -> AdeProfileView:
+async def define_ade_profile(call: Call, server: str, body: NewAdeProfile) -> AdeProfileView:
     return _view(await call.services.ade.profiles.define(server, body.profile, body.any_skip_key, call.by))
 
 
-async def show_profile(call: Call, server: str, profile: str) -> AdeProfileView:
+async def show_ade_profile(call: Call, server: str, profile: str) -> AdeProfileView:
     return _view(await call.services.ade.profiles.get(server, profile))
 
 
-async def remove_profile(call: Call, server: str, profile: str) -> None:
+async def remove_ade_profile(call: Call, server: str, profile: str) -> None:
     await call.services.ade.profiles.remove(server, profile, call.by)
 
 
-async def set_default(call: Call, server: str, body: AdeDefault) -> AdeChanged:
+async def set_ade_default(call: Call, server: str, body: AdeDefault) -> AdeChanged:
     return AdeChanged(reassigned=await call.services.ade.profiles.set_default(server, body.profile, call.by))
 
 
-async def list_rules(call: Call, server: str) -> AdeRuleList:
+async def list_ade_rules(call: Call, server: str) -> AdeRuleList:
     found = await call.services.ade.profiles.rules(server)
     return AdeRuleList(
         rules=tuple(
@@ -101,7 +101,7 @@ async def list_rules(call: Call, server: str) -> AdeRuleList:
     )
 
 
-async def set_rules(call: Call, server: str, body: NewAdeRules) -> AdeChanged:
+async def set_ade_rules(call: Call, server: str, body: NewAdeRules) -> AdeChanged:
     rules = [
         AdeRule(server=server, position=number, field=each.field, pattern=each.pattern, profile=each.profile)
         for number, each in enumerate(body.rules, 1)

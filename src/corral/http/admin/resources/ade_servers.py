@@ -72,24 +72,24 @@ class AdeSyncView(View):
     open: int
 
 
-async def list_servers(call: Call) -> AdeServerList:
+async def list_ade_servers(call: Call) -> AdeServerList:
     return AdeServerList(servers=tuple(map(_view, await call.services.ade.servers.list())))
 
 
-async def add_server(call: Call, body: NewAdeServer) -> AdeServerView:
+async def add_ade_server(call: Call, body: NewAdeServer) -> AdeServerView:
     made = await call.services.ade.servers.add(body.name, call.by)
     return _view(await call.services.ade.servers.show(made.name))
 
 
-async def show_server(call: Call, server: str) -> AdeServerView:
+async def show_ade_server(call: Call, server: str) -> AdeServerView:
     return _view(await call.services.ade.servers.show(server))
 
 
-async def remove_server(call: Call, server: str) -> None:
+async def remove_ade_server(call: Call, server: str) -> None:
     await call.services.ade.servers.remove(server, call.by)
 
 
-async def import_token(call: Call, server: str, body: NewAdeToken) -> AdeServerView:
+async def import_ade_token(call: Call, server: str, body: NewAdeToken) -> AdeServerView:
     try:
         file = b64decode(body.file, validate=True)
     except ValueError:
@@ -97,7 +97,7 @@ async def import_token(call: Call, server: str, body: NewAdeToken) -> AdeServerV
     return _view(await call.services.ade.servers.import_token(server, file, body.force, call.by))
 
 
-async def sync_server(call: Call, server: str, body: NewAdeSync) -> AdeSyncView:
+async def sync_ade_server(call: Call, server: str, body: NewAdeSync) -> AdeSyncView:
     found = await call.services.ade.syncing.sync(server, whole=body.whole)
     return AdeSyncView(
         whole=found.whole,
@@ -110,7 +110,7 @@ async def sync_server(call: Call, server: str, body: NewAdeSync) -> AdeSyncView:
     )
 
 
-async def register_discovery(call: Call, server: str, body: AdeDiscovery) -> None:
+async def register_ade_discovery(call: Call, server: str, body: AdeDiscovery) -> None:
     await call.services.ade.servers.register_discovery(server, body.url, call.by)
 
 

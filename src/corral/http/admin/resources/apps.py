@@ -148,12 +148,12 @@ async def forget_app(call: Call, app: str) -> None:
     await call.services.apps.forget(await call.services.apps.find(app), call.by)
 
 
-async def show_app_manifest(call: Call, app: str) -> File:
+async def show_app_manifest(call: Call, app: str) -> Annotated[File, "application/xml"]:
     """The manifest that was made here."""
     found = await call.services.apps.find(app)
     if not found.manifest:
         raise NotFound(f"The manifest of {found.bundle_id} is not here but at {found.manifest_url}.")
-    return File(found.manifest, "application/xml")
+    return File(found.manifest)
 
 
 async def install_app(call: Call, app: str, body: AppInstallation) -> SentApp:

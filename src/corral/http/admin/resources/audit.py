@@ -1,5 +1,6 @@
 """The audit trail: who did what, on what, from where, and how it ended."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ _Text = Annotated[str, Meta(max_length=255)]
 
 
 class AuditFilter(Query):
-    """`actor` is an id or a name; `what` the type of an event; `operation` as OpenAPI names it (`operationId`)."""
+    """`actor` is an id or a name; `what` the type of an event; `operation` as OpenAPI names it
+    (`operationId`), or with underscores, as entries have it."""
 
     actor: _Text | None = None
     what: _Text | None = None
@@ -112,7 +114,7 @@ async def list_audit(call: Call, query: AuditFilter) -> AuditPage:
             before=query.before,
             actor=query.actor,
             what=query.what,
-            operation=query.operation,
+            operation=_underscored(query.operation),
             device_id=query.device,
             outcome=query.outcome,
             since=due("since", query.since, None, call.now),
@@ -140,6 +142,10 @@ async def list_chain(call: Call, query: ChainQuery) -> ChainPage:
 
 async def verify_audit(call: Call) -> TrailVerdict:
     return _verdict(await call.services.access.audit.verify())
+
+
+def _underscored(operation: str | None) -> str | None:
+    return operation and re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", operation)
 
 
 def _view(each: Audited) -> AuditView:

@@ -223,7 +223,7 @@ async def show_command(call: Call, command: str, query: DetailQuery) -> CommandD
     )
 
 
-async def show_result(call: Call, command: str, query: ResultQuery) -> File:
+async def show_result(call: Call, command: str, query: ResultQuery) -> Annotated[File, "application/xml"]:
     """The answer of one device as it came, byte for byte; not of a command that is answered with secrets."""
     _, request_type = _keys(await _body(call, command))
     if catalog.answers_with_secrets(request_type):
@@ -232,7 +232,7 @@ async def show_result(call: Call, command: str, query: ResultQuery) -> File:
     for life in detail.connections:
         found = await call.services.queue.results(command, channel_id(life.id, query.user))
         if found:
-            return File(found[-1].body, "application/xml")
+            return File(found[-1].body)
     raise NotFound(f"Device {detail.device.id} has not answered command {command}.")
 
 

@@ -54,8 +54,8 @@ class Rotating(View):
     command_uuid: str
 
 
-async def make_filevault_profile(call: Call, query: FileVaultQuery) -> File:
-    return File(call.services.filevault.profile(enable=query.enable), CONTENT_TYPE)
+async def make_filevault_profile(call: Call, query: FileVaultQuery) -> Annotated[File, CONTENT_TYPE]:
+    return File(call.services.filevault.profile(enable=query.enable))
 
 
 async def rotate_filevault_key(call: Call, device: str) -> Rotating:

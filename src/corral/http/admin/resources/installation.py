@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 
 from corral.http.admin.endpoint import Call, File, View
 from corral.http.admin.times import shown
@@ -64,8 +65,8 @@ class BreakerView(View):
     opened_at: datetime | None
 
 
-async def show_metrics(call: Call) -> File:
-    return File(await call.services.metrics(), CONTENT_TYPE)
+async def show_metrics(call: Call) -> Annotated[File, CONTENT_TYPE]:
+    return File(await call.services.metrics())
 
 
 async def show_status(call: Call) -> StatusView:

@@ -176,7 +176,9 @@ async def count_inventory(call: Call, query: CountQuery) -> Counted:
     return Counted(count=await call.services.inventory.count(query.query, ended=query.ended))
 
 
-async def export_inventory(call: Call, query: ExportQuery) -> Download:
+async def export_inventory(
+    call: Call, query: ExportQuery
+) -> Annotated[Download, MEDIA_TYPES["csv"], MEDIA_TYPES["jsonl"]]:
     """`Corral-Total` says how many devices fit when the export began."""
     columns = columns_of(query.columns)
     question_of(query.query)

@@ -5,14 +5,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from corral.apple.profile import CONTENT_TYPE
 from corral.http.admin.endpoint import Body, Call, File, Query, View
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import DAY, IdentityKind, Instant, Link
 from corral.service.errors import NotFound
-
-PROFILE_TYPE = "application/x-apple-aspen-config"
 
 
 class NewLink(Body):
@@ -98,7 +97,7 @@ async def revoke_link(call: Call, link: str) -> None:
     await call.services.enrolling.revoke_link(link, call.by)
 
 
-async def make_profile(call: Call, link: str, body: NewProfile) -> File:
+async def make_profile(call: Call, link: str, body: NewProfile) -> Annotated[File, CONTENT_TYPE]:
     """Each profile carries a challenge of its own, so this is a POST."""
     found = await _find(call, link)
     refusal = found.refusal(call.now)
@@ -107,7 +106,7 @@ async def make_profile(call: Call, link: str, body: NewProfile) -> File:
     profile = await call.services.enrolling.profile(found, signed=body.signed)
     event = Event(type="link.profile-made", at=call.now, data={"link": link, "by": call.by})
     await call.services.events.append((event,))
-    return File(profile, PROFILE_TYPE)
+    return File(profile)
 
 
 async def _find(call: Call, link_id: str) -> Link:

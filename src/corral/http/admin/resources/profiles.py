@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from corral.apple.catalog import Target
 from corral.apple.platform import Platform
+from corral.apple.profile import CONTENT_TYPE
 from corral.http.admin.endpoint import Body, Call, File, Number, Query, View
 from corral.http.admin.resources import targets
 from corral.http.admin.times import shown
@@ -16,8 +17,6 @@ from corral.store.profiles import ProfileVersion, StoredProfile
 
 MAX_BODY = 8 * 1024 * 1024
 """A profile of 4 MiB, in base64."""
-
-_MEDIA_TYPE = "application/x-apple-aspen-config"
 
 Names = Annotated[str, Meta(max_length=255)]
 
@@ -220,10 +219,10 @@ async def show_stored_profile(call: Call, profile: str) -> ProfileDetail:
     )
 
 
-async def show_profile_content(call: Call, profile: str, query: ContentQuery) -> File:
+async def show_profile_content(call: Call, profile: str, query: ContentQuery) -> Annotated[File, CONTENT_TYPE]:
     """The property list of one version with all that is secret in it; an event tells who got it."""
     keeping = call.services.profiles.keeping
-    return File(await keeping.show(await keeping.find(profile), query.version, call.by), _MEDIA_TYPE)
+    return File(await keeping.show(await keeping.find(profile), query.version, call.by))
 
 
 async def remove_stored_profile(call: Call, profile: str, query: RemovalQuery) -> None:

@@ -121,12 +121,12 @@ async def begin_sign_in(call: Call) -> BegunSignIn:
     return BegunSignIn(url=url, sign_in=secret)
 
 
-async def come_back_from_sign_in(call: Call, query: SignInReturn) -> File:
+async def come_back_from_sign_in(call: Call, query: SignInReturn) -> Annotated[File, "text/html"]:
     """A page for the person: the code is shown in this browser and nowhere else."""
     if query.error or not query.code:
         raise SignInFailed(f"The identity provider did not sign you in: {query.error or 'it sent no code'}.")
     code = await _single_sign_on(call).come_back(query.state, query.code)
-    return File(_PAGE.format(code=html.escape(code)).encode(), "text/html; charset=utf-8", _PAGE_HEADERS)
+    return File(_PAGE.format(code=html.escape(code)).encode(), _PAGE_HEADERS)
 
 
 def _single_sign_on(call: Call) -> SingleSignOn:
