@@ -26,10 +26,10 @@ LEAST: Final[dict[tuple[str, str], float]] = {
 least that `--check` takes. See README.md for how these were set."""
 
 LEAST_OF_INSERTS: Final[dict[tuple[str, str], float]] = {
-    ("commands, one queued", "header"): 0.20,
-    ("commands, four queued", "header"): 0.25,
-    ("TokenUpdates", "header"): 0.12,
-    ("enrollments", "header"): 0.05,
+    ("commands, one queued", "header"): 0.08,
+    ("commands, four queued", "header"): 0.08,
+    ("TokenUpdates", "header"): 0.06,
+    ("enrollments", "header"): 0.02,
 }
 """Of each row what is done a second, divided by pgbench's durable inserts of one row by 64 clients. On PostgreSQL only:
 the embedded database's floor is inserts one after the other, which every shared commit leaves far behind."""
