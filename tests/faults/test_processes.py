@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from corral.cli.process import ServiceFailed, ServiceProcess, free_port
+from corral.cli.process import ServiceFailed, ServiceProcess, free_port, running
 from corral.service.pushing import LEASE
 from corral.simulator.device import State
 from corral.simulator.identity import ProxyHeader
@@ -144,6 +144,18 @@ async def test_workers_that_cannot_start_end_the_service(tmp_path: Path, databas
         with pytest.raises(ServiceFailed, match=r"Cannot serve: Cannot use the database .*: it cannot be reached"):
             async with machine(first, tmp_path / "second", nowhere):
                 pass
+
+
+async def test_a_service_that_stops_leaves_the_socket_to_its_successor(tmp_path: Path, database: str) -> None:
+    """On the same data folder: the new one is started before the old one is stopped, so that nobody is left waiting."""
+    async with first_machine(tmp_path, database) as first:
+        old = first.service
+        async with running(ServiceProcess(old.data, f"127.0.0.1:{free_port()}", old.environment)) as successor:
+            await until(lambda: first.log().count("corral.started") == 2)
+            await old.stop()
+            async with successor.admin() as admin:
+                assert (await admin.get("/status")).status_code == 200
+        assert not (old.data / "admin.sock").exists()
 
 
 def _workers(service: ServiceProcess) -> list[int]:
