@@ -1,5 +1,6 @@
 """What a device signs about itself before it is managed: by whom it is signed, of whom, and for what."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from attacks.scene import Scene, refused
-from corral.apple.machine_info import write_machine_info
+from corral.apple.machine_info import HEADER, write_machine_info
 from corral.pki import cms
 from corral.simulator.device import Device
 from corral.simulator.factory import Factory, machine_info, signed_machine_info
@@ -25,6 +26,7 @@ from pki.test_device_signature import with_two_signers
 
 PROFILE = "application/x-apple-aspen-config"
 NOT_APPLE = "not signed by a device of Apple's: no trusted authority issued the certificate"
+EMPTY = "unreadable SignedData: 0 elements where one whole document is expected"
 TEN_YEARS = timedelta(days=3650)
 
 
@@ -161,6 +163,25 @@ async def test_what_was_signed_for_another_way_in_is_no_use_here(scene: Scene) -
                 400,
                 "Not enrolled: the challenge of the first profile is missing in what the device signed.",
             )
+
+
+async def test_a_header_that_says_another_device_than_the_body_says_nothing(scene: Scene) -> None:
+    """The header is for the web view; at the other address the body alone speaks, and gets what is its own."""
+    device, victim, thief = scene.at.device(), scene.at.device(), scene.at.device()
+    for each in (device, victim):
+        await rule(scene.at, each, do="admit")
+    caught = signed_machine_info(factory(scene, victim), machine_info(victim.facts))
+    own = signed_machine_info(factory(scene, device), machine_info(device.facts))
+    header = {HEADER: base64.b64encode(caught).decode()}
+    cursor = await scene.at.cursor()
+    async with scene.unharmed("enrollment.admitted", changes={"enroll_grant"}):
+        answer = await post(scene.at, own, headers=header)
+        assert (answer.status, answer.headers["content-type"]) == (200, PROFILE)
+        (admitted,) = await scene.at.events(cursor)
+        assert admitted["device_id"] == device.facts.udid
+        refused(await post(scene.at, b"", headers=header), 400, f"Not enrolled: {EMPTY}.")
+        unsigned = write_machine_info(machine_info(thief.facts))
+        assert (await post(scene.at, unsigned, headers=header)).status == 400
 
 
 async def test_a_certificate_of_the_second_phase_signs_for_its_own_device_and_link(scene: Scene) -> None:

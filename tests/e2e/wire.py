@@ -10,8 +10,10 @@ from e2e.installation import Installation
 
 _PASSING = ("contact", "contact_hour", "push_log", "push_state", "work")
 """Tables of what passes by; all others are state."""
-_GATHERED = {"delivery": ("delivered_at", "attempts")}
-"""Columns that are written some time after what they are about."""
+_GATHERED = {"delivery": ("delivered_at", "attempts", "taken_in"), "connection": ("taken_in",)}
+"""Columns that are written some time after what they are about ..."""
+_TAKEN_IN = "inventory"
+"""... and how the tables begin that are made of stored answers after some time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def contents(at: Installation) -> dict[str, tuple[tuple[object, ...], ...]]:
     try:
         sql = typed(database)
         names = [str(row[0]) for row in sql.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        return {name: _rows(sql, name) for name in names if name not in _PASSING}
+        return {name: _rows(sql, name) for name in names if name not in _PASSING and not name.startswith(_TAKEN_IN)}
     finally:
         database.close()
 
