@@ -1,6 +1,10 @@
-"""Every back-end goes through the same tests: `home` is a fresh database, `store` is that database opened."""
+"""Every back-end goes through the same tests: `home` is a database as a new one, `store` is that database opened."""
 
+import asyncio
+import functools
+import tempfile
 from collections.abc import AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +17,9 @@ from corral.store.devices import Committed
 from corral.store.postgres import Pooler, open_postgres
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
+from kept_databases import drop_kept_databases, kept_database
 from pgbouncer import pooled
-from postgres_server import dump, fresh_database
+from postgres_server import dump
 
 
 class Home(Protocol):
@@ -27,17 +32,35 @@ class Home(Protocol):
         ...
 
 
+SEALING_KEY = b"sealing key of the contract test"
+
+
 class SqliteHome:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "corral.db"
-        self._sealer = Sealer([b"sealing key of the contract test"])
+        self._sealer = Sealer([SEALING_KEY])
+        self._path.write_bytes(_new_sqlite())
 
     def open(self) -> AbstractAsyncContextManager[Store]:
-        return open_sqlite(self._path, self._sealer, create=not self._path.exists())
+        return open_sqlite(self._path, self._sealer)
 
     def raw(self) -> bytes:
         log = self._path.with_name(self._path.name + "-wal")
         return self._path.read_bytes() + (log.read_bytes() if log.exists() else b"")
+
+
+@functools.cache
+def _new_sqlite() -> bytes:
+    """The file of a new database, which is made once."""
+
+    async def make(path: Path) -> None:
+        async with open_sqlite(path, Sealer([SEALING_KEY]), create=True):
+            pass
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        path = Path(folder) / "corral.db"
+        thread.submit(asyncio.run, make(path)).result()
+        return path.read_bytes()
 
 
 class PostgresHome:
@@ -45,12 +68,10 @@ class PostgresHome:
         self._url = url
         self._pooler: Pooler = pooler
         self._through = pooled_url or url
-        self._sealer = Sealer([b"sealing key of the contract test"])
-        self._made = False
+        self._sealer = Sealer([SEALING_KEY])
 
     def open(self) -> AbstractAsyncContextManager[Store]:
-        create, self._made = not self._made, True
-        return open_postgres(self._through, self._sealer, create=create, pooler=self._pooler)
+        return open_postgres(self._through, self._sealer, pooler=self._pooler)
 
     def raw(self) -> bytes:
         return dump(self._url)
@@ -63,13 +84,13 @@ def _on_sqlite(folder: Path) -> Generator[Home]:
 
 @contextmanager
 def _on_postgres(_folder: Path) -> Generator[Home]:
-    with fresh_database() as url:
+    with kept_database(SEALING_KEY) as url:
         yield PostgresHome(url)
 
 
 @contextmanager
 def _through_pgbouncer(_folder: Path) -> Generator[Home]:
-    with fresh_database() as url, pooled(url) as through:
+    with kept_database(SEALING_KEY) as url, pooled(url) as through:
         yield PostgresHome(url, "transaction", through)
 
 
@@ -78,6 +99,12 @@ HOMES: dict[str, Callable[[Path], AbstractContextManager[Home]]] = {
     "postgres": _on_postgres,
     "sqlite": _on_sqlite,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def databases() -> Generator[None]:
+    yield
+    drop_kept_databases()
 
 
 @pytest.fixture(params=sorted(HOMES))

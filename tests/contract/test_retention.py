@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contract import values as v
+from contract.conftest import SEALING_KEY
 from corral.lifecycle.change import Change, Escrow
 from corral.lifecycle.state import DAY, HOUR, EscrowKind, Instant, Purpose, Renewal
 from corral.sealing import Sealer
@@ -25,9 +26,9 @@ from corral.store.sqlite.database import Database as SqliteDatabase
 from corral.store.sqlite.retention import SqliteRetention
 from corral.store.store import Store
 from corral.store.work import PushRecord
-from postgres_server import fresh_database
+from kept_databases import kept_database
 
-SEALER = Sealer([b"sealing key of a retention test."])
+SEALER = Sealer([SEALING_KEY])
 LATER = v.NOW + 100 * DAY
 OLD = v.NOW + DAY
 """What was made at NOW is older."""
@@ -61,10 +62,10 @@ def _sqlite(folder: Path) -> Generator[Callable[[], AsyncGenerator[Opened]]]:
 
 @contextmanager
 def _postgres(_folder: Path) -> Generator[Callable[[], AsyncGenerator[Opened]]]:
-    with fresh_database() as url:
+    with kept_database(SEALING_KEY) as url:
 
         async def opening() -> AsyncGenerator[Opened]:
-            async with open_postgres(url, SEALER, create=True) as store:
+            async with open_postgres(url, SEALER) as store:
                 database = PostgresDatabase(Target(url), connections=2)
                 yield Opened(store, PostgresRetention(database))
                 await database.close()
