@@ -22,6 +22,7 @@ from corral import backup
 from corral.apple.plist import PlistError, dump
 from corral.backup import Archive, BackupError
 from corral.cli.command_keys import read_value
+from corral.cli.documents import read_document
 from corral.cli.failure import Failure, UsageFailure
 from corral.cli.moments import moment
 from corral.cli.packages import ipa, pkg
@@ -210,11 +211,18 @@ def _question(data: bytes) -> None:
     assert read_question(write_question(question)) == question
 
 
+def _document(text: str) -> None:
+    """What was read can be sent."""
+    for toml in (False, True):
+        with suppress(ValueError):
+            json.dumps(read_document(text, or_toml=toml), ensure_ascii=False, allow_nan=False).encode()
+
+
 def _values(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     if not text.startswith("@"):  # the name of a file
         for kind in (None, "string", "array", "date"):
-            read_value(text, kind)
+            json.dumps(read_value(text, kind), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _moments(data: bytes) -> object:
@@ -286,6 +294,12 @@ READERS: tuple[Reader, ...] = (
             b'serial in (a, "b c") or name is unknown or last_seen<2026-01-01',
         ),
         call=_question,
+    ),
+    reader(
+        read_document,
+        ValueError,
+        samples=_texts(b'{"a": [1, 2.5, null, "b"]}', b'[a]\nb = 2026-06-01\nc = ["d", 1e3, {e = true}]\n'),
+        call=of_text(_document),
     ),
     reader(read_value, samples=_texts(b"[1, 2]", b'"a"', b"2026-06-01", b"a, b"), call=_values),
     reader(moment, UsageFailure, samples=_texts(b"7d", b"2026-12-31", b"2026-12-31T12:00Z"), call=_moments),

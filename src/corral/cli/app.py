@@ -1,6 +1,5 @@
 """`corral app`: in-house apps, from a package to devices and off them again."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, Where, aimed
 from corral.cli.asking import confirm
+from corral.cli.documents import read_document
 from corral.cli.failure import ExitCode, UsageFailure
 from corral.cli.reach.session import Session, over_api
 
@@ -110,7 +110,7 @@ def install_app(
         from corral.cli.files import read_text
 
         try:
-            body["configuration"] = json.loads(read_text(configuration))
+            body["configuration"] = read_document(read_text(configuration))
         except ValueError as error:
             raise UsageFailure(f"{configuration} is no JSON: {error}.") from None
     _send(session, f"/apps/{_segment(name)}/install", body)

@@ -1,11 +1,11 @@
 """From `--set KEY=VALUE` to the keys of a command, with the types that Apple's schema gives them."""
 
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from corral.cli.documents import read_document
 from corral.cli.failure import ExitCode, Failure, UsageFailure
 from corral.cli.files import read_bytes
 from corral.cli.reach.api import Api, segment
@@ -42,8 +42,8 @@ def read_value(text: str, kind: str | None) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return read_document(text)
+    except ValueError:
         return text
 
 

@@ -5,7 +5,9 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from corral.cli.documents import read_document
 from corral.cli.failure import UsageFailure
+from corral.cli.files import read_text
 from corral.cli.reach.session import Session, over_api
 
 app = typer.Typer(help="The admission policy: who may enroll.", no_args_is_help=True)
@@ -53,14 +55,8 @@ def try_policy(
 
 
 def _read_rules(file: Path) -> dict[str, Any]:
-    import json
-    import tomllib
-
     try:
-        text = file.read_text()
-        return json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
-    except OSError as error:
-        raise UsageFailure(f"Cannot read {file}: {error.strerror}.") from None
+        return read_document(read_text(file), or_toml=True)
     except ValueError as error:
         raise UsageFailure(f"{file} is neither TOML nor JSON: {error}.") from None
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from corral.cli.ade.naming import Server, server_path
+from corral.cli.documents import read_document
 from corral.cli.failure import Failure
 from corral.cli.files import read_text
 from corral.cli.reach.session import Session, over_api
@@ -31,8 +32,8 @@ def define_profile(
     One of the same name is replaced, for the devices that have it as well. Without a url it leads to this service.
     """
     try:
-        document = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
+        document = read_document(read_text(file))
+    except ValueError as error:
         raise Failure(f"{file} is not readable JSON: {error}.") from None
     body = {"profile": document, "any_skip_key": any_skip_key}
     session.show(session.api.post(f"{server_path(session, server)}/profiles", body), _write_defined)
