@@ -118,6 +118,22 @@ def test_a_connection_is_ended_and_only_then_forgotten(cli: Cli, service: Runnin
     assert cli("device", "forget", "D16", "--yes").code in (0, 3)
 
 
+def test_many_are_ended_with_a_verdict_each(cli: Cli, service: Running) -> None:
+    would = cli("device", "end", "D8", "D9", "nobody", "--dry-run")
+    assert would.code == 1, "not for all of them"
+    assert "D8: it would be done." in would.out
+    assert "Not for nobody: There is no device nobody" in would.error
+    assert cli("device", "end", "--search", "D9", "--yes").out == "Done for 1 device.\n"
+    assert json.loads(cli("device", "show", "D9", "--json").out)["connections"][0]["phase"] == "ending"
+    assert json.loads(cli("device", "show", "D8", "--json").out)["connections"][0]["phase"] == "connected"
+    refused = cli("device", "end", "--all", "--yes", "--confirm", 3)
+    assert refused.code == 1
+    assert "more than 10 at once need a confirmation" in refused.error
+    assert cli("device", "wake", "--all", "--dry-run").code == 0
+    assert cli("device", "block", "--all", "--dry-run").code == 0
+    assert cli("device", "end", "--yes").code == cli("device", "end", "D8", "--all", "--yes").code == 2
+
+
 def test_what_cannot_be_undone_is_not_done_unasked(cli: Cli, service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in (("device", "end", "D7"), ("device", "forget", "D7"), ("command", "clear", "D7")):
         outcome = cli(*command)

@@ -20,7 +20,7 @@ from e2e.messages import authenticate, check_in, draft, enrollment_of, report, u
 
 async def renewal_profile(at: Installation, device: Device) -> bytes:
     """What the service sends for a renewal, taken from its queue and not installed."""
-    await at.post(f"/devices/{device.facts.udid}/renew")
+    assert (await at.post("/devices/renew", devices=[device.facts.udid]))["done"] == 1
     payload = parse_dict((await report(device)).body)["Command"]
     assert isinstance(payload, dict)
     assert payload["RequestType"] == "InstallProfile"

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli import device_escrow, device_verbs
+from corral.cli import device_escrow, device_verbs, many_devices
+from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Where, aimed
 from corral.cli.asking import confirm
 from corral.cli.failure import UsageFailure
+from corral.cli.many_devices import Number, WouldIt
 from corral.cli.moments import moment
 from corral.cli.reach.session import Session, over_api
 
@@ -69,13 +71,26 @@ def show_timeline(
 
 @app.command("renew")
 @over_api
-def renew_device(session: Session, device: Name) -> None:
-    """Renew its identity certificate.
+def renew_device(
+    session: Session,
+    devices: Devices = None,
+    everything: Everything = False,
+    search: Search = None,
+    platform: OfPlatform = None,
+    os_below: Below = None,
+    where: Where = None,
+    dry_run: WouldIt = False,
+) -> None:
+    """Renew the identity certificate of devices.
 
-    The device gets its profile again, makes a new key and comes back with it; queue and secrets stay.
+    Each gets its profile again, makes a new key and comes back with it; queue and secrets stay.
     """
-    data = session.api.post(f"/devices/{_segment(device)}/renew")
-    session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
+    aim = aimed(devices, everything, search, platform, os_below, where)
+    if devices is not None and len(devices) == 1 and not dry_run:
+        data = session.api.post(f"/devices/{_segment(devices[0])}/renew")
+        session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
+        return
+    many_devices.decide(session, "renew", aim, dry_run=dry_run)
 
 
 @app.command("takeover")
@@ -149,7 +164,12 @@ def revoke_certificate(
 @over_api
 def end_device(
     session: Session,
-    device: Name,
+    devices: Devices = None,
+    everything: Everything = False,
+    search: Search = None,
+    platform: OfPlatform = None,
+    os_below: Below = None,
+    where: Where = None,
     deadline: Annotated[
         str | None,
         typer.Option(
@@ -159,33 +179,52 @@ def end_device(
         ),
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="On its very next contact.")] = False,
+    dry_run: WouldIt = False,
+    number: Number = None,
     yes: Yes = False,
 ) -> None:
-    """End its connection.
+    """End the connection of devices.
 
-    The device is asked to remove its profile; past the deadline it is told to when it calls.
+    They are asked to remove their profile; past the deadline they are told to when they call. More of them at once
+    than the breaker has room for are not told.
     """
     if now and deadline is not None:
         raise UsageFailure("Give --deadline or --now, not both.")
     body = moment("--deadline", "0s" if now else deadline, "deadline", "deadline_in")
-    confirm(f"End the connection of {device}, and take all that came with its profile off the device?", yes)
-    data = session.api.post(f"/devices/{_segment(device)}/end", body)
-    session.show(data, _write_ending)
+    aim = aimed(devices, everything, search, platform, os_below, where)
+    if devices is not None and len(devices) == 1 and not dry_run:
+        (device,) = devices
+        confirm(f"End the connection of {device}, and take all that came with its profile off the device?", yes)
+        session.show(session.api.post(f"/devices/{_segment(device)}/end", body), _write_ending)
+        return
+    confirm("End the connections of all of these, and take what came with their profiles off?", yes or dry_run)
+    many_devices.decide(session, "end", aim | body, dry_run=dry_run, number=number)
 
 
 @app.command("block")
 @over_api
 def block_device(
     session: Session,
-    device: Name,
+    devices: Devices = None,
+    everything: Everything = False,
+    search: Search = None,
+    platform: OfPlatform = None,
+    os_below: Below = None,
+    where: Where = None,
     reason: Annotated[str, typer.Option("--reason", help="Why, for those who look later.")] = "",
+    dry_run: WouldIt = False,
+    number: Number = None,
 ) -> None:
-    """Keep a device out.
+    """Keep devices out.
 
-    It is told to leave when it calls, and cannot enroll until it is unblocked.
+    They are told to leave when they call, and cannot enroll until they are unblocked.
     """
-    data = session.api.post(f"/devices/{_segment(device)}/block", {"reason": reason})
-    session.show(data, lambda found: print(f"Device {found['device']['id']} is blocked."))
+    aim = aimed(devices, everything, search, platform, os_below, where)
+    if devices is not None and len(devices) == 1 and not dry_run:
+        data = session.api.post(f"/devices/{_segment(devices[0])}/block", {"reason": reason})
+        session.show(data, lambda found: print(f"Device {found['device']['id']} is blocked."))
+        return
+    many_devices.decide(session, "block", aim | {"reason": reason}, dry_run=dry_run, number=number)
 
 
 @app.command("unblock")

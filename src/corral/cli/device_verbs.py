@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Where, aimed
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, Failure, UsageFailure
+from corral.cli.many_devices import WouldIt, decide
 from corral.cli.reach.session import Session, over_api
 
 PIN_LENGTH = 6
@@ -147,13 +149,26 @@ def disable_lost_mode(session: Session, device: Name, force: Force = False) -> N
 
 
 @over_api
-def wake_device(session: Session, device: Name) -> None:
-    """Push to it, so that it asks for its commands."""
+def wake_device(
+    session: Session,
+    devices: Devices = None,
+    everything: Everything = False,
+    search: Search = None,
+    platform: OfPlatform = None,
+    os_below: Below = None,
+    where: Where = None,
+    dry_run: WouldIt = False,
+) -> None:
+    """Push to devices, so that they ask for their commands."""
     from corral.cli.pages.writing import count
     from corral.cli.reach.api import segment
 
-    data = session.api.post(f"/devices/{segment(device)}/wake")
-    session.show(data, lambda found: print(f"{count(found['pushes'], 'push', 'pushes')} on the way."))
+    aim = aimed(devices, everything, search, platform, os_below, where)
+    if devices is not None and len(devices) == 1 and not dry_run:
+        data = session.api.post(f"/devices/{segment(devices[0])}/wake")
+        session.show(data, lambda found: print(f"{count(found['pushes'], 'push', 'pushes')} on the way."))
+        return
+    decide(session, "wake", aim, dry_run=dry_run)
 
 
 def _pin(session: Session, device: str, given: str | None) -> str | None:

@@ -1,6 +1,8 @@
 """What people do to a device: end, block, unblock, forget, renew."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from corral.apple import command
 from corral.lifecycle import operating
@@ -9,12 +11,15 @@ from corral.lifecycle.evidence import Moment
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import CertificateStatus, Connection, Grant, Instant, Phase, Purpose, Snapshot
-from corral.service.clock import Clock
+from corral.service.clock import Clock, moment
 from corral.service.enrolling import Enrolling
 from corral.service.errors import NotFound
 from corral.service.transitions import Transitions
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
+
+Deciding: TypeAlias = Callable[[Snapshot, Moment], Change]
+"""What a person decides about a device, as a change of it; raises OperationRefused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +51,13 @@ class Operating:
 
     async def end(self, device: str, by: str, deadline: Instant | None = None) -> None:
         """Ask the device to leave: RemoveProfile now, an unenrolling answer past the deadline."""
-        device_id = await self._resolve(device)
-        due = self._clock() + self._policy.ending_deadline if deadline is None else deadline
-
-        def change(snapshot: Snapshot, moment: Moment) -> Change:
-            life = snapshot.current
-            identifier = self._enrolling.profile_identifier(life) if life else ""
-            return operating.end_connection(snapshot, by, identifier, due, self._policy, moment)
-
-        await self._transitions.operate(device_id, change)
+        await self.carry_out(device, self.ending(by, deadline))
 
     async def block(self, device: str, by: str, reason: str = "") -> None:
-        device_id = await self._resolve(device)
-        await self._transitions.operate(
-            device_id, lambda snapshot, moment: operating.block(snapshot, by, reason, moment)
-        )
+        await self.carry_out(device, self.blocking(by, reason))
 
     async def unblock(self, device: str, by: str) -> None:
-        device_id = await self._resolve(device)
-        await self._transitions.operate(device_id, lambda snapshot, moment: operating.unblock(snapshot, by, moment))
+        await self.carry_out(device, lambda snapshot, moment: operating.unblock(snapshot, by, moment))
 
     async def forget(self, device: str, by: str) -> None:
         """Delete all that is known of a device. Refused while it is connected: end the connection first."""
@@ -79,22 +72,47 @@ class Operating:
 
     async def renew(self, device: str, by: str) -> str:
         """Send the enrollment profile again for a new identity certificate; returns the uuid of the command."""
-        device_id = await self._resolve(device)
-        sent = ""
+        change = await self.carry_out(device, self.renewing(by))
+        return change.grant.id if change.grant is not None else ""
+
+    def ending(self, by: str, deadline: Instant | None = None) -> Deciding:
+        due = self._clock() + self._policy.ending_deadline if deadline is None else deadline
 
         def change(snapshot: Snapshot, moment: Moment) -> Change:
-            nonlocal sent
+            life = snapshot.current
+            identifier = self._enrolling.profile_identifier(life) if life else ""
+            return operating.end_connection(snapshot, by, identifier, due, self._policy, moment)
+
+        return change
+
+    def blocking(self, by: str, reason: str = "") -> Deciding:
+        return lambda snapshot, moment: operating.block(snapshot, by, reason, moment)
+
+    def renewing(self, by: str) -> Deciding:
+        """The grant of the change has the uuid of its command."""
+
+        def change(snapshot: Snapshot, moment: Moment) -> Change:
             life = snapshot.life(Phase.CONNECTED)
             if life is None:
-                raise OperationRefused(f"Device {device_id} is not connected, so it cannot renew its identity.")
-            sent = moment.fresh_id().upper()
-            grant = _renewal_grant(sent, life, self._enrolling.renewed(life), self._policy, moment)
+                name = snapshot.device.id if snapshot.device is not None else ""
+                raise OperationRefused(f"Device {name} is not connected, so it cannot renew its identity.")
+            uuid = moment.fresh_id().upper()
+            grant = _renewal_grant(uuid, life, self._enrolling.renewed(life), self._policy, moment)
             payload = self._enrolling.renewal_profile(grant)
-            install = command.build(sent, "InstallProfile", {"Payload": payload})
+            install = command.build(uuid, "InstallProfile", {"Payload": payload})
             return operating.begin_renewal(snapshot, grant, install.body, by, moment)
 
-        await self._transitions.operate(device_id, change)
-        return sent
+        return change
+
+    async def carry_out(self, device: str, decide: Deciding) -> Change:
+        """Raises NotFound, OperationRefused and StoreUnavailable."""
+        return await self._transitions.operate(await self._resolve(device), decide)
+
+    async def consider(self, device: str, decide: Deciding, told: frozenset[str] = frozenset()) -> Change:
+        """What would be changed if it were carried out now, after these connections had been told to leave."""
+        snapshot = await self._transitions.look(await self._resolve(device))
+        breaker = replace(snapshot.breaker, counted=snapshot.breaker.counted | told)
+        return decide(replace(snapshot, breaker=breaker), moment(self._clock))
 
     async def revoke(self, device: str, fingerprint: bytes | None, by: str, reason: str) -> Revoked:
         """Believe one certificate of a device no longer, or all that it has. Raises NotFound and OperationRefused."""

@@ -10,6 +10,7 @@ from corral.service.ade.automated import AutomatedEnrollment
 from corral.service.admitting import Admitting
 from corral.service.apps import Apps
 from corral.service.commanding import Commanding
+from corral.service.deciding_for_many import DecidingForMany
 from corral.service.enrolling import Enrolling
 from corral.service.escrowing import Escrowing
 from corral.service.event_feed import EventFeed
@@ -46,6 +47,7 @@ class Services:
     profiles: Profiles
     apps: Apps
     operating: Operating
+    many: DecidingForMany
     takeovers: Takeovers
     filevault: FileVault
     returning: Returning

@@ -19,6 +19,15 @@ class Waking:
 
     async def wake(self, device: str, by: str) -> int:
         """Push to each channel of its life; returns how many. Raises NotFound and OperationRefused."""
+        device_id, life_id, channels = await self.look(device)
+        now = self._clock()
+        told = Event(type="device.woken", at=now, device_id=device_id, connection_id=life_id, data={"by": by})
+        await self._events.append((told,))
+        await self._work.add("push", channels, now)
+        return len(channels)
+
+    async def look(self, device: str) -> tuple[str, str, list[str]]:
+        """The ids of what would be pushed to: the device, its life, and the channels of that."""
         device_id = await self._directory.resolve(device)
         detail = await self._directory.device(device_id) if device_id else None
         if detail is None:
@@ -28,8 +37,4 @@ class Waking:
         if life is None:
             raise OperationRefused(f"Device {device} is not connected.")
         channels = [each.id for each in detail.channels if each.connection_id == life.id and each.ended_at is None]
-        now = self._clock()
-        told = Event(type="device.woken", at=now, device_id=detail.device.id, connection_id=life.id, data={"by": by})
-        await self._events.append((told,))
-        await self._work.add("push", channels, now)
-        return len(channels)
+        return detail.device.id, life.id, channels

@@ -14,6 +14,7 @@ from corral.service.apps import Apps
 from corral.service.assignments import WEB_PATH
 from corral.service.authorities import Authorities
 from corral.service.commanding import Commanding
+from corral.service.deciding_for_many import DecidingForMany
 from corral.service.escrowing import Escrowing
 from corral.service.event_feed import EventFeed
 from corral.service.expiries import Expiries
@@ -64,6 +65,8 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         foreign=[*chain.from_iterable(ground.foreign.values())],
     )
     commanding = Commanding(store.queue, store.directory, access.confirming, clock, ground.traces)
+    operating = Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock)
+    waking = Waking(store.directory, store.work, store.events, clock)
     return Services(
         admitting=ground.admitting,
         policies=ground.policies,
@@ -80,7 +83,8 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
             ground.secret,
             clock,
         ),
-        operating=Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock),
+        operating=operating,
+        many=DecidingForMany(operating, waking, access.confirming),
         takeovers=Takeovers(store.directory, store.grants, ground.transitions),
         filevault=FileVault(
             ground.escrow_key,
@@ -112,7 +116,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         ),
         escrowing=Escrowing(store.escrow, store.directory, store.events, clock),
         revealing=Revealing(store.queue, store.directory, store.events, clock),
-        waking=Waking(store.directory, store.work, store.events, clock),
+        waking=waking,
         webhooks=_webhooks(ground, metrics),
         inventory=Inventory(store.inventory, store.directory, clock),
         taking_in=TakingIn(store.inventory, store.work, clock, metrics.taken_in),

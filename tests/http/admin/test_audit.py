@@ -136,6 +136,7 @@ UNTOLD = {
         "goes the same way as send_command, or show_escrow",
     ),
     "renew_device": "goes the same way as end_device",
+    **dict.fromkeys(("end_devices", "block_devices", "renew_devices", "wake_devices"), "test_many_devices.py"),
     "return_to_service": "goes the same way as send_command",
     "rotate_filevault_key": "goes the same way as send_command",
     "close_breaker": "tests/contract/test_audit.py",

@@ -18,6 +18,7 @@ from corral.http.admin.resources import (
     installation,
     inventory,
     links,
+    many_devices,
     policy,
     profiles,
     push_certificates,
@@ -181,6 +182,11 @@ ENDPOINTS = (
         refuses=(404,),
     ),
     Endpoint("GET", "/devices", May.DEVICES_READ, devices.list_devices, "Devices"),
+    # Before the addresses of one device, whose name these are not.
+    Endpoint("POST", "/devices/end", May.DEVICES_END_MANY, many_devices.end_devices, "End the connections of many"),
+    Endpoint("POST", "/devices/block", May.DEVICES_END_MANY, many_devices.block_devices, "Block many"),
+    Endpoint("POST", "/devices/renew", May.DEVICES_RENEW, many_devices.renew_devices, "Renew the identities of many"),
+    Endpoint("POST", "/devices/wake", May.COMMANDS_SEND, many_devices.wake_devices, "Push to many"),
     Endpoint(
         "GET",
         "/devices/{device}",
@@ -563,7 +569,7 @@ ENDPOINTS = (
         "Let a user in again",
         edits="/users/{user}",
     ),
-    Endpoint("POST", "/sessions", Freely.ANYBODY, sessions.begin_session, "Sign in", 201),
+    Endpoint("POST", "/sessions", Freely.ANYBODY, sessions.begin_session, "Sign in", 201, refuses=(401, 429)),
     Endpoint("GET", "/sessions", May.ACCESS_READ, sessions.list_user_sessions, "Who is signed in"),
     Endpoint("GET", "/sessions/current", Freely.SIGNED_IN, sessions.who_am_i, "Who you are, and what you may do"),
     Endpoint(

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     POLICY_WRITE = "policy:write"
     DEVICES_READ = "devices:read"
     DEVICES_END = "devices:end"
+    DEVICES_END_MANY = "devices:end-many"
     DEVICES_BLOCK = "devices:block"
     DEVICES_RENEW = "devices:renew"
     DEVICES_REVOKE = "devices:revoke"

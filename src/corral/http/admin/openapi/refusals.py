@@ -61,7 +61,7 @@ REFUSALS: Mapping[int, Refusal] = {
     ),
     429: Refusal(
         "TooManyAttempts",
-        "Too many failed attempts to sign in.",
+        "Too many failed attempts to sign in, or too many idempotency keys that are kept.",
         "Too many failed attempts; come again in 60 seconds.",
         {"Retry-After": ("Seconds after which to come again.", "60")},
     ),
@@ -88,7 +88,7 @@ def refusals(endpoint: Endpoint) -> tuple[int, ...]:
     if isinstance(endpoint.needs, Permission):
         found.add(403)
     if endpoint.takes_key:
-        found.add(409)
+        found |= {409, 429}
     if endpoint.edits:
         found.add(412)
     if endpoint.names:

@@ -127,6 +127,7 @@ SAMPLES: Final[Mapping[str, Any]] = {
     "domain": "MCMDMErrorDomain",
     "ErrorView.description": "Unknown command: NoSuchCommand",
     "SentView.problem": "",
+    "DecidedView.problem": "",
     "findings": [],
     "severity": "warning",
     "where": "DeviceInformation",
