@@ -48,6 +48,8 @@ class Dialect:
     one_of: str
     bind: Callable[[list[str]], object]
     contains: str
+    aside: str
+    """What keeps a condition on `{0}` from being looked up in an index."""
 
 
 @dataclass(slots=True)
@@ -73,15 +75,18 @@ class Condition:
             case Compare() | OneOf() | IsKnown() if question.field in _COLUMNS:
                 return self._column(question)
             case Compare() | OneOf() | IsKnown() | Has():
-                return f"EXISTS ({self.members(question, 'inventory_id = v.id AND ')})"
+                return f"EXISTS ({self.members(question, of_one=True)})"
 
-    def members(self, term: Term, only: str = "") -> str:
-        """The rows of `inventory` that fit, as a SELECT of their numbers; `only` is a condition to begin with."""
+    def members(self, term: Term, *, of_one: bool = False) -> str:
+        """The rows of `inventory` that fit, as a SELECT of their numbers; `of_one`: of the row `v` alone, which is to
+        be found by its number, and not by what it is compared with."""
+        only = "inventory_id = v.id AND " if of_one else ""
+        column = self.dialect.aside.format("key") if of_one else "key"
         if isinstance(term, Has):
             which = "" if term.which is None else f" AND ({self._item(term.which)})"
             return f"SELECT inventory_id FROM inventory_has AS h WHERE {only}h.kind = {self._bind(term.kind)}{which}"
         name = self._bind(term.field)
-        return f"SELECT inventory_id FROM inventory_attribute WHERE {only}name = {name}{self._key(term, 'key')}"
+        return f"SELECT inventory_id FROM inventory_attribute WHERE {only}name = {name}{self._key(term, column)}"
 
     def _item(self, question: Question) -> str:
         """True of an item `h.item_id`."""
@@ -143,6 +148,12 @@ class Condition:
 def _plain(kind: Kind, value: Value) -> object:
     """As the service's own columns have it."""
     return text_key(str(value)) if kind is Kind.TEXT else int(value)
+
+
+def without(question: Question, term: Term) -> Question:
+    """What is left of a question where this term of `drivers` holds."""
+    parts = [each for each in question.parts if each is not term] if isinstance(question, And) else []
+    return And(tuple(parts)) if parts else Everything()
 
 
 def drivers(question: Question) -> list[Term]:

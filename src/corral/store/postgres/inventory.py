@@ -33,6 +33,7 @@ DIALECT = Dialect(
     one_of="{0} = ANY ({1}::text[])",
     bind=lambda keys: keys,
     contains="strpos({0}, {1}) > 0",
+    aside="{0}",
 )
 
 _TYPES = ", ".join(f"'{each}'" for each in TAKEN_IN)

@@ -23,7 +23,7 @@ from corral.store.inventory import (
     Taken,
     Waiting,
 )
-from corral.store.inventory_question import Condition, Dialect, drivers
+from corral.store.inventory_question import Condition, Dialect, drivers, without
 from corral.store.rows import DEVICE, device
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
@@ -40,6 +40,7 @@ DIALECT = Dialect(
     one_of="{0} IN (SELECT value FROM json_each({1}))",
     bind=lambda keys: msgspec.json.encode(keys).decode(),
     contains="instr({0}, {1}) > 0",
+    aside="+{0}",
 )
 
 _TYPES = ", ".join(f"'{each}'" for each in TAKEN_IN)
@@ -226,7 +227,7 @@ def _few(sql: Sql, question: Question, now: Instant, condition: Condition) -> st
         f"FROM (SELECT DISTINCT inventory_id FROM ({condition.members(best)})) AS few"
         " CROSS JOIN inventory AS v ON v.id = few.inventory_id CROSS JOIN connection AS c ON c.id = v.connection_id"
     )
-    return f"{few} WHERE ({condition.whole(question)})"
+    return f"{few} WHERE ({condition.whole(without(question, best))})"
 
 
 def _records(sql: Sql, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecord]]:
