@@ -9,11 +9,10 @@ import pytest
 from corral.simulator.device import Device
 from corral.simulator.installed_apps import App
 from corral.simulator.life_events import install_app
-from crash.field import BEHIND_PROXY
 from e2e.installation import Installation, installation, make_template, until
 
 KILLS = 5
-TAKEN_OVER_WITHIN = 75.0
+TAKEN_OVER_WITHIN = 45.0
 """Seconds: on PostgreSQL the lease of a dead process has to run out."""
 
 
@@ -29,7 +28,7 @@ async def versions(corral: Installation, device: Device) -> list[str]:
 @pytest.mark.slow
 async def test_an_answer_that_was_stored_is_taken_in_after_a_kill(tmp_path: Path, database: str) -> None:
     template = await asyncio.to_thread(make_template, tmp_path / "template", database)
-    async with installation(template, tmp_path / "service", BEHIND_PROXY, plain=True) as corral:
+    async with installation(template, tmp_path / "service") as corral:
         device = await corral.enrolled()
         for number in range(1, KILLS + 1):
             install_app(device, App("com.example.killed", "Killed", f"{number}.0", 1))

@@ -5,7 +5,7 @@
 
 # ruff: noqa: S608 - made of this module's own words and of names out of the catalog; values are always bound
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeGuard
 
@@ -28,13 +28,20 @@ from corral.lifecycle.state import Instant
 
 Term: TypeAlias = Compare | OneOf | IsKnown | Has
 
+SEEN = (
+    "(SELECT max(last_seen) FROM contact WHERE channel_id >= c.id AND channel_id < c.id || '0'"
+    " AND (channel_id = c.id OR channel_id > c.id || '/'))"
+)
+"""When the device of `c` was heard last, on whichever of its channels."""
+
+FEW = 5_000
+"""So many devices that fit one part of a question are looked at one by one. Where more do, all devices are looked at in
+their order, until enough are found."""
+
 _COLUMNS = {
     "state": "c.phase",
     "enrolled_at": "c.connected_at",
-    "last_seen": (
-        "(SELECT max(last_seen) FROM contact WHERE channel_id = c.id"
-        " OR (channel_id > c.id || '/' AND channel_id < c.id || '0'))"
-    ),
+    "last_seen": SEEN,
 }
 """Where the service's own fields are."""
 
@@ -54,12 +61,11 @@ class Dialect:
 
 @dataclass(slots=True)
 class Condition:
-    """SQL that grows with its values; `first` is the number of the first."""
+    """SQL that grows with its values."""
 
     dialect: Dialect
     now: Instant
     values: list[object] = field(default_factory=list[object])
-    first: int = 1
 
     def whole(self, question: Question) -> str:
         """True of a device that fits."""
@@ -84,8 +90,8 @@ class Condition:
         column = self.dialect.aside.format("key") if of_one else "key"
         if isinstance(term, Has):
             which = "" if term.which is None else f" AND ({self._item(term.which)})"
-            return f"SELECT inventory_id FROM inventory_has AS h WHERE {only}h.kind = {self._bind(term.kind)}{which}"
-        name = self._bind(term.field)
+            return f"SELECT inventory_id FROM inventory_has AS h WHERE {only}h.kind = {self.bind(term.kind)}{which}"
+        name = self.bind(term.field)
         return f"SELECT inventory_id FROM inventory_attribute WHERE {only}name = {name}{self._key(term, column)}"
 
     def _item(self, question: Question) -> str:
@@ -98,7 +104,7 @@ class Condition:
             case Or(parts):
                 return " OR ".join(f"({self._item(each)})" for each in parts)
             case Compare() | OneOf() | IsKnown():
-                kind, name = self._bind(question.scope), self._bind(question.field)
+                kind, name = self.bind(question.scope), self.bind(question.field)
                 key = self._key(question, "key")
                 return (
                     f"h.item_id IN (SELECT item_id FROM inventory_item_key WHERE kind = {kind} AND name = {name}{key})"
@@ -125,24 +131,24 @@ class Condition:
             case IsKnown():
                 return f"{column} IS NOT NULL"
             case OneOf(_, several):
-                parts = [f"{column} = {self._bind(_plain(kind, each))}" for each in several]
+                parts = [f"{column} = {self.bind(_plain(kind, each))}" for each in several]
                 return f"coalesce({' OR '.join(parts)}, FALSE)"
             case Compare(_, operator, value):
                 turned, other = resolved(operator, value, self.now)
                 return f"coalesce({self._compared(column, turned, _plain(kind, other))}, FALSE)"
 
     def _compared(self, column: str, operator: Operator, value: object) -> str:
-        place = self._bind(value)
+        place = self.bind(value)
         if operator is Operator.CONTAINS:
             return self.dialect.contains.format(column, place)
         return f"{column} {'<>' if operator is Operator.DIFFERENT else operator.value} {place}"
 
     def _in(self, column: str, keys: list[str]) -> str:
-        return self.dialect.one_of.format(column, self._bind(self.dialect.bind(keys)))
+        return self.dialect.one_of.format(column, self.bind(self.dialect.bind(keys)))
 
-    def _bind(self, value: object) -> str:
+    def bind(self, value: object) -> str:
         self.values.append(value)
-        return self.dialect.place(self.first + len(self.values) - 1)
+        return self.dialect.place(len(self.values))
 
 
 def _plain(kind: Kind, value: Value) -> object:
@@ -150,14 +156,58 @@ def _plain(kind: Kind, value: Value) -> object:
     return text_key(str(value)) if kind is Kind.TEXT else int(value)
 
 
-def without(question: Question, term: Term) -> Question:
-    """What is left of a question where this term of `drivers` holds."""
+def probes(question: Question, dialect: Dialect, now: Instant) -> list[tuple[Term, str, list[object]]]:
+    """Parts of which each must hold, and each of which can be answered by an index; with a statement, and its values,
+    that counts what fits it: at most one more than FEW."""
+    found = list[tuple[Term, str, list[object]]]()
+    for term in _drivers(question):
+        condition = Condition(dialect, now)
+        counted = f"SELECT count(*) FROM ({condition.members(term)} LIMIT {FEW + 1}) AS fitting"
+        found.append((term, counted, condition.values))
+    return found
+
+
+def fewest(counted: Sequence[tuple[Term, int]]) -> Term | None:
+    """The part of `probes` to begin with; None where all devices are to be looked at."""
+    few = [(number, place) for place, (_, number) in enumerate(counted) if number <= FEW]
+    return counted[min(few)[1]][0] if few else None
+
+
+def ids(
+    question: Question, first: Term | None, dialect: Dialect, now: Instant, *, after: str, limit: int, ended: bool
+) -> tuple[str, list[object]]:
+    """A statement for the ids of devices that fit, in their order, beginning with what `fewest` says."""
+    condition = Condition(dialect, now)
+    chosen = _chosen("v.device_id", question, first, condition, ended=ended)
+    behind, most = condition.bind(after), condition.bind(limit)
+    return f"{chosen} AND v.device_id > {behind} ORDER BY v.device_id LIMIT {most}", condition.values
+
+
+def how_many(
+    question: Question, first: Term | None, dialect: Dialect, now: Instant, *, ended: bool
+) -> tuple[str, list[object]]:
+    """The same for how many they are."""
+    condition = Condition(dialect, now)
+    return _chosen("count(*)", question, first, condition, ended=ended), condition.values
+
+
+def _chosen(what: str, question: Question, first: Term | None, condition: Condition, *, ended: bool) -> str:
+    joined = "inventory AS v CROSS JOIN connection AS c WHERE c.id = v.connection_id"
+    living = "" if ended else " AND c.phase <> 'ended'"
+    if first is None:
+        return f"SELECT {what} FROM {joined}{living} AND ({condition.whole(question)})"
+    few = f"WITH few AS MATERIALIZED (SELECT DISTINCT inventory_id FROM ({condition.members(first)}) AS fitting)"
+    rest = condition.whole(_without(question, first))
+    return f"{few} SELECT {what} FROM few CROSS JOIN {joined} AND v.id = few.inventory_id{living} AND ({rest})"
+
+
+def _without(question: Question, term: Term) -> Question:
+    """What is left to be true of a question where this part of it is."""
     parts = [each for each in question.parts if each is not term] if isinstance(question, And) else []
     return And(tuple(parts)) if parts else Everything()
 
 
-def drivers(question: Question) -> list[Term]:
-    """Terms of which each must hold, and each of which can be answered by an index."""
+def _drivers(question: Question) -> list[Term]:
     parts = question.parts if isinstance(question, And) else (question,)
     return [each for each in parts if _is_indexed(each)]
 

@@ -24,8 +24,8 @@ WORK, KEY = "inventory", "taking-in"
 AT_ONCE = 25
 """Answers of one commit: some ten milliseconds of reading."""
 ARRIVALS_AT_ONCE = 200
-LEASE = 60 * SECOND
-LONGEST = 20 * SECOND
+LEASE = 20 * SECOND
+LONGEST = 8 * SECOND
 """Of one turn, which must end well before its lease."""
 
 

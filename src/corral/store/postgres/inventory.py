@@ -21,7 +21,7 @@ from corral.store.inventory import (
     Taken,
     Waiting,
 )
-from corral.store.inventory_question import Condition, Dialect
+from corral.store.inventory_question import SEEN, Dialect, Term, fewest, how_many, ids, probes
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
 from corral.store.postgres.statements import select
@@ -52,15 +52,9 @@ _ANSWERS = (
     " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id ORDER BY d.sequence"
 )
 _WAITING = f"SELECT count(*), min(finished_at) FROM delivery WHERE {_NOT_TAKEN_IN}"
-_FROM = "FROM inventory AS v JOIN connection AS c ON c.id = v.connection_id"
-_LIVING = " AND c.phase <> 'ended'"
-_SEEN = (
-    "(SELECT max(last_seen) FROM contact WHERE channel_id = c.id"
-    " OR (channel_id > c.id || '/' AND channel_id < c.id || '0'))"
-)
 _RECORDS = (
-    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {_SEEN} {_FROM}"
-    " WHERE v.device_id = ANY ($1::text[]) ORDER BY v.device_id"
+    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {SEEN} FROM inventory AS v"
+    " JOIN connection AS c ON c.id = v.connection_id WHERE v.device_id = ANY ($1::text[]) ORDER BY v.device_id"
 )
 _ATTRIBUTES = "SELECT inventory_id, name, written FROM inventory_attribute WHERE inventory_id = ANY ($1::bigint[])"
 _ITEMS = select(
@@ -119,18 +113,19 @@ class PostgresInventory:
     async def select(
         self, question: Question, now: Instant, *, after: str, limit: int, ended: bool = False
     ) -> tuple[str, ...]:
-        condition = Condition(DIALECT, now, first=3)
-        which = f"({condition.whole(question)}){'' if ended else _LIVING}"
-        statement = f"SELECT v.device_id {_FROM} WHERE {which} AND v.device_id > $1 ORDER BY v.device_id LIMIT $2"
-        found = await self._database.all(statement, after, limit, *condition.values)
-        return tuple(row[0] for row in found)
+        async def read(sql: Session) -> tuple[str, ...]:
+            first = await _fewest(sql, question, now)
+            statement, values = ids(question, first, DIALECT, now, after=after, limit=limit, ended=ended)
+            return tuple([row[0] for row in await sql.all(statement, *values)])
+
+        return await self._database.read(read)
 
     async def count(self, question: Question, now: Instant, *, ended: bool = False) -> int:
-        condition = Condition(DIALECT, now)
-        which = f"({condition.whole(question)}){'' if ended else _LIVING}"
-        row = await self._database.one(f"SELECT count(*) {_FROM} WHERE {which}", *condition.values)
-        assert row is not None
-        return row[0]
+        async def read(sql: Session) -> int:
+            first = await _fewest(sql, question, now)
+            return await _number(sql, *how_many(question, first, DIALECT, now, ended=ended))
+
+        return await self._database.read(read)
 
     async def records(self, device_ids: Sequence[str]) -> tuple[DeviceRecord, ...]:
         found = await self._database.read(lambda sql: _records(sql, device_ids))
@@ -179,6 +174,17 @@ class PostgresInventory:
     async def forget_unused(self, now: Instant, limit: int) -> int:
         del now
         return await self._database.write(lambda write: write.sql.run(_UNUSED, limit), durably=False)
+
+
+async def _fewest(sql: Session, question: Question, now: Instant) -> Term | None:
+    asked = probes(question, DIALECT, now)
+    return fewest([(term, await _number(sql, statement, values)) for term, statement, values in asked])
+
+
+async def _number(sql: Session, statement: str, values: Sequence[object]) -> int:
+    row = await sql.one(statement, *values)
+    assert row is not None
+    return row[0]
 
 
 async def _records(sql: Session, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecord]]:

@@ -23,17 +23,13 @@ from corral.store.inventory import (
     Taken,
     Waiting,
 )
-from corral.store.inventory_question import Condition, Dialect, drivers, without
+from corral.store.inventory_question import SEEN, Dialect, Term, fewest, how_many, ids, probes
 from corral.store.rows import DEVICE, device
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import select
 from corral.store.sqlite.taking_in import take
 from corral.store.sqlite.writer import Write
-
-FEW = 20_000
-"""So many devices that fit one part of a question are looked at one by one. Where more do, all devices are looked at in
-their order, until enough are found."""
 
 DIALECT = Dialect(
     place=lambda number: f"?{number}",
@@ -59,14 +55,8 @@ _ANSWERS = (
     " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id ORDER BY d.sequence"
 )
 _WAITING = f"SELECT count(*), min(finished_at) FROM delivery WHERE {_NOT_TAKEN_IN}"
-_LIVING = " AND c.phase <> 'ended'"
-_FROM = "FROM inventory AS v CROSS JOIN connection AS c ON c.id = v.connection_id WHERE TRUE"
-_SEEN = (
-    "(SELECT max(last_seen) FROM contact WHERE channel_id = c.id"
-    " OR (channel_id > c.id || '/' AND channel_id < c.id || '0'))"
-)
 _RECORDS = (
-    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {_SEEN} FROM json_each(?) AS asked"
+    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {SEEN} FROM json_each(?) AS asked"
     " CROSS JOIN inventory AS v ON v.device_id = asked.value CROSS JOIN connection AS c ON c.id = v.connection_id"
     " ORDER BY v.device_id"
 )
@@ -133,25 +123,15 @@ class SqliteInventory:
         self, question: Question, now: Instant, *, after: str, limit: int, ended: bool = False
     ) -> tuple[str, ...]:
         def read(sql: Sql) -> tuple[str, ...]:
-            condition = Condition(DIALECT, now)
-            chosen = _few(sql, question, now, condition)
-            condition.values += [after, limit]
-            behind, most = f"?{len(condition.values) - 1}", f"?{len(condition.values)}"
-            living = "" if ended else _LIVING
-            statement = (
-                f"SELECT v.device_id {chosen}{living} AND v.device_id > {behind} ORDER BY v.device_id LIMIT {most}"
-            )
-            return tuple(row[0] for row in sql.execute(statement, condition.values))
+            first = _fewest(sql, question, now)
+            statement, values = ids(question, first, DIALECT, now, after=after, limit=limit, ended=ended)
+            return tuple(row[0] for row in sql.execute(statement, values))
 
         return await self._database.browse(read)
 
     async def count(self, question: Question, now: Instant, *, ended: bool = False) -> int:
         def read(sql: Sql) -> int:
-            condition = Condition(DIALECT, now)
-            chosen = _few(sql, question, now, condition)
-            row = sql.execute(f"SELECT count(*) {chosen}{'' if ended else _LIVING}", condition.values).fetchone()
-            assert row is not None
-            return row[0]
+            return _number(sql, *how_many(question, _fewest(sql, question, now), DIALECT, now, ended=ended))
 
         return await self._database.browse(read)
 
@@ -210,24 +190,16 @@ class SqliteInventory:
         return await self._database.write(delete)
 
 
-def _few(sql: Sql, question: Question, now: Instant, condition: Condition) -> str:
-    """From where to select, and under which condition: of the fewest that one part of the question leaves, where those
-    are few."""
-    best, fewest = None, FEW
-    for term in drivers(question):
-        probe = Condition(DIALECT, now)
-        statement = f"SELECT count(*) FROM ({probe.members(term)} LIMIT {FEW + 1})"
-        row = sql.execute(statement, probe.values).fetchone()
-        assert row is not None
-        if row[0] <= fewest:
-            best, fewest = term, row[0]
-    if best is None:
-        return f"{_FROM} AND ({condition.whole(question)})"
-    few = (
-        f"FROM (SELECT DISTINCT inventory_id FROM ({condition.members(best)})) AS few"
-        " CROSS JOIN inventory AS v ON v.id = few.inventory_id CROSS JOIN connection AS c ON c.id = v.connection_id"
+def _fewest(sql: Sql, question: Question, now: Instant) -> Term | None:
+    return fewest(
+        [(term, _number(sql, statement, values)) for term, statement, values in probes(question, DIALECT, now)]
     )
-    return f"{few} WHERE ({condition.whole(without(question, best))})"
+
+
+def _number(sql: Sql, statement: str, values: Sequence[object]) -> int:
+    row = sql.execute(statement, values).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def _records(sql: Sql, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecord]]:
