@@ -115,11 +115,11 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock, 
     health = Health(store)
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
     proxies = tuple(map(ip_network, settings.proxy))
-    answered = partial(_answered, metrics, None if settings.log_level != "debug" else tuple(device.direct))
+    told = partial(_tell, tuple(device.direct)) if settings.log_level == "debug" else None
 
     def outside(app: App) -> App:
         """With what is noted of every request."""
-        return measured(app if tracing is None else tracing.requests(app, tuple(device.direct)), answered)
+        return measured(app if tracing is None else tracing.requests(app, tuple(device.direct)), metrics.answered, told)
 
     api = mounted("/api/v1", admin_app(services, link_days=settings.link_days, proxies=proxies, clock=clock))
     return Corral(
@@ -133,9 +133,6 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock, 
     )
 
 
-def _answered(metrics: Metrics, direct: tuple[str, ...] | None, scope: Scope, status: int, seconds: float) -> None:
-    """Counted always; told where somebody wants to hear of each one, and then `direct` is there."""
-    metrics.answered(scope["path"], status, seconds)
-    if direct is not None:
-        route = route_of(scope, direct)
-        lines.answered(method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
+def _tell(direct: tuple[str, ...], scope: Scope, status: int, seconds: float) -> None:
+    route = route_of(scope, direct)
+    lines.answered(method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))

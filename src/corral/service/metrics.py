@@ -62,13 +62,13 @@ class Metrics(Collector):
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """A request to this path was answered."""
-        route = path[1 : path.find("/", 1)] if "/" in path[1:] else path[1:]
-        child = self._answered.get((route, status))
+        child = self._answered.get((path, status))
         if child is None:
+            route = path[1:].partition("/")[0]
             label = route if route in ROUTES else "other"
             child = self._requests.labels(label, str(status))
-            if label == route:
-                self._answered[route, status] = child
+            if path[1:] == label:  # of others there are as many as strangers like
+                self._answered[path, status] = child
         child.observe(seconds)
 
     def pushed(self, outcome: str) -> None:

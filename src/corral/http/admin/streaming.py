@@ -8,6 +8,7 @@ from types import MappingProxyType
 from starlette.responses import StreamingResponse
 
 from corral.http.asgi import Receive, Scope, Send
+from corral.http.measured import GOES_ON
 
 EVENT_STREAM = "text/event-stream"
 PATIENCE = 60.0
@@ -28,6 +29,8 @@ class StreamResponse(StreamingResponse):
         self._source = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.media_type == EVENT_STREAM:
+            scope[GOES_ON] = True
         ending = [asyncio.create_task(self._send(scope["method"], send)), asyncio.create_task(_left(receive))]
         try:
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
