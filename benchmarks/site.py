@@ -107,6 +107,7 @@ async def serve(
         "CORRAL_PUBLIC_URL": "https://mdm.example.org",
         "CORRAL_TLS": "off",
         "CORRAL_LOG_LEVEL": "warning",
+        "CORRAL_COLLECT_INVENTORY": "false",  # what devices are given is what is measured
         **place.proof.settings,
         **place.environment,
     }

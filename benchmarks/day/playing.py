@@ -180,6 +180,7 @@ def _environment(
         "CORRAL_PROXY": "127.0.0.1/32",
         "CORRAL_LOG_LEVEL": "info",
         "CORRAL_WORKERS": str(plan.workers),
+        "CORRAL_COLLECT_INVENTORY": "false",  # the account is of what the day asks for
         "CORRAL_APNS_URL": f"https://127.0.0.1:{push_port}",
         "CORRAL_APNS_CA": str(data / "apns.pem"),
         "DAY_BEGAN": str(began),

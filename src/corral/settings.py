@@ -300,6 +300,10 @@ class Settings(BaseSettings):
     keys_per_grant: int = Field(
         4, ge=1, le=100, description="Keys that one enrollment may come with, the first among them"
     )
+    collect_inventory: bool = Field(
+        True,
+        description="Whether devices are asked for their inventory by themselves, as `corral inventory schedule` says",
+    )
     keep_results: Retention = Field(
         90 * DAY, description="How long results and finished commands are kept; `forever` keeps them"
     )
@@ -475,6 +479,7 @@ class Settings(BaseSettings):
             attestation=self.attestation,
             user_authentication=self.user_authentication,
             manage_users=self.manage_users,
+            collect_inventory=self.collect_inventory,
             ending_deadline=self.ending_deadline,
             breaker_limit=self.breaker_limit,
             breaker_window=self.breaker_window,

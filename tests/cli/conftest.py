@@ -92,7 +92,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
     token = next(line.strip() for line in made.stdout.splitlines() if line.startswith("  corral_"))
     asyncio.run(populate(data))
     with (data / "serve.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "corral", "serve", "--data", str(data)], stderr=log)
+        command = [sys.executable, "-m", "corral", "serve", "--data", str(data)]
+        # The queues hold what the tests have put there, and nothing else.
+        quiet = {**os.environ, "CORRAL_COLLECT_INVENTORY": "false"}
+        process = subprocess.Popen(command, stderr=log, env=quiet)
     try:
         wait_for(data / "admin.sock", process)
         yield Running(data, url, token, process)

@@ -57,12 +57,20 @@ def test_row_8_the_first_token_update_connects_the_life_and_spends_what_let_it_i
     assert change.grant == a.grant(spent_at=a.NOW)
     assert change.link_used == "link"
     assert change.channels == (a.channel(token_updated_at=a.NOW),)
-    assert change.work == (Work(kind="push", key="life", due_at=a.NOW),)
+    assert change.work == (
+        Work(kind="collect", key="life", due_at=a.NOW),
+        Work(kind="push", key="life", due_at=a.NOW),
+    )
     assert change.certificates == (a.certificate(heard_at=a.NOW),)
     told = a.event(change, "connection.connected")
     assert told.data == {"origin": "enrolled", "admitted_by": "grant:grant"}
     assert (change.device_id, change.expects) == (a.UDID, 7)
     assert change.enqueue == ()
+
+
+def test_row_8_a_life_is_asked_for_nothing_where_that_is_switched_off() -> None:
+    change = update(attempt(), Policy(collect_inventory=False)).change
+    assert [each.kind for each in change.work] == ["push"]
 
 
 def test_row_8_an_older_life_is_superseded_in_the_same_commit() -> None:

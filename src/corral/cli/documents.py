@@ -1,6 +1,10 @@
 """Documents that people give to commands: JSON, or TOML that says the same."""
 
+from pathlib import Path
 from typing import Any
+
+from corral.cli.failure import UsageFailure
+from corral.cli.files import read_text
 
 
 def read_document(text: str, *, or_toml: bool = False) -> Any:
@@ -18,3 +22,11 @@ def read_document(text: str, *, or_toml: bool = False) -> Any:
         raise ValueError("it is nested too deeply") from None
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None
+
+
+def read_rules(file: Path) -> dict[str, Any]:
+    """A file of rules; raises UsageFailure for one that is neither."""
+    try:
+        return read_document(read_text(file), or_toml=True)
+    except ValueError as error:
+        raise UsageFailure(f"{file} is neither TOML nor JSON: {error}.") from None

@@ -6,9 +6,11 @@ from typing import IO, Annotated, Any
 
 import typer
 
+from corral.cli.inventory_asking import add
 from corral.cli.reach.session import Session, over_api
 
 app = typer.Typer(help="What devices are and have.", no_args_is_help=True)
+add(app)
 
 Question = Annotated[
     str, typer.Argument(metavar="[QUESTION]", help="As `platform = macOS and os_version < 15.3 and not filevault`.")

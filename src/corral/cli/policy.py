@@ -5,9 +5,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from corral.cli.documents import read_document
-from corral.cli.failure import UsageFailure
-from corral.cli.files import read_text
+from corral.cli.documents import read_rules
 from corral.cli.reach.session import Session, over_api
 
 app = typer.Typer(help="The admission policy: who may enroll.", no_args_is_help=True)
@@ -29,7 +27,7 @@ def set_policy(
 
     What is wrong with them is told, and changes nothing.
     """
-    session.show(session.api.put("/policy", _read_rules(file)), _write_policy)
+    session.show(session.api.put("/policy", read_rules(file)), _write_policy)
 
 
 @app.command("test")
@@ -52,13 +50,6 @@ def try_policy(
     else:
         body["device"] = who
     session.show(session.api.post("/policy/test", body), _write_trial)
-
-
-def _read_rules(file: Path) -> dict[str, Any]:
-    try:
-        return read_document(read_text(file), or_toml=True)
-    except ValueError as error:
-        raise UsageFailure(f"{file} is neither TOML nor JSON: {error}.") from None
 
 
 def _write_policy(data: dict[str, Any]) -> None:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from corral.lifecycle.admitting import change_of, life_event
-from corral.lifecycle.change import Change, merge
+from corral.lifecycle.change import Change, Work, merge
+from corral.lifecycle.collecting import COLLECT
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.leaving import end
+from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import Connection, Device, EndReason, Grant, Origin, Phase, Purpose, Snapshot
 
 PUSH = "push"
@@ -25,6 +27,11 @@ def become_connected(snapshot: Snapshot, life: Connection, device: Device, momen
     change = merge(change, change_of(device, connected, moment=moment, events=(event,)))
     spent = _spend(snapshot, moment)
     return change if spent is None else replace(change, grant=spent[0], link_used=spent[1])
+
+
+def ask_for_reports(life: Connection, policy: Policy, moment: Moment) -> tuple[Work, ...]:
+    """What a new life is and has is asked for at once."""
+    return (Work(kind=COLLECT, key=life.id, due_at=moment.now),) if policy.collect_inventory else ()
 
 
 def _spend(snapshot: Snapshot, moment: Moment) -> tuple[Grant, str | None] | None:

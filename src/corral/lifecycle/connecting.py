@@ -6,7 +6,7 @@ from corral.apple.checkin import TokenUpdate
 from corral.lifecycle.admitting import belongs_to_renewal, change_of, life_event, refusal_of_grant
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Escrow, Event, Work, merge
 from corral.lifecycle.configuring import await_configuration
-from corral.lifecycle.connected import PUSH, become_connected
+from corral.lifecycle.connected import PUSH, ask_for_reports, become_connected
 from corral.lifecycle.evidence import Moment
 from corral.lifecycle.leaving import end
 from corral.lifecycle.policy import Admission, OnRestore, Policy
@@ -144,6 +144,7 @@ def _connect(
     change = merge(
         Change(certificates=(_heard(certificate, begun, moment),)), become_connected(snapshot, begun, device, moment)
     )
+    change = replace(change, work=(*change.work, *ask_for_reports(life, policy, moment)))
     (connected,) = (row for row in change.connections if row.id == life.id)
     change = _with_tokens(change, snapshot, connected, device, None, message, policy, moment)
     return Decision(ACCEPTED, change)

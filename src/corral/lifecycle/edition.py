@@ -9,6 +9,7 @@ from collections.abc import Iterable
 EDITING = frozenset(
     {
         "policy.changed",
+        "inventory.schedule-changed",
         "webhook.changed",
         "webhook.rotated",
         "webhook.removed",

@@ -91,3 +91,5 @@ class Policy:
     """When a channel that said NotNow is pushed again."""
     keys_per_grant: int = 4
     """The first key and three more: a device that retries a cached profile may come with a new one."""
+    collect_inventory: bool = True
+    """Whether devices are asked for their reports by themselves, see `collecting`."""

@@ -502,6 +502,23 @@ _CONTENT = (
         "profile.added", _INSTALLATION, "A profile, or a version of one, was stored.", (_BY, *_PROFILE, _VERSION)
     ),
     EventType("profile.shown", _INSTALLATION, "A person looked at what a profile holds.", (_BY, *_PROFILE, _VERSION)),
+    EventType(
+        "inventory.schedule-changed",
+        _INSTALLATION,
+        "Devices are asked for their inventory by another schedule.",
+        (_BY, texts("rules", "its rules, in a line each")),
+    ),
+    EventType(
+        "inventory.asked-for",
+        _PERHAPS,
+        "A person wants the inventory of devices now.",
+        (
+            _BY,
+            texts("reports", "what they are asked for, as Apple names it"),
+            texts("devices", "their ids; of many the first hundred"),
+            number("count", "how many they are"),
+        ),
+    ),
     EventType("profile.removed", _INSTALLATION, "A stored profile was deleted.", (_BY, *_PROFILE)),
     EventType("app.added", _INSTALLATION, "An app was added.", (_BY, *_APP)),
     EventType("app.removed", _INSTALLATION, "An app was removed.", (_BY, *_APP)),

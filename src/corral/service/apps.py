@@ -15,6 +15,7 @@ from corral.apple.plist import PlistError, PlistValue, parse_dict
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.service.clock import Clock
+from corral.service.collecting.refreshing import Refreshing
 from corral.service.commanding import Commanding
 from corral.service.errors import NotFound, RequestRefused
 from corral.service.targeting import Targeting
@@ -63,6 +64,7 @@ class Apps:
         self,
         apps: AppStore,
         commanding: Commanding,
+        refreshing: Refreshing,
         queue: QueueStore,
         targeting: Targeting,
         public_url: str,
@@ -72,6 +74,7 @@ class Apps:
         """`secret` makes the addresses of manifests, which nobody can guess."""
         self._apps = apps
         self._commanding = commanding
+        self._refreshing = refreshing
         self._queue = queue
         self._targeting = targeting
         self._url = public_url.rstrip("/")
@@ -176,8 +179,7 @@ class Apps:
             against=lambda target: _against(app, target),
         )
         queued = [each.device for each in sent if each.queued]
-        if queued:
-            await self._commanding.send(queued, request_type="ManagedApplicationList", by=how.by)
+        await self._refreshing.refresh(queued, how.by.name, ("ManagedApplicationList",), told=False)
         return sent
 
     def _proof(self, app_id: str) -> str:

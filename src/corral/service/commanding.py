@@ -46,6 +46,10 @@ class Schedule:
     expires_at: Instant = FOREVER
 
 
+async def _nobody(request_type: str, command_uuid: str, channel_ids: Sequence[str]) -> None:
+    del request_type, command_uuid, channel_ids
+
+
 class Commanding:
     def __init__(
         self,
@@ -54,13 +58,16 @@ class Commanding:
         confirming: Confirming,
         clock: Clock,
         traces: Traces = UNTRACED,
+        queueing: Callable[[str, str, Sequence[str]], Awaitable[None]] = _nobody,
     ) -> None:
+        """`queueing` hears of each command just before it is queued: its type, its CommandUUID, and the channels."""
         self._queue = queue
         self._directory = directory
         self._targeting = Targeting(directory, queue)
         self._confirming = confirming
         self._clock = clock
         self._traces = traces
+        self._queueing = queueing
 
     async def send(
         self,
@@ -104,6 +111,8 @@ class Commanding:
             return sent + [msgspec.structs.replace(each, queued=False) for each in queueing.values()]
         # By their keys: for a fleet, indexes that are filled in their order take a third of the time.
         channels = await in_order(queueing)
+        if channels:
+            await self._queueing(built.request_type, built.uuid, channels)
         if before is not None and channels:
             await before(built.uuid, channels)
         done = await self._enqueue(built, schedule, by, channels, queueing) if channels else frozenset[str]()

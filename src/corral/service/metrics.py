@@ -58,6 +58,9 @@ class Metrics(Collector):
         self._taken_in = Counter(
             "corral_inventory_answers", "Answers of devices that were taken into the inventory.", registry=self._own
         )
+        self._asked = Counter(
+            "corral_inventory_asked", "Devices asked for a report, by the report.", ("report",), registry=self._own
+        )
         self._pushes = Counter("corral_pushes", "Pushes by what came of them.", ("outcome",), registry=self._own)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
@@ -73,6 +76,10 @@ class Metrics(Collector):
 
     def pushed(self, outcome: str) -> None:
         self._pushes.labels(outcome).inc()
+
+    def asked(self, report: str, devices: int) -> None:
+        """So many devices were asked for a report."""
+        self._asked.labels(report).inc(devices)
 
     def told(self, outcome: str) -> None:
         """A receiver of events was called."""
@@ -117,6 +124,12 @@ class Exposition:
             *_backlog(backlog, now),
             *_events(await self._store.webhooks.letters(), await self._lag(now)),
             *_inventory(await self._store.inventory.waiting(), now),
+            _gauge(
+                "corral_inventory_oldest_ask_age_seconds",
+                "How long ago the device was asked for a report whose turn was the longest ago.",
+                "report",
+                ((report, (now - at) / SECOND) for report, at in (await self._store.collection.oldest()).items()),
+            ),
             GaugeMetricFamily("corral_breaker_open", "1 while nobody is told to leave.", int(breaker is not None)),
             _gauge(
                 "corral_push_certificate_expiry_timestamp_seconds",

@@ -9,6 +9,9 @@ from corral.service.accounts.sessions import Sessions
 from corral.service.ade.automated import AutomatedEnrollment
 from corral.service.admitting import Admitting
 from corral.service.apps import Apps
+from corral.service.collecting.collecting import Collecting
+from corral.service.collecting.refreshing import Refreshing
+from corral.service.collecting.schedule import Schedules
 from corral.service.commanding import Commanding
 from corral.service.deciding_for_many import DecidingForMany
 from corral.service.enrolling import Enrolling
@@ -44,6 +47,9 @@ class Services:
     admitting: Admitting
     policies: Policies
     commanding: Commanding
+    schedules: Schedules
+    collecting: Collecting
+    refreshing: Refreshing
     profiles: Profiles
     apps: Apps
     operating: Operating

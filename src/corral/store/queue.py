@@ -13,7 +13,8 @@ from corral.lifecycle.trace import trace
 class QueuedCommand:
     """One command for any number of channels.
 
-    `replaces_like`: open deliveries of the same request type in those channels are superseded.
+    `replaces_like`: open deliveries of the same request type in those channels are superseded. `unless_open`: channels
+    are left out that have an open one of the same request type and of this priority or a lower one.
     """
 
     uuid: str
@@ -26,6 +27,7 @@ class QueuedCommand:
     created_at: Instant
     created_by: str = ""
     replaces_like: bool = False
+    unless_open: int | None = None
     trace: str | None = field(default_factory=trace, compare=False)
     """The W3C `traceparent` that it is queued in, if that is followed."""
 

@@ -8,6 +8,7 @@ from corral.store.acme import AcmeStore
 from corral.store.ade import AdeStore
 from corral.store.apps import AppStore
 from corral.store.audit import AuditStore
+from corral.store.collection import CollectionStore
 from corral.store.contacts import ContactStore
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
@@ -32,6 +33,8 @@ class Store(Protocol):
     def devices(self) -> DeviceStore: ...
     @property
     def queue(self) -> QueueStore: ...
+    @property
+    def collection(self) -> CollectionStore: ...
     @property
     def profiles(self) -> ProfileStore: ...
     @property

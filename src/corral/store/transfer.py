@@ -12,7 +12,7 @@ from corral.sealing import Sealer, SealError
 Value: TypeAlias = bool | int | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
 
-SCHEMA = 11
+SCHEMA = 12
 """Number of the tables below; it goes up whenever one of them changes."""
 
 ROWS_AT_ONCE = 1000
@@ -112,6 +112,7 @@ TABLES = (
         "id connection_id device_id at report user_id name subject before after",
         numbered="id",
     ),
+    _table("collection", "channel_id report asked_at command_uuid stirred_at stirred_by"),
     _table("stored_profile", "id identifier name created_at"),
     _table(
         "stored_profile_version",

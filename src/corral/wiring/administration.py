@@ -13,6 +13,9 @@ from corral.service.ade.profiles import Where
 from corral.service.apps import Apps
 from corral.service.assignments import WEB_PATH
 from corral.service.authorities import Authorities
+from corral.service.collecting.collecting import Collecting
+from corral.service.collecting.refreshing import Refreshing
+from corral.service.collecting.schedule import Schedules
 from corral.service.commanding import Commanding
 from corral.service.deciding_for_many import DecidingForMany
 from corral.service.escrowing import Escrowing
@@ -64,7 +67,19 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         tls_certificate=settings.tls_certificate,
         foreign=[*chain.from_iterable(ground.foreign.values())],
     )
-    commanding = Commanding(store.queue, store.directory, access.confirming, clock, ground.traces)
+    targeting = Targeting(store.directory, store.queue)
+    schedules = Schedules(store.vault, clock)
+    collecting = Collecting(
+        store.collection,
+        store.work,
+        schedules,
+        targeting,
+        clock,
+        metrics.asked,
+        enabled=settings.collect_inventory,
+    )
+    refreshing = Refreshing(store.collection, store.work, schedules, targeting, clock)
+    commanding = Commanding(store.queue, store.directory, access.confirming, clock, ground.traces, collecting.stirred)
     operating = Operating(store.directory, store.devices, ground.transitions, ground.enrolling, ground.policy, clock)
     waking = Waking(store.directory, store.work, store.events, clock)
     return Services(
@@ -73,12 +88,16 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         ade=automated_enrollment(store, dep, where, clock, settings.ade_sync_every),
         enrolling=ground.enrolling,
         commanding=commanding,
-        profiles=make_profiles(store, commanding, partial(_sign, ground.authorities), clock),
+        schedules=schedules,
+        collecting=collecting,
+        refreshing=refreshing,
+        profiles=make_profiles(store, commanding, refreshing, partial(_sign, ground.authorities), clock),
         apps=Apps(
             store.apps,
             commanding,
+            refreshing,
             store.queue,
-            Targeting(store.directory, store.queue),
+            targeting,
             settings.public_url,
             ground.secret,
             clock,

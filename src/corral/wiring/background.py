@@ -1,6 +1,7 @@
 """What runs beside the requests: pushes, sweeps, retention, renewals, synchronization, warnings."""
 
 from corral.apns.client import PushClient
+from corral.lifecycle.collecting import COLLECT
 from corral.service.identity_warnings import IdentityWarnings
 from corral.service.metrics import Metrics
 from corral.service.pushing import Pushing
@@ -55,7 +56,9 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
             "renewals": renewing.round,
             "identities": warnings.round,
             "expiries": services.expiries.round,
+            "inventory": services.collecting.notice,
         },
+        duties={COLLECT: services.collecting.collect},
         watches={"authorities": services.rotating.refresh, "audit": services.access.audit.round},
         inventory=InventoryKeeper(services.taking_in),
         webhooks=WebhookSender(store.webhooks, services.webhooks.delivering, clock),

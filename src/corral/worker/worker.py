@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from corral.lifecycle.state import SECOND
 from corral.logs import lines
@@ -40,10 +41,14 @@ class Worker:
         sweep_every: float = SWEEP_EVERY,
         rounds: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         watches: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        duties: Mapping[str, Callable[[], Awaitable[bool]]] | None = None,
         webhooks: WebhookSender | None = None,
         inventory: InventoryKeeper | None = None,
     ) -> None:
-        """What else is done, by its name in the log: `rounds` as often as the sweeps, `watches` every WATCH_EVERY."""
+        """What else is done, by its name in the log: `rounds` as often as the sweeps, `watches` every WATCH_EVERY.
+
+        `duties` do work of a kind as it comes due: each a batch of it, and says whether there may be more.
+        """
         self._work = work
         self._pushing = pushing
         self._sweeping = sweeping
@@ -55,7 +60,8 @@ class Worker:
         self._sweep_every = sweep_every
         self._rounds = rounds or {}
         self._watches = watches or {}
-        self._woken = {kind: asyncio.Event() for kind in PUSH_KINDS}
+        self._duties = {**(duties or {}), **{kind: partial(self._push, kind) for kind in PUSH_KINDS}}
+        self._woken = {kind: asyncio.Event() for kind in self._duties}
 
     def wake(self, kind: str) -> None:
         """Called after a commit that has put work of this kind."""
@@ -68,8 +74,8 @@ class Worker:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for kind in PUSH_KINDS:
-                group.create_task(self._push(kind))
+            for kind, act in self._duties.items():
+                group.create_task(self._serve(kind, act))
             if self._webhooks is not None:
                 group.create_task(self._webhooks.run())
             if self._inventory is not None:
@@ -92,12 +98,16 @@ class Worker:
         if self._webhooks is not None:
             await self._webhooks.finish()
 
-    async def _push(self, kind: str) -> None:
+    async def _push(self, kind: str) -> bool:
+        return await self._pushing.push_due(kind) >= BATCH
+
+    async def _serve(self, kind: str, act: Callable[[], Awaitable[bool]]) -> None:
+        """As it comes due."""
         woken = self._woken[kind]
         while True:
             woken.clear()
             try:
-                while await self._pushing.push_due(kind) >= BATCH:
+                while await act():
                     pass
                 wait = await self._until_due(kind)
             except StoreUnavailable as error:

@@ -59,6 +59,7 @@ async def test_who_edits_what_was_edited_since_is_told_so_and_changes_nothing(in
 
 EDITS: Mapping[str, Any] = {
     "put_policy": POLICY,
+    "put_schedule": {"rules": []},
     "change_webhook": {"note": "changed", "enabled": False},
     "rotate_webhook": {},
     "remove_webhook": None,

@@ -31,6 +31,8 @@ class Permission(StrEnum):
     DEVICES_LOCK = "devices:lock"
     DEVICES_UNLOCK = "devices:unlock"
     INVENTORY_READ = "inventory:read"
+    INVENTORY_REFRESH = "inventory:refresh"
+    INVENTORY_SCHEDULE = "inventory:schedule"
     COMMANDS_READ = "commands:read"
     COMMANDS_RAW = "commands:raw"
     COMMANDS_REVEAL = "commands:reveal"
@@ -90,6 +92,7 @@ _OPERATING = frozenset(
         Permission.DEVICES_END,
         Permission.DEVICES_BLOCK,
         Permission.DEVICES_RENEW,
+        Permission.INVENTORY_REFRESH,
         Permission.COMMANDS_RAW,
         Permission.COMMANDS_SEND,
         Permission.COMMANDS_CANCEL,

@@ -7,6 +7,7 @@ from corral.apple.catalog import Finding, Target, lint
 from corral.apple.platform import Platform
 from corral.apple.plist import PlistValue
 from corral.service.clock import Clock
+from corral.service.collecting.refreshing import Refreshing
 from corral.service.commanding import Commanding
 from corral.service.profiles.keeping import Keeping
 from corral.service.verdicts import How, Sent
@@ -19,6 +20,7 @@ class Installing:
         keeping: Keeping,
         profiles: ProfileStore,
         commanding: Commanding,
+        refreshing: Refreshing,
         sign: Callable[[bytes], bytes],
         clock: Clock,
     ) -> None:
@@ -26,6 +28,7 @@ class Installing:
         self._keeping = keeping
         self._profiles = profiles
         self._commanding = commanding
+        self._refreshing = refreshing
         self._sign = sign
         self._clock = clock
 
@@ -77,9 +80,8 @@ class Installing:
             before=want,
         )
         queued = [each.device for each in sent if each.queued]
-        if queued:
-            # Behind it in the same queue: what the device has after it.
-            await self._commanding.send(queued, request_type="ProfileList", user_id=how.user_id, by=how.by)
+        # Behind all that is in the queue: what the device has after it.
+        await self._refreshing.refresh(queued, how.by.name, ("ProfileList",), user_id=how.user_id, told=False)
         return sent
 
 

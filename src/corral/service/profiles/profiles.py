@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from corral.service.clock import Clock
+from corral.service.collecting.refreshing import Refreshing
 from corral.service.commanding import Commanding
 from corral.service.profiles.comparing import Comparing
 from corral.service.profiles.installing import Installing
@@ -19,11 +20,13 @@ class Profiles:
     comparing: Comparing
 
 
-def make_profiles(store: Store, commanding: Commanding, sign: Callable[[bytes], bytes], clock: Clock) -> Profiles:
+def make_profiles(
+    store: Store, commanding: Commanding, refreshing: Refreshing, sign: Callable[[bytes], bytes], clock: Clock
+) -> Profiles:
     """`sign` makes the signature that devices see."""
     keeping = Keeping(store.profiles, store.events, clock)
     return Profiles(
         keeping,
-        Installing(keeping, store.profiles, commanding, sign, clock),
+        Installing(keeping, store.profiles, commanding, refreshing, sign, clock),
         Comparing(store.profiles, store.queue, Targeting(store.directory, store.queue)),
     )

@@ -28,7 +28,8 @@ _ENQUEUE = (
     + looked_up("channel", "id connection_id", "id = a.id AND ended_at IS NULL", "ch", "FOR KEY SHARE")
     + " CROSS JOIN "
     + looked_up("connection", "id", "id = ch.connection_id AND phase IN ('connected', 'ending')", "co")
-    + "), given AS ("
+    + " WHERE $13::bigint IS NULL OR NOT EXISTS (SELECT 1 FROM delivery AS o WHERE o.channel_id = a.id"
+    " AND o.state = 'open' AND o.request_type = $3 AND o.priority <= $13)), given AS ("
     "INSERT INTO command (uuid, request_type, created_at, created_by, body)"
     " SELECT $2, $3, $8::bigint, $10, $11::bytea WHERE EXISTS (SELECT 1 FROM target) " + HOLD_COMMAND + "), new AS ("
     "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
@@ -95,14 +96,8 @@ class PostgresQueue:
         sealed = seal_command(command.body, command.uuid, self._sealer)
 
         async def enqueue(write: Write) -> tuple[str, ...]:
-            queued: list[str] = []
-            new: list[str] = []
-            for start in range(0, len(wanted), AT_ONCE):
-                for channel_id, is_new in await _enqueue(write, command, sealed, wanted[start : start + AT_ONCE]):
-                    queued.append(channel_id)
-                    if is_new:
-                        new.append(channel_id)
-            await _push(write, command, new)
+            queued, new = await put_in_queue(write, command, sealed, wanted)
+            await push_for(write, command, new)
             if queued:
                 await add_events(write, events)
             return tuple(queued)
@@ -180,6 +175,20 @@ class PostgresQueue:
         return await self._database.write(expire)
 
 
+async def put_in_queue(
+    write: Write, command: QueuedCommand, sealed: bytes, channel_ids: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The channels that were reached, and those of them that it is new to, which are yet to be pushed."""
+    queued: list[str] = []
+    new: list[str] = []
+    for start in range(0, len(channel_ids), AT_ONCE):
+        for channel_id, is_new in await _enqueue(write, command, sealed, list(channel_ids[start : start + AT_ONCE])):
+            queued.append(channel_id)
+            if is_new:
+                new.append(channel_id)
+    return queued, new
+
+
 async def _enqueue(write: Write, command: QueuedCommand, sealed: bytes, channel_ids: list[str]) -> list[Row]:
     return await write.sql.all(
         _ENQUEUE,
@@ -195,10 +204,11 @@ async def _enqueue(write: Write, command: QueuedCommand, sealed: bytes, channel_
         command.created_by,
         sealed,
         command.trace,
+        command.unless_open,
     )
 
 
-async def _push(write: Write, command: QueuedCommand, channel_ids: list[str]) -> None:
+async def push_for(write: Write, command: QueuedCommand, channel_ids: list[str]) -> None:
     """Last of all: the rows of work are those that commits of devices may want meanwhile."""
     later = command.not_before > command.created_at
     kind, due_at = (PUSH_LATER, command.not_before) if later else (PUSH, command.created_at)

@@ -13,6 +13,7 @@ from corral.store.postgres.acme import PostgresAcme
 from corral.store.postgres.ade import PostgresAde
 from corral.store.postgres.apps import PostgresApps
 from corral.store.postgres.audit import PostgresAudit
+from corral.store.postgres.collection import PostgresCollection
 from corral.store.postgres.connecting import Pooler, Target
 from corral.store.postgres.contacts import PostgresContacts
 from corral.store.postgres.database import Database
@@ -49,6 +50,7 @@ class PostgresStore:
         self._proven_at = float("-inf")
         self.devices = PostgresDevices(database, sealer)
         self.queue = PostgresQueue(database, sealer)
+        self.collection = PostgresCollection(database, sealer)
         self.profiles = PostgresProfiles(database, sealer)
         self.apps = PostgresApps(database)
         self.work = PostgresWork(database, sealer)

@@ -96,13 +96,15 @@ _EDITED_ANYHOW = (
     "INSERT INTO edition (room, number) VALUES (?1, 1 + ?2) ON CONFLICT (room) DO UPDATE SET number = number + 1"
 )
 _CHANGED = "UPDATE idempotency SET changed = 1 WHERE attempt = ? AND status IS NULL"
-_PUT_WORK = (
-    "INSERT INTO work (kind, key, due_at, free_at, attempts) VALUES (?1, ?2, ?3, ?3, 0)"
+PUT_WORK_AGAIN = (
     " ON CONFLICT (kind, key) DO UPDATE SET"
     " due_at = iif(lease IS NULL, min(due_at, excluded.due_at), due_at),"
     " free_at = iif(lease IS NULL, min(free_at, excluded.free_at), free_at),"
     " again_at = iif(lease IS NULL, NULL, min(coalesce(again_at, excluded.due_at), excluded.due_at))"
 )
+"""The earlier time wins; what is leased remembers that it was put again."""
+_NEW_WORK = "INSERT INTO work (kind, key, due_at, free_at, attempts) VALUES (?1, ?2, ?3, ?3, 0)"
+_PUT_WORK = _NEW_WORK + PUT_WORK_AGAIN
 
 _CLOSED_AS = {
     Status.ACKNOWLEDGED: DeliveryState.ACKNOWLEDGED,

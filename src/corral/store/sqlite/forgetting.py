@@ -17,7 +17,7 @@ _CERTIFICATES = f"SELECT fingerprint FROM certificate WHERE device_id = ?1 OR co
 
 # Lives, channels, deliveries, results and escrow go with the device itself, by their foreign keys.
 _WHAT_HANGS_ON_IT = (
-    ("work", f"kind IN ('push', 'push-later') AND key IN ({_SPOKEN})"),
+    ("work", f"kind IN ('push', 'push-later', 'collect') AND key IN ({_SPOKEN})"),
     ("contact", f"channel_id IN ({_SPOKEN})"),
     ("contact_hour", f"channel_id IN ({_SPOKEN})"),
     ("push_log", f"channel_id IN ({_SPOKEN})"),

@@ -13,7 +13,7 @@ from corral.store import rows
 from corral.store.bodies import open_command
 from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
 from corral.store.records import command_record, stored_result, told
-from corral.store.sqlite.applying import PUSH, PUSH_LATER, add_command, add_events
+from corral.store.sqlite.applying import PUSH, PUSH_LATER, PUT_WORK_AGAIN, add_command, add_events
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import select
@@ -26,7 +26,9 @@ _KEPT = f"('{Consequence.RENEWAL.value}', '{Consequence.REMOVE_PROFILE.value}')"
 _TARGETS = (
     "SELECT json_group_array(id ORDER BY place) FROM (SELECT ch.id, min(wanted.key) AS place"
     " FROM json_each(?) AS wanted JOIN channel AS ch ON ch.id = wanted.value AND ch.ended_at IS NULL"
-    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending') GROUP BY ch.id)"
+    " JOIN connection AS co ON co.id = ch.connection_id AND co.phase IN ('connected', 'ending')"
+    " WHERE ?2 IS NULL OR NOT EXISTS (SELECT 1 FROM delivery"
+    " WHERE channel_id = ch.id AND state = 'open' AND request_type = ?3 AND priority <= ?2) GROUP BY ch.id)"
 )
 _LAST = "SELECT coalesce(max(sequence), 0) FROM delivery"
 _NEW_DELIVERIES = (
@@ -41,11 +43,7 @@ _SUPERSEDE = (
 )
 _PUT_PUSHES = (
     "INSERT INTO work (kind, key, due_at, free_at, attempts)"
-    " SELECT ?1, channel_id, ?2, ?2, 0 FROM delivery WHERE command_uuid = ?3 AND sequence > ?4"
-    " ON CONFLICT (kind, key) DO UPDATE SET"
-    " due_at = iif(lease IS NULL, min(due_at, excluded.due_at), due_at),"
-    " free_at = iif(lease IS NULL, min(free_at, excluded.free_at), free_at),"
-    " again_at = iif(lease IS NULL, NULL, min(coalesce(again_at, excluded.due_at), excluded.due_at))"
+    " SELECT ?1, channel_id, ?2, ?2, 0 FROM delivery WHERE command_uuid = ?3 AND sequence > ?4" + PUT_WORK_AGAIN
 )
 _FOUND = (
     "SELECT d.sequence, d.command_uuid, d.request_type, d.channel_id, co.id, co.device_id FROM delivery AS d"
@@ -82,7 +80,7 @@ class SqliteQueue:
         wanted = msgspec.json.encode(list(channel_ids)).decode()
 
         def enqueue(write: Write) -> tuple[str, ...]:
-            queued = _enqueue(write, self._sealer, command, wanted)
+            queued = put_in_queue(write, self._sealer, command, wanted)
             if queued:
                 add_events(write, events)
             return queued
@@ -173,9 +171,10 @@ class SqliteQueue:
         return await self._database.write(expire)
 
 
-def _enqueue(write: Write, sealer: Sealer, command: QueuedCommand, wanted: str) -> tuple[str, ...]:
+def put_in_queue(write: Write, sealer: Sealer, command: QueuedCommand, wanted: str) -> tuple[str, ...]:
+    """`wanted` is a JSON list of channels; those that were reached."""
     sql = write.sql
-    found = sql.execute(_TARGETS, (wanted,)).fetchone()
+    found = sql.execute(_TARGETS, (wanted, command.unless_open, command.request_type)).fetchone()
     assert found is not None
     targets = msgspec.json.decode(found[0], type=tuple[str, ...])
     if not targets:

@@ -17,6 +17,7 @@ from corral.store.sqlite.acme import SqliteAcme
 from corral.store.sqlite.ade import SqliteAde
 from corral.store.sqlite.apps import SqliteApps
 from corral.store.sqlite.audit import SqliteAudit
+from corral.store.sqlite.collection import SqliteCollection
 from corral.store.sqlite.connecting import Sql, connect, typed
 from corral.store.sqlite.contacts import SqliteContacts
 from corral.store.sqlite.database import Database, exclusive
@@ -54,6 +55,7 @@ class SqliteStore:
         self._proven_at = float("-inf")
         self.devices = SqliteDevices(database, sealer)
         self.queue = SqliteQueue(database, sealer)
+        self.collection = SqliteCollection(database, sealer)
         self.profiles = SqliteProfiles(database, sealer)
         self.apps = SqliteApps(database)
         self.work = SqliteWork(database, sealer)
