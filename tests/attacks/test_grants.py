@@ -34,14 +34,19 @@ async def renewal_profile(at: Installation, device: Device) -> bytes:
     return profile
 
 
+async def leaves(scene: Scene, device: Device) -> None:
+    """Its person removes the profile, when all pushes to it are through: Apple would answer those after that."""
+    await until(lambda: not being_pushed(scene.at))
+    await device.leave()
+
+
 async def test_an_enrollment_profile_of_an_ended_life_lets_nobody_in_again(scene: Scene) -> None:
     """The person kept the file, removed the profile, and installs it again."""
     device = scene.at.device()
     kept = await fetch_profile(device.voice, await scene.at.link(), scene.at.trust)
     await device.enroll(kept)
-    await until(lambda: not being_pushed(scene.at))
     former = enrollment_of(device)
-    await device.leave()
+    await leaves(scene, device)
     async with scene.unharmed("connection.refused", perhaps=["certificate.refused"]):
         with pytest.raises(InstallationFailed, match="the authority refuses: BAD_REQUEST"):
             await device.enroll(kept)
@@ -53,7 +58,7 @@ async def test_a_certificate_of_an_ended_life_is_a_backup_and_gets_nothing_of_th
     """Checked out, it polls on: what was queued is dropped, what was escrowed is not given out."""
     device = await scene.another(Model.MAC, "15.2", bootstrap_token=True)
     sent = await scene.at.send(device, "ProfileList")
-    await device.leave()
+    await leaves(scene, device)
     old = enrollment_of(device)
     async with scene.unharmed("connection.still-here"):
         answer = await report(device, enrollment=old)
@@ -67,7 +72,7 @@ async def test_a_life_that_a_person_ended_does_not_come_back_by_a_backup_of_an_e
     """Enrolled twice, and ended by the organization: the certificate of the first time is no way back."""
     device = await scene.another()
     backup = enrollment_of(device)
-    await device.leave()
+    await leaves(scene, device)
     await device.enroll(await scene.at.link())
     await scene.at.post(f"/devices/{device.facts.udid}/end", deadline_in=3600)
     await device.poll()
@@ -102,7 +107,7 @@ async def test_a_renewal_that_is_through_certifies_no_other_key(scene: Scene) ->
 async def test_a_renewal_of_a_connection_that_ended_certifies_nobody(scene: Scene) -> None:
     device = await scene.another()
     kept = await renewal_profile(scene.at, device)
-    await device.leave()
+    await leaves(scene, device)
     key = await device.world.keys.take()
     async with scene.unharmed(perhaps=["certificate.refused"]):
         assert await ScepByHand(scene.at, key).ask(csr(key, wanted(kept).challenge)) == NO
@@ -112,7 +117,7 @@ async def test_the_certificate_of_a_renewal_ends_with_the_connection_that_it_ren
     """Got in time, and shown when its connection is over: it begins no other."""
     device = await scene.another()
     fresh = await draft(device, await renewal_profile(scene.at, device))
-    await device.leave()
+    await leaves(scene, device)
     async with scene.unharmed("connection.refused", perhaps=["connection.still-here"]):
         why = "Not admitted: the certificate renews a connection that is over."
         refused(await authenticate(device, fresh), 403, why)
@@ -141,7 +146,7 @@ async def test_a_blocked_device_does_not_come_back_by_a_backup(scene: Scene, sys
     """Nor by a fresh link: it is told to leave, and that is the only attack here that is answered so."""
     device = await scene.another(system=system)
     backup = enrollment_of(device)
-    await device.leave()
+    await leaves(scene, device)
     await scene.at.post(f"/devices/{device.facts.udid}/block")
     link = await scene.at.link()
     told = ("connection.unenroll-answered", "certificate.issued")
@@ -159,7 +164,7 @@ async def test_a_restore_is_refused_to_whom_the_operator_refuses_it_for_good(sta
     scene = await Scene.of(await start({"CORRAL_ON_RESTORE": "refuse"}))
     device = await scene.another()
     backup = enrollment_of(device)
-    await device.leave()
+    await leaves(scene, device)
     told = ("connection.unenroll-answered", "connection.restore-refused")
     async with scene.unharmed(*told, changes={"unenrolling", "device", "connection"}):
         for _ in range(2):

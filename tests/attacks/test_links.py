@@ -11,8 +11,9 @@ from corral.simulator.device import Device
 from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed, fetch_profile
 from corral.simulator.transport import Response
-from e2e.installation import Installation
+from e2e.installation import Installation, until
 from e2e.messages import authenticate, draft, enrollment_of, report, update_token
+from e2e.wire import being_pushed
 
 NO_CERTIFICATE = "no identity certificate: the authority refuses: BAD_REQUEST"
 BEGUN = {"connection", "device", "certificate", "enroll_grant", "channel", "escrow"}
@@ -161,6 +162,29 @@ async def test_a_thief_with_a_link_gets_nothing_of_a_connected_device_and_change
     assert shown["takeover"] is None
     await thief.poll()
     assert thief.enrollment is None, "told to leave, by a person"
+    await scene.works()
+
+
+async def test_a_thief_who_waits_does_not_come_in_by_a_link_that_was_withdrawn(corral: Installation) -> None:
+    """Held, until the device is sold or erased one day and Apple calls its push token dead."""
+    scene = await Scene.of(corral)
+    thief, link = posing_as(corral, scene.owner, **LIES), await corral.post("/links")
+    await thief.enroll(link["url"])
+    await corral.delete(f"/links/{link['link']['id']}")
+    own = enrollment_of(scene.owner)
+    cursor = await corral.cursor()
+    corral.push.unregister(own.device.token)
+    await corral.post(f"/devices/{scene.owner.facts.udid}/wake")
+
+    async def is_dead() -> bool:
+        return "push.unregistered" in [each["type"] for each in await corral.events(cursor)]
+
+    await until(is_dead)
+    await until(lambda: not being_pushed(corral))
+    assert [each["phase"] for each in await corral.lives(scene.owner)] == ["authenticating", "connected"]
+    assert (await report(thief)).body == b""
+    scene.owner.listen(own.device, own.profile.topic)
+    assert (await update_token(scene.owner)).status == 200
     await scene.works()
 
 

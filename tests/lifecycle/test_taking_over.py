@@ -10,8 +10,8 @@ from corral.lifecycle.change import ACCEPTED, Change, Decision, Work
 from corral.lifecycle.decide import decide
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.policy import OnTakeover, Policy
-from corral.lifecycle.state import EndReason, Grant, Phase, Snapshot
-from corral.lifecycle.taking_over import is_held, let_in, turn_away
+from corral.lifecycle.state import EndReason, Grant, Link, Phase, Snapshot
+from corral.lifecycle.taking_over import is_held, let_in, let_in_by_itself, turn_away
 from corral.pki.attestation import HardwareProperties
 from lifecycle import arrange as a
 
@@ -121,6 +121,28 @@ def test_who_is_let_in_takes_the_place_and_uses_up_the_link() -> None:
     assert Work(kind="push", key="life", due_at=a.NOW) in change.work
     assert a.event(change, "connection.takeover-accepted").data == {"by": "ann"}
     assert (change.device_id, change.expects) == (a.UDID, 7)
+
+
+@pytest.mark.parametrize(
+    ("grant", "link", "why"),
+    [
+        (a.grant(), a.link(revoked_at=a.NOW - 1), "This enrollment link was withdrawn"),
+        (a.grant(), a.link(uses=1, used=1), "This enrollment link has been used"),
+        (a.grant(), a.link(expires_at=a.NOW - 1), "This enrollment link has expired"),
+        (a.grant(expires_at=a.NOW - 1), a.link(), "this enrollment has expired"),
+        (a.grant(revoked_at=a.NOW - 1), a.link(), "this enrollment was withdrawn"),
+        (a.grant(spent_at=a.NOW - 1), a.link(), "this enrollment has already been used"),
+    ],
+)
+def test_nobody_comes_in_by_himself_by_what_is_over_by_then(grant: Grant, link: Link, why: str) -> None:
+    with pytest.raises(OperationRefused, match=why):
+        let_in_by_itself(held(), grant, link, "Apple", a.moment())
+    assert a.row(let_in(held(), grant, link, "ann", a.moment())).phase is Phase.CONNECTED, "a person may say so"
+
+
+def test_who_is_let_in_by_himself_takes_the_place_like_any_other() -> None:
+    by_itself = let_in_by_itself(held(), a.grant(), a.link(), "Apple", a.moment())
+    assert by_itself == let_in(held(), a.grant(), a.link(), "Apple", a.moment())
 
 
 def test_who_is_turned_away_is_told_to_leave_and_the_former_goes_on() -> None:

@@ -74,6 +74,11 @@ def refusal_of_grant(snapshot: Snapshot) -> str:
     return _refusal_of_link(link, link.created_at) if link is not None else ""
 
 
+def refusal_of_enrollment(snapshot: Snapshot, now: Instant) -> str:
+    """The same, where dates matter too: nothing is under way yet, or has not been for long."""
+    return refusal_of_grant(snapshot) or _refusal_by_date(snapshot, now)
+
+
 def life_event(kind: str, life: Connection, moment: Moment, **data: object) -> Event:
     return Event(type=kind, at=moment.now, device_id=life.device_id, connection_id=life.id, data=data)
 
@@ -190,7 +195,7 @@ def _admit(
         return "", "certificates of another authority are not admitted here"
     if snapshot.certificate is None or grant is None:
         return "", "the certificate was issued for no enrollment that is known here"
-    refusal = refusal_of_grant(snapshot) or _refusal_by_date(snapshot, moment.now)
+    refusal = refusal_of_enrollment(snapshot, moment.now)
     if refusal:
         return "", refusal
     if bound is not None and bound.ended_by_decision:

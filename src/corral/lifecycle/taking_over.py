@@ -8,6 +8,7 @@ person does, or Apple says that the push token of the former is dead, as it is o
 
 from dataclasses import replace
 
+from corral.lifecycle.admitting import refusal_of_enrollment
 from corral.lifecycle.change import Change, Event, Work, merge
 from corral.lifecycle.connected import PUSH, become_connected
 from corral.lifecycle.evidence import Moment
@@ -60,6 +61,15 @@ def let_in(snapshot: Snapshot, grant: Grant | None, link: Link | None, by: str, 
     change = become_connected(replace(snapshot, grant=grant, link=link), life, device, moment)
     woken = Work(kind=PUSH, key=life.id, due_at=moment.now)
     return replace(change, events=(decided, *change.events), work=(*change.work, woken))
+
+
+def let_in_by_itself(snapshot: Snapshot, grant: Grant | None, link: Link | None, by: str, moment: Moment) -> Change:
+    """The same without a person: not by what was withdrawn, used or is over meanwhile, since whoever waits for long
+    enough, for a device to be sold or erased, would come in by a link that nobody believes any more."""
+    refusal = refusal_of_enrollment(replace(snapshot, grant=grant, link=link), moment.now)
+    if refusal:
+        raise OperationRefused(f"Nobody takes the place of this connection by himself: {refusal}.")
+    return let_in(snapshot, grant, link, by, moment)
 
 
 def turn_away(snapshot: Snapshot, by: str, moment: Moment) -> Change:

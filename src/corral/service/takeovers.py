@@ -32,7 +32,10 @@ class Takeovers:
         await self._carry_out(newcomer, accept=accept, by=by)
 
     async def unreachable(self, connection_id: str) -> None:
-        """No push reaches this connection: where its token is dead, who waits for its place is the device itself."""
+        """No push reaches this connection: where its token is dead, who waits for its place is the device itself.
+
+        What let it in must still be good, or a person has to say so. Raises OperationRefused, which says why.
+        """
         snapshot = await self._transitions.look(connection_id)
         newcomer, former, channel = snapshot.life(Phase.AUTHENTICATING), snapshot.bound, snapshot.channel
         if newcomer is None or former is None or former.phase is not Phase.CONNECTED:
@@ -40,7 +43,12 @@ class Takeovers:
         if channel is None or channel.unreachable != UNREGISTERED:
             return
         if taking_over.is_held(await self._transitions.look(newcomer.id)):
-            await self._carry_out(newcomer, accept=True, by=DEAD_TOKEN)
+            grant, link = await self._granted(newcomer)
+
+            def change(snapshot: Snapshot, moment: Moment) -> Change:
+                return taking_over.let_in_by_itself(snapshot, grant, link, DEAD_TOKEN, moment)
+
+            await self._transitions.operate(newcomer.id, change)
 
     async def _carry_out(self, newcomer: Connection, *, accept: bool, by: str) -> None:
         grant, link = await self._granted(newcomer)
