@@ -34,7 +34,7 @@ from corral.pki.cms.enveloped import encrypt
 from corral.service.accounts.person import AccountRules, SignInRefused
 from corral.service.accounts.provider import Client, NotBelieved, Proof, Provider, ProviderError
 from corral.service.webhooks.answer import outcome
-from fuzz.reader import Reader, of_json, of_text, reader
+from fuzz.reader import Reader, check_text, of_json, of_text, reader
 
 _NOW = datetime(2026, 6, 1, tzinfo=UTC)
 _INSTANT: Instant = 1_780_272_000_000
@@ -270,12 +270,16 @@ _CLAIMS = {"iss": "https://id.test", "sub": "s", "aud": "c", "iat": 1_780_272_00
 _ENDS = ("/.well-known/openid-configuration", "/keys", "/token", "/userinfo")
 
 
+def _claims(data: bytes) -> None:
+    """Whatever it has signed."""
+    _signed_in(_Outgoing("", b"", jws.serialize_compact({"alg": "ES256", "kid": "k"}, data, _key())))
+
+
 def _provider(data: bytes) -> None:
-    """Any answer of any of its addresses, and any claims that it has signed."""
+    """Any answer of any of its addresses."""
     sound = jwt.encode({"alg": "ES256", "kid": "k"}, dict(_CLAIMS), _key())
     for path in _ENDS:
         _signed_in(_Outgoing(path, data, sound))
-    _signed_in(_Outgoing("", b"", jws.serialize_compact({"alg": "ES256", "kid": "k"}, data, _key())))
 
 
 def _signed_in(outgoing: _Outgoing) -> None:
@@ -283,6 +287,7 @@ def _signed_in(outgoing: _Outgoing) -> None:
     provider = Provider(client, cast(Outgoing, outgoing), lambda: _INSTANT)
     with suppress(ProviderError, NotBelieved):
         claims = _run(provider.redeem("code", Proof("v", "n")))
+        check_text(claims)
         with suppress(SignInRefused):
             AccountRules(domains=("*",), groups=("g",)).person(cast("dict[str, object]", claims))
     with suppress(ProviderError, NotBelieved):
@@ -291,7 +296,7 @@ def _signed_in(outgoing: _Outgoing) -> None:
 
 def _provider_answers() -> Sequence[bytes]:
     answers = _Outgoing("", b"", "a.b.c").answers
-    return [json.dumps(each).encode() for each in (*answers.values(), _CLAIMS)]
+    return [json.dumps(each).encode() for each in answers.values()]
 
 
 def _person(found: object) -> None:
@@ -360,7 +365,8 @@ READERS: tuple[Reader, ...] = (
     reader(read_profile, ProfileError, samples=_profiles, call=of_json(read_profile)),
     reader(open_token, samples=_tokens, call=_token),
     reader(read_token, TokenError, samples=_inner_tokens, call=_read_token),
-    reader(Provider.redeem, samples=_provider_answers, call=_provider, also=(Provider.sign_in_url,)),
+    reader(Provider.sign_in_url, samples=_provider_answers, call=_provider),
+    reader(Provider.redeem, samples=_documents(_CLAIMS), call=_claims),
     reader(AccountRules.person, SignInRefused, samples=_documents(_PERSON), call=of_json(_person)),
     reader(outcome, samples=_texts(b"120", b"Mon, 01 Jun 2026 00:00:00 GMT"), call=_receiver),
     reader(

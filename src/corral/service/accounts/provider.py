@@ -3,12 +3,12 @@
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard, cast
 from urllib.parse import quote, urlencode, urlsplit
 
+import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -28,6 +28,8 @@ KEYS_AGAIN = MINUTE
 """... and how soon its keys are asked for again for a signature by one that is not among them."""
 
 _MOST_TOKEN = 64 * 1024
+_UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)
+"""All that reading a token may raise."""
 _Claims = Mapping[str, object]
 
 
@@ -140,8 +142,8 @@ class Provider:
         if len(id_token) > _MOST_TOKEN:
             raise NotBelieved("The identity provider's ID token is too long.")
         try:
-            claims = cast(dict[str, object], jwt.decode(id_token, await self._key_set(description), ALGORITHMS).claims)
-        except (JoseError, ValueError, TypeError):
+            claims = _decode(id_token, await self._key_set(description))
+        except _UNREADABLE:
             # The key may be one that the provider has only had since we asked.
             claims = await self._decode_again(id_token, description)
         self._check(claims, nonce)
@@ -150,8 +152,8 @@ class Provider:
     async def _decode_again(self, id_token: str, description: _Description) -> dict[str, object]:
         try:
             keys = await self._key_set(description, older_than=KEYS_AGAIN)
-            return cast(dict[str, object], jwt.decode(id_token, keys, ALGORITHMS).claims)
-        except (JoseError, ValueError, TypeError) as error:
+            return _decode(id_token, keys)
+        except _UNREADABLE as error:
             raise NotBelieved(f"The identity provider's ID token does not hold: {type(error).__name__}.") from None
 
     def _check(self, claims: _Claims, nonce: str) -> None:
@@ -222,25 +224,36 @@ def make_proof(key: bytes, nonce: str) -> Proof:
     return Proof(derive("verifier"), derive("nonce"))
 
 
+def _decode(id_token: str, keys: KeySet) -> dict[str, object]:
+    """The claims of a token whose signature holds. Raises what is _UNREADABLE, ValueError for claims that strict JSON
+    does not have either: NaN, and text that nothing could store."""
+    claims: object = jwt.decode(id_token, keys, ALGORITHMS).claims
+    found = _read(msgspec.json.encode(claims))
+    if found is None:
+        raise ValueError("claims that are no object")
+    return found
+
+
+def _read(text: bytes) -> dict[str, object] | None:
+    """A JSON object (RFC 8259); None for anything else."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
 def _error(reply: Reply) -> object:
     """The error code of a token endpoint (RFC 6749 5.2)."""
-    try:
-        found = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return None
-    return cast(dict[str, object], found).get("error") if isinstance(found, dict) else None
+    return (_read(reply.body) or {}).get("error")
 
 
 def _object(reply: Reply, what: str) -> dict[str, object]:
-    try:
-        found = json.loads(reply.body) if reply.status == 200 else None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    found = _read(reply.body) if reply.status == 200 else None
+    if found is None:
         raise ProviderError(
             f"The identity provider answers HTTP {reply.status} for {what}, without what was asked for."
         )
-    return cast(dict[str, object], found)
+    return found
 
 
 def _endpoint(said: _Claims, name: str) -> str:
