@@ -1,10 +1,11 @@
 """The front door of the admin API: who asks is settled before anything is routed."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -16,10 +17,12 @@ from corral.http.admin.auditing import Network, Strangers, actor_of, note_error,
 from corral.http.admin.conditions import asked_match, is_edition, unless_known
 from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, look, read, run
 from corral.http.admin.idempotency import asked_once, kept, replayed
+from corral.http.admin.lasting import as_long_as
 from corral.http.admin.openapi import page
 from corral.http.admin.openapi.document import describe
 from corral.http.admin.problems import PROBLEM_TYPE, ProblemError
 from corral.http.admin.routes import ENDPOINTS
+from corral.http.admin.streaming import StreamResponse
 from corral.http.asgi import App, ClientGone, Receive, Scope, Send
 from corral.lifecycle.actor import Actor, act_as
 from corral.logs import lines
@@ -101,15 +104,20 @@ async def _who(request: Request, services: Services, strangers: Strangers) -> Ca
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     if (request.method, path) in _OPEN:
         return NOBODY
-    given = request.headers.getlist("authorization")
-    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise ProblemError(401, NAMELESS)
-    caller = await services.access.credentials.verify(token.strip())
+    caller = await services.access.credentials.verify(_token(request))
     if caller is None:
         await strangers.note(request)
         raise ProblemError(401, STRANGER)
     return caller
+
+
+def _token(request: Request) -> str:
+    """Raises ProblemError (401)."""
+    given = request.headers.getlist("authorization")
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise ProblemError(401, NAMELESS)
+    return token.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +155,7 @@ class _Address:
         try:
             endpoint.admit(call.caller)
             body = await read(endpoint, request)
-            response = await self._once(endpoint, call, actor, request, body)
+            response = await self._lasting(endpoint, call, request, self._once(endpoint, call, actor, request, body))
             if endpoint.watched:
                 await note_look(trail, actor, endpoint, request, call.now)
         except ClientGone:
@@ -155,6 +163,24 @@ class _Address:
         except Exception as error:
             await note_error(trail, actor, endpoint, request, call.now, error)
             raise
+        return response
+
+    async def _lasting(
+        self, endpoint: Endpoint, call: Call, request: Request, act: Coroutine[Any, Any, Response]
+    ) -> Response:
+        """What changes something is never broken off; a look that lasts ends with the right to it."""
+        if endpoint.method != "GET" or call.caller in (LOCAL_ADMINISTRATOR, NOBODY):
+            return await act
+
+        async def check() -> None:
+            caller = await self.services.access.credentials.verify(_token(request))
+            if caller is None:
+                raise ProblemError(401, STRANGER)
+            endpoint.admit(caller)
+
+        response = await as_long_as(check, act)
+        if isinstance(response, StreamResponse):
+            response.check = check
         return response
 
     async def _once(self, endpoint: Endpoint, call: Call, actor: Actor, request: Request, body: bytes) -> Response:
