@@ -69,17 +69,17 @@ EDITS: Mapping[str, Any] = {
     "set_user_role": {"role": "operator"},
     "disable_user": None,
     "enable_user": None,
-    "set_rules": {"rules": []},
-    "set_default": {"profile": ""},
-    "remove_server": None,
+    "set_ade_rules": {"rules": []},
+    "set_ade_default": {"profile": ""},
+    "remove_ade_server": None,
 }
 """In an order in which each can be done."""
 
 ELSEWHERE = {
     "remove_stored_profile": "test_a_new_version_is_an_edit",
     "forget_app": "an app is added and forgotten, and never edited",
-    "import_token": "needs Apple's portal; goes the same way as set_default",
-    "remove_profile": "needs Apple's service; goes the same way as set_rules",
+    "import_ade_token": "needs Apple's portal; goes the same way as set_ade_default",
+    "remove_ade_profile": "needs Apple's service; goes the same way as set_ade_rules",
 }
 
 
@@ -132,7 +132,7 @@ async def test_an_edit_between_looking_and_committing_is_seen(
         "change_role": ("PUT", "/roles/{role}", {"permissions": ["events:read"]}),
         "set_user_role": ("POST", "/users/{user}/role", {"role": "operator"}),
         "disable_user": ("POST", "/users/{user}/role", {"role": "administrator"}),
-        "remove_server": ("POST", "/ade/servers/{server}/rules", {"rules": []}),
+        "remove_ade_server": ("POST", "/ade/servers/{server}/rules", {"rules": []}),
     }
     for name, (method, other, body) in between.items():
         endpoint = by_name[name]
@@ -141,7 +141,7 @@ async def test_an_edit_between_looking_and_committing_is_seen(
         with meanwhile(installation, monkeypatch, method, other.format(**names), body) as done:
             answer = await ask(installation, endpoint.method, path, seen, EDITS[name])
         assert done == [200]
-        if name == "remove_server":
+        if name == "remove_ade_server":
             assert answer.status_code == 204, "what was edited beside it is nothing to it"
         elif name == "put_policy":
             assert answer.status_code == 200, "what was put meanwhile is what was there"

@@ -599,7 +599,7 @@ ENDPOINTS = (
         "Let a user in again",
         edits="/users/{user}",
     ),
-    Endpoint("POST", "/sessions", Freely.ANYBODY, sessions.begin_session, "Sign in", 201, refuses=(401, 429)),
+    Endpoint("POST", "/sessions", Freely.ANYBODY, sessions.begin_session, "Sign in", 201, refuses=(401, 409, 429)),
     Endpoint("GET", "/sessions", May.ACCESS_READ, sessions.list_user_sessions, "Who is signed in"),
     Endpoint("GET", "/sessions/current", Freely.SIGNED_IN, sessions.who_am_i, "Who you are, and what you may do"),
     Endpoint(
@@ -725,7 +725,12 @@ ENDPOINTS = (
         edits="/ade/servers/{server}/rules",
     ),
     Endpoint(
-        "POST", "/ade/servers/{server}/rules", May.ADE_WRITE, ade_profiles.set_ade_rules, "Set all rules of a server"
+        "POST",
+        "/ade/servers/{server}/rules",
+        May.ADE_WRITE,
+        ade_profiles.set_ade_rules,
+        "Set all rules of a server",
+        edits="/ade/servers/{server}/rules",
     ),
     Endpoint(
         "POST",

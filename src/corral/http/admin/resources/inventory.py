@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from corral.apple.inventory.items import ITEM_KINDS
 from corral.apple.inventory.value import Value, read_written
-from corral.http.admin.endpoint import Call, Download, Query, View
+from corral.http.admin.endpoint import Call, Download, Number, Query, View
 from corral.http.admin.times import shown as shown_time
 from corral.inventory.fields import FIELDS, ITEM_FIELDS
 from corral.inventory.merging import KeptItem, read_fields
@@ -44,7 +44,7 @@ class CountQuery(Query):
 
 
 class HistoryQuery(Query):
-    before: int | None = None
+    before: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
@@ -53,7 +53,7 @@ class ItemQuery(Query):
 
     kind: Annotated[str, Meta(max_length=64)] = "app"
     identifier: Annotated[str, Meta(max_length=256)] | None = None
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Number = 0
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
