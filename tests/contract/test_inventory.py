@@ -18,6 +18,7 @@ from corral.inventory.asking import read_question
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import EndReason, Phase
 from corral.store.inventory import TAKEN_IN, Taken
+from corral.store.retention import Kind
 from corral.store.store import Store
 
 
@@ -187,7 +188,8 @@ async def test_what_nobody_has_is_forgotten_and_what_is_old(store: Store) -> Non
     await take(store, report("InstalledApplicationList", apps(app("com.example.y")), v.NOW + 1))
     assert [await store.inventory.forget_unused(v.NOW, 10) for _ in range(2)] == [1, 0]
     assert [each.item.identifier for each in await store.inventory.items("app", None, 0, 10)] == ["com.example.y"]
-    assert [await store.inventory.forget(before, 10) for before in (v.NOW + 1, v.NOW + 2, v.NOW + 2)] == [0, 1, 0]
+    for before, rows in ((v.NOW + 1, 0), (v.NOW + 2, 1), (v.NOW + 2, 0)):
+        assert (await store.retention.prune(Kind.INVENTORY, before, 10)).rows == rows
     assert await store.inventory.history("D1", None, 10) == ()
 
 

@@ -268,7 +268,12 @@ async def test_a_round_is_bounded_and_the_next_goes_on_where_it_stopped() -> Non
 async def test_what_is_kept_for_ever_is_not_asked_for() -> None:
     store = Counting(set())
     await Retaining(store, Keep(results=None, grants=None), lambda: LATER, rest=0).round()
-    assert [kind for kind, _, _ in store.asked] == [Kind.EVENTS, Kind.PUSHES, Kind.CONTACT_HOURS]
+    assert [kind for kind, _, _ in store.asked] == [
+        Kind.EVENTS,
+        Kind.PUSHES,
+        Kind.CONTACT_HOURS,
+        Kind.INVENTORY,
+    ]
 
 
 async def test_two_processes_at_once_delete_everything_once(at: Opened) -> None:

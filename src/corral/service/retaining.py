@@ -33,6 +33,7 @@ class Keep:
     events: Instant | None = 180 * DAY
     pushes: Instant | None = 30 * DAY
     contact_hours: Instant | None = 30 * DAY
+    inventory: Instant | None = 365 * DAY
     grants: Instant | None = 30 * DAY
 
     def spans(self) -> Mapping[Kind, Instant]:
@@ -43,6 +44,7 @@ class Keep:
             Kind.EVENTS: self.events,
             Kind.PUSHES: self.pushes,
             Kind.CONTACT_HOURS: self.contact_hours,
+            Kind.INVENTORY: self.inventory,
             Kind.GRANTS: self.grants,
             Kind.LINKS: self.grants,
         }

@@ -148,10 +148,6 @@ class InventoryStore(Protocol):
         """Of the device channels of these lives, by life and report."""
         ...
 
-    async def forget(self, before: Instant, limit: int) -> int:
-        """Delete so many changes that are older, oldest first; returns how many."""
-        ...
-
     async def forget_unused(self, now: Instant, limit: int) -> int:
         """Delete so many items that no device has any more; returns how many."""
         ...

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     EVENTS = "events"
     PUSHES = "pushes"
     CONTACT_HOURS = "contact-hours"
+    INVENTORY = "inventory-changes"
     GRANTS = "grants"
     """Grants that expired unspent, under which no certificate was issued. One with a certificate stays: what that
     certificate is good for is decided by it."""

@@ -68,7 +68,7 @@ async def worker_of(ground: Ground, services: Services, push: PushClient, metric
 
 
 def _forgetting(settings: Settings, store: Store) -> list[Forget]:
-    """What is over by its own time; of the audit trail and of histories, by the settings'."""
+    """What is over by its own time; of the audit trail, by the setting's."""
     found: list[Forget] = [
         store.accounts.forget_expired,
         store.access.forget_expired,
@@ -76,9 +76,6 @@ def _forgetting(settings: Settings, store: Store) -> list[Forget]:
         store.idempotency.forget_expired,
         store.inventory.forget_unused,
     ]
-    history = settings.keep_inventory_history
-    if history is not None:
-        found.append(lambda now, limit: store.inventory.forget(now - history, limit))
     keep = settings.keep_audit
     if keep is not None:
         found.append(lambda now, limit: store.audit.forget(now - keep, limit))
@@ -91,5 +88,6 @@ def _keep(settings: Settings) -> Keep:
         events=settings.keep_events,
         pushes=settings.keep_pushes,
         contact_hours=settings.keep_contacts,
+        inventory=settings.keep_inventory_history,
         grants=settings.keep_grants,
     )

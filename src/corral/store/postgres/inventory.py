@@ -78,10 +78,6 @@ _FRESHNESS = (
     "SELECT v.connection_id, r.report, r.asked_at, r.received_at, r.sha FROM inventory AS v"
     " JOIN inventory_report AS r ON r.inventory_id = v.id AND r.user_id = '' WHERE v.connection_id = ANY ($1::text[])"
 )
-_FORGET = (
-    "DELETE FROM inventory_change WHERE id = ANY (ARRAY (SELECT id FROM inventory_change WHERE at < $1 ORDER BY at"
-    " LIMIT $2 FOR UPDATE SKIP LOCKED))"
-)
 _UNUSED = (
     "DELETE FROM inventory_item WHERE id = ANY (ARRAY (SELECT i.id FROM inventory_item AS i"
     " WHERE NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = i.id) LIMIT $1 FOR UPDATE OF i SKIP LOCKED))"
@@ -167,9 +163,6 @@ class PostgresInventory:
 
     async def freshness(self, connection_ids: Sequence[str]) -> Mapping[str, Mapping[str, Freshness]]:
         return rows.by_life(await self._database.all(_FRESHNESS, list(connection_ids)))
-
-    async def forget(self, before: Instant, limit: int) -> int:
-        return await self._database.write(lambda write: write.sql.run(_FORGET, before, limit), durably=False)
 
     async def forget_unused(self, now: Instant, limit: int) -> int:
         del now

@@ -66,6 +66,10 @@ _DELETE_PUSHES = (
     "DELETE FROM push_log WHERE ctid = ANY (ARRAY (SELECT ctid FROM push_log WHERE at < $1 ORDER BY at LIMIT $2"
     " FOR UPDATE SKIP LOCKED))"
 )
+_DELETE_CHANGES = (
+    "DELETE FROM inventory_change WHERE ctid = ANY (ARRAY (SELECT ctid FROM inventory_change WHERE at < $1 ORDER BY at"
+    " LIMIT $2 FOR UPDATE SKIP LOCKED))"
+)
 _DELETE_HOURS = (
     "DELETE FROM contact_hour WHERE ctid = ANY (ARRAY (SELECT ctid FROM contact_hour WHERE hour < $1"
     " ORDER BY hour LIMIT $2 FOR UPDATE SKIP LOCKED))"
@@ -91,6 +95,8 @@ class PostgresRetention:
                 return Pruned(rows, "" if rows else None)
             case Kind.PUSHES:
                 return await self._oldest(_DELETE_PUSHES, before, limit)
+            case Kind.INVENTORY:
+                return await self._oldest(_DELETE_CHANGES, before, limit)
             case Kind.CONTACT_HOURS:
                 return await self._oldest(_DELETE_HOURS, before - before % HOUR, limit)
 

@@ -87,10 +87,12 @@ _FRESHNESS = (
     " CROSS JOIN inventory AS v ON v.connection_id = asked.value"
     " CROSS JOIN inventory_report AS r ON r.inventory_id = v.id AND r.user_id = ''"
 )
-_FORGET = "DELETE FROM inventory_change WHERE id IN (SELECT id FROM inventory_change WHERE at < ? ORDER BY at LIMIT ?)"
 _UNUSED = (
-    "DELETE FROM inventory_item WHERE id IN (SELECT id FROM inventory_item AS i"
-    " WHERE NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = i.id) LIMIT ?)"
+    "SELECT id FROM inventory_item AS i WHERE NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = i.id) LIMIT ?"
+)
+_DELETE_UNUSED = (
+    "DELETE FROM inventory_item WHERE id IN (SELECT value FROM json_each(?))"
+    " AND NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = inventory_item.id)"
 )
 _LAST = 2**62
 
@@ -175,16 +177,15 @@ class SqliteInventory:
 
         return await self._database.browse(read)
 
-    async def forget(self, before: Instant, limit: int) -> int:
-        return await self._delete(_FORGET, before, limit)
-
     async def forget_unused(self, now: Instant, limit: int) -> int:
+        """They are looked for on the thread for lists, which may take a while, and deleted by their numbers."""
         del now
-        return await self._delete(_UNUSED, limit)
+        found = await self._database.browse(lambda sql: sql.execute(_UNUSED, (limit,)).fetchall())
+        if not found:
+            return 0
 
-    async def _delete(self, statement: str, *values: object) -> int:
         def delete(write: Write) -> int:
-            write.sql.execute(statement, values)
+            write.sql.execute(_DELETE_UNUSED, (_json([row[0] for row in found]),))
             return write.sql.changes()
 
         return await self._database.write(delete)

@@ -52,6 +52,9 @@ _DELETE_LINK = "DELETE FROM link WHERE id = ?"
 _OLDEST_EVENTS = "SELECT sequence, at < ?1 FROM event ORDER BY sequence LIMIT ?2"
 _DELETE_EVENT = "DELETE FROM event WHERE sequence = ?"
 _DELETE_PUSHES = "DELETE FROM push_log WHERE id IN (SELECT id FROM push_log WHERE at < ? ORDER BY at LIMIT ?)"
+_DELETE_CHANGES = (
+    "DELETE FROM inventory_change WHERE id IN (SELECT id FROM inventory_change WHERE at < ? ORDER BY at LIMIT ?)"
+)
 _DELETE_HOURS = (
     "DELETE FROM contact_hour WHERE (channel_id, hour) IN"
     " (SELECT channel_id, hour FROM contact_hour WHERE hour < ? ORDER BY hour LIMIT ?)"
@@ -76,6 +79,8 @@ class SqliteRetention:
                 return await self._found(lambda sql: _events(sql, before, limit))
             case Kind.PUSHES:
                 return await self._oldest(_DELETE_PUSHES, before, limit)
+            case Kind.INVENTORY:
+                return await self._oldest(_DELETE_CHANGES, before, limit)
             case Kind.CONTACT_HOURS:
                 return await self._oldest(_DELETE_HOURS, before - before % HOUR, limit)
 
