@@ -13,7 +13,7 @@ from corral.cli.process import free_port
 from corral.simulator.device import Device, State
 from corral.simulator.facts import Model
 from e2e.conftest import Start
-from e2e.installation import Installation, installation, make_template, until
+from e2e.installation import Installation, Template, installation, make_template, until
 from e2e.messages import report
 from otlp import Collector, Received, collector
 from postgres_server import fresh_database
@@ -28,18 +28,21 @@ def traces() -> Generator[Collector]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["postgres", "sqlite"])
 async def followed(
-    request: pytest.FixtureRequest, traces: Collector, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    template: Template,
+    traces: Collector,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncGenerator[Installation]:
     folder = tmp_path_factory.mktemp(request.param)
     settings = traces.environment | {"OTEL_SERVICE_NAME": f"corral on {request.param}"}
     if request.param == "sqlite":
-        template = await asyncio.to_thread(make_template, folder)
-        async with installation(template, folder / "service", settings) as made:
+        async with installation(template, folder, settings) as made:
             yield made
     else:
         with fresh_database() as url:
-            template = await asyncio.to_thread(make_template, folder, url)
-            async with installation(template, folder / "service", settings) as made:
+            other = await asyncio.to_thread(make_template, folder, url)
+            # Devices speak with either process, whichever was asked for the command.
+            async with installation(other, folder / "service", settings | {"CORRAL_WORKERS": "2"}) as made:
                 yield made
 
 

@@ -1,6 +1,5 @@
 """The lines of the log are a closed set: each is told in docs/logging.md, is said somewhere, and nothing else is."""
 
-import ast
 import importlib.util
 import json
 import re
@@ -65,17 +64,7 @@ def test_every_line_is_said_somewhere() -> None:
 
 def test_nobody_logs_past_the_vocabulary() -> None:
     for path, text in _modules():
-        names = {
-            alias.name.partition(".")[0]
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.Import)
-            for alias in node.names
-        } | {
-            (node.module or "").partition(".")[0]
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.ImportFrom)
-        }
-        assert not names & {"structlog", "logging"}, path
+        assert not re.search(r"^\s*(from|import) (structlog|logging)\b", text, re.MULTILINE), path
 
 
 def test_of_what_strangers_cause_only_so_many_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
