@@ -15,6 +15,8 @@ from corral.apple.command import CommandError, read_raw
 from corral.apple.given import read_given
 from corral.apple.installed_profile import ProfileError, read_enrollment_profile, read_identity_profile
 from corral.apple.inventory.attributes import ATTRIBUTES
+from corral.apple.inventory.certificates import certificates
+from corral.apple.inventory.facts import Facts
 from corral.apple.inventory.items import ITEM_KINDS
 from corral.apple.inventory.reading import REPORTS
 from corral.apple.inventory.reading import read as read_facts
@@ -132,9 +134,17 @@ def _inventory(data: bytes) -> None:
             assert key(kind, read_written(kind, written(kind, value))) == key(kind, value)
 
 
+def _certificate(data: bytes) -> Facts:
+    """One of a CertificateList, with what the device says of it beside."""
+    return certificates({}, {"CertificateList": [{"CommonName": "c", "IsIdentity": True, "Data": data}]})
+
+
+def _listed() -> Sequence[bytes]:
+    return [world().identity, world().authority.der]
+
+
 @cache
 def _answers() -> Sequence[bytes]:
-    certificate = world().identity
     app = {"Identifier": "a", "Version": "1.0", "ShortVersion": "1", "Name": "n", "BundleSize": 5, "Installing": False}
     device = {"OSVersion": "15.3", "ProductName": "Mac14,2", "IsSupervised": True, "BatteryLevel": 0.5}
     answers: list[dict[str, object]] = [
@@ -143,7 +153,7 @@ def _answers() -> Sequence[bytes]:
         {"InstalledApplicationList": [app]},
         {"ManagedApplicationList": {"a": {"Status": "Managed", "HasConfiguration": True}}},
         {"ProfileList": [{"PayloadIdentifier": "p", "PayloadUUID": "u", "IsManaged": True, "PayloadContent": []}]},
-        {"CertificateList": [{"CommonName": "c", "IsIdentity": True, "Data": certificate}]},
+        {"CertificateList": [{"CommonName": "c", "IsIdentity": True, "Data": world().identity}]},
         {"UserList": [{"UserName": "u", "IsLoggedIn": True, "DataUsed": 1}]},
         {"AvailableOSUpdates": [{"ProductKey": "k", "Version": "15.4", "DownloadSize": 1.5}]},
         {"OSUpdateStatus": [{"ProductKey": "k", "Status": "Idle", "DownloadPercentComplete": 0.0}]},
@@ -193,6 +203,7 @@ READERS: tuple[Reader, ...] = (
     reader(read_lenient, ReportError, samples=messages),
     reader(error_chain, ReportError, samples=messages),
     reader(read_given, samples=messages),
+    reader(certificates, samples=_listed, call=_certificate),
     reader(read_facts, PlistError, samples=_answers, call=_inventory, also=(key, read_written)),
     reader(read_raw, CommandError, samples=messages),
     reader(read_enrollment_profile, ProfileError, samples=_enrollment_profiles),

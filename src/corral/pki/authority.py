@@ -83,12 +83,13 @@ def read_authority(certificate_pem: bytes, key_pem: bytes) -> Authority:
     """The authority of a PEM certificate and its PEM key, as they were kept; raises `AuthorityError`."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
+        certified = certificate.public_key()
         key = read_own_key(key_pem)
     except UNREADABLE:
         raise AuthorityError("the authority's certificate or key is no unencrypted PEM") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise AuthorityError("the authority's key must be RSA: SCEP clients enclose their requests for it")
-    if key.public_key() != certificate.public_key():
+    if key.public_key() != certified:
         raise AuthorityError("the authority's key does not belong to its certificate")
     try:
         is_authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from corral.pki import cms
+from corral.pki.cms.certificate import UNREADABLE
 from corral.pki.own_key import read_own_key
 
 MAX_ENCLOSED = 64 * 1024
@@ -76,9 +77,10 @@ def read_escrow_key(pem: bytes) -> EscrowKey:
     """As `pem` gives it; raises EscrowKeyError."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
+        certified = certificate.public_key()
         key = read_own_key(pem[pem.index(b"-----BEGIN PRIVATE KEY-----") :])
-    except (ValueError, TypeError):
+    except UNREADABLE:
         raise EscrowKeyError("the escrow key is no certificate and private key in PEM") from None
-    if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certificate.public_key():
+    if not isinstance(key, rsa.RSAPrivateKey) or key.public_key() != certified:
         raise EscrowKeyError("the escrow key does not belong to its certificate")
     return EscrowKey(certificate.public_bytes(Encoding.DER), key)

@@ -1,9 +1,14 @@
 """Answers read into facts: what fits is there, and whatever a device sends, nothing breaks."""
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -213,3 +218,13 @@ def test_no_secret_is_an_attribute() -> None:
     }
     assert not told & secrets
     assert all(each.report in (CHECK_IN, DEVICE, SECURITY) for each in ATTRIBUTES.values())
+
+
+def test_a_certificate_of_no_version_that_there_is_is_listed_all_the_same() -> None:
+    now = datetime(2026, 6, 1)
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, now, now).sign(key, hashes.SHA256())
+    odd = made.public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05", 1)
+    found = facts("CertificateList", {"CertificateList": [{"CommonName": "c", "Data": odd}]})
+    assert [each.fields["fingerprint"] for each in found.items] == [hashlib.sha256(odd).hexdigest()]
+    assert found.remarks == ("CertificateList: Data that is no certificate",)

@@ -45,6 +45,6 @@ def _read(data: bytes, remarks: Remarks) -> dict[str, Value]:
             "not_before": round(certificate.not_valid_before_utc.timestamp() * 1000),
             "not_after": round(certificate.not_valid_after_utc.timestamp() * 1000),
         }
-    except (ValueError, TypeError, OverflowError, x509.UnsupportedGeneralNameType):
+    except (ValueError, TypeError, OverflowError, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         remarks.add("CertificateList: Data that is no certificate")
         return {}
