@@ -10,7 +10,7 @@ from corral.apple.platform import Platform
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import CertificateStatus, EnrollmentKind, Phase
 from corral.store.contacts import Heard
-from corral.store.directory import CommandTarget, DeviceSummary
+from corral.store.directory import CommandTarget, DeviceSummary, Facts
 from corral.store.store import Store
 
 
@@ -28,6 +28,45 @@ async def test_devices_are_listed_by_id_in_pages(store: Store) -> None:
     assert await listed(store, limit=3) == ["D1", "D10", "D2"]
     assert await listed(store, after="D2") == ["D3"]
     assert await listed(store, after="D3") == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        (Facts(platform="iOS"), ["D1", "D2", "D4"]),
+        (Facts(platform="macOS"), ["D3"]),
+        (Facts(os_version="17"), ["D1", "D2"]),
+        (Facts(os_version="17.5"), ["D2"]),
+        (Facts(os_version="17."), []),
+        (Facts(os_version="170"), ["D4"]),
+        (Facts(model="iPhone16,1"), ["D1", "D2"]),
+        (Facts(model="MQKJ3"), ["D2"]),
+        (Facts(model="iPhone16"), []),
+        (Facts(platform="iOS", os_version="17", model="MQKJ3"), ["D2"]),
+        (Facts(platform="macOS", os_version="17"), []),
+        (Facts(os_version="%"), []),
+    ],
+)
+async def test_devices_are_listed_by_what_they_are(store: Store, facts: Facts, found: list[str]) -> None:
+    devices = (
+        v.device("D1", platform=Platform.IOS, os_version="17", product_name="iPhone16,1"),
+        v.device("D2", platform=Platform.IOS, os_version="17.5", product_name="iPhone16,1", model="MQKJ3"),
+        v.device("D3", platform=Platform.MACOS, os_version="15.2", product_name="Mac16,1"),
+        v.device("D4", platform=Platform.IOS, os_version="170", product_name="iPad1,1"),
+        v.device("D5", platform=None, os_version=None),
+    )
+    for device in devices:
+        await store.devices.commit(Change(device_id=device.id, device=device))
+    listed = await store.directory.devices(search=None, phase=None, after=None, limit=9, facts=facts)
+    assert [each.device.id for each in listed] == found
+    paged = await store.directory.devices(search="D", phase=None, after="D1", limit=1, facts=facts)
+    assert [each.device.id for each in paged] == [each for each in found if each > "D1"][:1]
+    for phase in ("connected", "ended"):
+        lively = await store.directory.devices(search=None, phase=phase, after=None, limit=9, facts=facts)
+        assert lively == (), "none of them has a life"
+    await store.devices.commit(Change(connections=(v.connection("C2", "D2"),)))
+    lively = await store.directory.devices(search=None, phase="connected", after=None, limit=9, facts=facts)
+    assert [each.device.id for each in lively] == [each for each in found if each == "D2"]
 
 
 async def test_a_summary_has_what_a_list_shows(fleet: Store) -> None:

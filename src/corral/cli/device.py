@@ -27,11 +27,25 @@ def list_devices(
     session: Session,
     search: Annotated[str | None, typer.Option("--search", help="Start of an id, serial number or name.")] = None,
     phase: Annotated[str | None, typer.Option("--phase", help="authenticating, connected, ending or ended.")] = None,
+    platform: Annotated[str | None, typer.Option("--platform", help="iOS, macOS, tvOS, visionOS or watchOS.")] = None,
+    os_version: Annotated[str | None, typer.Option("--os", metavar="VERSION", help="17 is 17.5 too.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Product name (iPhone16,1) or model number.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="So many; 0: all.")] = 100,
     after: Annotated[str | None, typer.Option("--after", help="Only those behind this id.")] = None,
 ) -> None:
     """Devices, by id."""
-    page = session.api.pages("/devices", "devices", limit, "after", after=after, search=search, phase=phase)
+    page = session.api.pages(
+        "/devices",
+        "devices",
+        limit,
+        "after",
+        after=after,
+        search=search,
+        phase=phase,
+        platform=platform,
+        os_version=os_version,
+        model=model,
+    )
     session.show(page, _write_list)
 
 

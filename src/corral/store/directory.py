@@ -58,13 +58,27 @@ class Backlog:
     oldest_work: Mapping[str, Instant]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is asked of devices in a listing: `os_version` as a whole or up to a dot (`17` is 17.5, and not 170),
+    `model` as a product name or a model number."""
+
+    platform: str | None = None
+    os_version: str | None = None
+    model: str | None = None
+
+
+ANY = Facts()
+
+
 class Directory(Protocol):
     async def devices(
-        self, *, search: str | None, phase: str | None, after: str | None, limit: int
+        self, *, search: str | None, phase: str | None, after: str | None, limit: int, facts: Facts = ANY
     ) -> tuple[DeviceSummary, ...]:
         """By device id, ascending; `after` is the id of the last row of the page before.
 
-        `search` matches the start of id, serial number or name.
+        `search` matches the start of id, serial number or name. With `facts` all devices behind `after` may be looked
+        at for a page, in an index that has these facts.
         """
         ...
 

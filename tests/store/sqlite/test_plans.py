@@ -8,6 +8,7 @@ from corral.apple.report import Status
 from corral.lifecycle.change import Change, Escrow
 from corral.lifecycle.state import Consequence, EscrowKind, Phase, Purpose
 from corral.store.contacts import Attempt, Heard
+from corral.store.directory import Facts
 from corral.store.sqlite import SqliteStore
 from corral.store.sqlite.connecting import typed
 
@@ -86,6 +87,8 @@ async def work_through(store: SqliteStore) -> None:
     await store.directory.resolve("D1")
     await store.directory.device("D1")
     await store.directory.devices(search="D", phase=None, after=None, limit=5)
+    everything = Facts(platform="iOS", os_version="17", model="iPhone16,1")
+    await store.directory.devices(search=None, phase=None, after=None, limit=5, facts=everything)
     await store.events.read(0, 5)
     await store.events.timeline("D1", v.NOW, 5)
     await store.devices.forget("D1")

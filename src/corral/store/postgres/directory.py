@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from corral.lifecycle.state import EnrollmentKind, Instant
 from corral.store import rows
-from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
+from corral.store.directory import ANY, Backlog, CommandTarget, DeviceDetail, DeviceSummary, Facts
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
 from corral.store.postgres.statements import listed, looked_up, select, spoken_by
@@ -41,6 +41,12 @@ _SUMMARIES = (
     f"SELECT {listed(rows.DEVICE, 'd')}, {listed(rows.LIFE, 'l')}, {_SEEN}, {_OPEN} FROM device AS d"
     f" LEFT JOIN LATERAL ({_SHOWN}) AS shown ON TRUE LEFT JOIN life AS l ON l.id = shown.id WHERE d.id > $1"
 )
+_FACTS = {
+    "platform": " AND d.platform = {0}",
+    "os_version": " AND (d.os_version = {0} OR d.os_version COLLATE \"C\" >= {0} || '.'"
+    " AND d.os_version COLLATE \"C\" < {0} || '/')",
+    "model": " AND {0} IN (d.product_name, d.model)",
+}
 
 _DEVICE = select("FROM device AS d WHERE d.id = $1", d=rows.DEVICE)
 _LIVES = select("FROM life AS l WHERE l.device_id = $1 ORDER BY l.created_at DESC, l.number DESC", l=rows.LIFE)
@@ -119,7 +125,7 @@ class PostgresDirectory:
         self._profiles: dict[bytes, bytes] = {}
 
     async def devices(
-        self, *, search: str | None, phase: str | None, after: str | None, limit: int
+        self, *, search: str | None, phase: str | None, after: str | None, limit: int, facts: Facts = ANY
     ) -> tuple[DeviceSummary, ...]:
         statement, values = _SUMMARIES, [after or "", limit]
         if search:
@@ -129,6 +135,10 @@ class PostgresDirectory:
             values.append(phase)
             place = f"${len(values)}"
             statement += f" AND d.id IN (SELECT device_id FROM connection WHERE phase = {place}) AND l.phase = {place}"
+        for name, text in _FACTS.items():
+            if getattr(facts, name) is not None:
+                values.append(getattr(facts, name))
+                statement += text.format(f"${len(values)}")
         found = await self._database.all(statement + " ORDER BY d.id LIMIT $2", *values)
         return tuple(_summary(row) for row in found)
 

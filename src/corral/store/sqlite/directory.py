@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from corral.lifecycle.state import EnrollmentKind, Instant
 from corral.store import rows
-from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
+from corral.store.directory import ANY, Backlog, CommandTarget, DeviceDetail, DeviceSummary, Facts
 from corral.store.sqlite import snapshot
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
@@ -33,7 +33,16 @@ _SEARCHED = (
     " UNION SELECT id FROM device WHERE serial_number COLLATE NOCASE >= :low AND serial_number COLLATE NOCASE < :high"
     " UNION SELECT id FROM device WHERE name COLLATE NOCASE >= :low AND name COLLATE NOCASE < :high)"
 )
-_IN_PHASE = " AND d.id IN (SELECT device_id FROM connection WHERE phase = :phase) AND l.phase = :phase"
+_SHOWN_IN_PHASE = " AND l.phase = :phase"
+_IN_PHASE = " AND d.id IN (SELECT device_id FROM connection WHERE phase = :phase)" + _SHOWN_IN_PHASE
+_FACTS = {
+    "platform": " AND d.platform = :platform",
+    "os_version": " AND (d.os_version = :os_version OR d.os_version >= :os_version || '.'"
+    " AND d.os_version < :os_version || '/')",
+    "model": " AND :model IN (d.product_name, d.model)",
+}
+_BY_FACTS = " INDEXED BY device_facts"
+"""It has them all, in the order of the listing. Left to itself, SQLite reads every device for them."""
 
 _LIVES = select("FROM life AS l WHERE l.device_id = ? ORDER BY l.created_at DESC, l.row DESC", l=rows.LIFE)
 _CHANNELS = select(
@@ -104,15 +113,21 @@ class SqliteDirectory:
         self._database = database
 
     async def devices(
-        self, *, search: str | None, phase: str | None, after: str | None, limit: int
+        self, *, search: str | None, phase: str | None, after: str | None, limit: int, facts: Facts = ANY
     ) -> tuple[DeviceSummary, ...]:
-        statement = _summaries(_SEARCHED if search else "", _IN_PHASE if phase else "")
+        asked = [text for name, text in _FACTS.items() if getattr(facts, name) is not None]
+        # Nearly all are connected: a list of those would be made for the few that the facts leave.
+        in_phase = _SHOWN_IN_PHASE if asked and phase == "connected" else _IN_PHASE
+        statement = _summaries(
+            _SEARCHED if search else "", in_phase if phase else "", *asked, index=_BY_FACTS if asked else ""
+        )
         values = {
             "after": after or "",
             "low": search or "",
             "high": (search or "") + _LAST_CHARACTER,
             "phase": phase,
             "limit": limit,
+            **{name: getattr(facts, name) for name in _FACTS},
         }
         found = await self._database.browse(lambda sql: sql.execute(statement, values).fetchall())
         return tuple(_summary(row) for row in found)
@@ -168,11 +183,11 @@ class SqliteDirectory:
         return await self._database.browse(read)
 
 
-def _summaries(*conditions: str) -> str:
+def _summaries(*conditions: str, index: str = "") -> str:
     """Joins the tables of the view `life` itself: as the right side of a LEFT JOIN it would be read whole."""
     columns = select("", d=rows.DEVICE, l=rows.LIFE.removesuffix(" profile"))
     return (
-        f"{columns}, coalesce(p.body, x''), {_SEEN}, {_OPEN} FROM device AS d"
+        f"{columns}, coalesce(p.body, x''), {_SEEN}, {_OPEN} FROM device AS d{index}"
         f" LEFT JOIN connection AS l ON l.rowid = {_SHOWN} LEFT JOIN profile AS p ON p.id = l.profile_id"
         f" WHERE d.id > :after{''.join(conditions)} ORDER BY d.id LIMIT :limit"
     )

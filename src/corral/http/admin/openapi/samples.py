@@ -128,6 +128,8 @@ SAMPLES: Final[Mapping[str, Any]] = {
     "ErrorView.description": "Unknown command: NoSuchCommand",
     "SentView.problem": "",
     "DecidedView.problem": "",
+    "RefreshedView.problem": "",
+    "ScheduleRule.every": "1d",
     "findings": [],
     "severity": "warning",
     "where": "DeviceInformation",

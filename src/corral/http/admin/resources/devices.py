@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from corral.apple.platform import Platform
 from corral.http.admin.endpoint import Call, Query, View
 from corral.http.admin.resources.device_views import (
     CertificateView,
@@ -23,7 +24,7 @@ from corral.http.admin.resources.waiting import Waiting, why_waiting
 from corral.http.admin.times import Time, due, shown
 from corral.lifecycle.state import FOREVER, DeliveryState, Phase
 from corral.service.errors import NotFound
-from corral.store.directory import DeviceDetail
+from corral.store.directory import DeviceDetail, Facts
 
 OPEN_SHOWN = 500
 """Open commands that are looked at to tell why the next one waits."""
@@ -50,10 +51,14 @@ class DetailView(View):
 
 
 class DeviceQuery(Query):
-    """`search`: the start of an id, serial number or name."""
+    """`search`: the start of an id, serial number or name. `os_version`: as a whole, or up to a dot: `17` is 17.5 too.
+    `model`: a product name (`iPhone16,1`) or a model number. More can be asked of the inventory."""
 
     search: Annotated[str, Meta(max_length=255)] | None = None
     phase: Phase | None = None
+    platform: Platform | None = None
+    os_version: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    model: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     after: str | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
@@ -88,7 +93,11 @@ class Timeline(View):
 
 async def list_devices(call: Call, query: DeviceQuery) -> DevicePage:
     found = await call.services.directory.devices(
-        search=query.search, phase=query.phase, after=query.after, limit=query.limit + 1
+        search=query.search,
+        phase=query.phase,
+        after=query.after,
+        limit=query.limit + 1,
+        facts=Facts(platform=query.platform, os_version=query.os_version, model=query.model),
     )
     page = found[: query.limit]
     following = page[-1].device.id if len(found) > len(page) else None
