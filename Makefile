@@ -27,12 +27,12 @@ demo: .venv/installed ## Show a fleet live: enroll, obey, renew, leave (ARGS="--
 test: .venv/installed ## Install everything and run every test and check (with the fuzzing and killing that fits in minutes)
 	@sh tools/install-test-tools
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 	@$(BIN)/corral demo --exit --devices 12
 
 test-long: .venv/installed ## The same with ten minutes of fuzzing and fifty kills
 	@sh tools/install-test-tools
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/installed ## Formatting, lint, strict types
 	@$(BIN)/ruff format --check --quiet src tests benchmarks tools || { echo "Run make format"; exit 1; }

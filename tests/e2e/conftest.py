@@ -1,6 +1,5 @@
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,9 +32,8 @@ async def over_sqlite(template: Template, tmp_path_factory: pytest.TempPathFacto
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def over_postgres(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
-    with fresh_database() as url:
-        folder = tmp_path_factory.mktemp("shared-postgres")
-        own = await asyncio.to_thread(over_database, template, folder / "template", url)
+    folder = tmp_path_factory.mktemp("shared-postgres")
+    with each_template("postgres", template, folder / "template") as own:
         async with installation(own, folder) as made:
             yield made
 
@@ -47,6 +45,16 @@ def corral(over_sqlite: Installation) -> Installation:
 
 
 DATABASES = ("postgres", "sqlite")
+
+
+@contextmanager
+def each_template(kind: str, template: Template, folder: Path) -> Generator[Template]:
+    """For an installation over a database of this kind."""
+    if kind == "sqlite":
+        yield template
+    else:
+        with fresh_database() as url:
+            yield over_database(template, folder, url)
 
 
 def over_each(request: pytest.FixtureRequest) -> Installation:

@@ -216,16 +216,17 @@ class Installation:
 
     async def cursor(self) -> int:
         """After the last event that there is now."""
-        after = 0
+        events = await self.events(0)
+        return events[-1]["sequence"] if events else 0
+
+    async def events(self, after: int, device: Device | None = None) -> list[Any]:
+        found: list[Any] = []
         while True:
             page = await self.get("/events", after=after, limit=1000)
             if not page["events"]:
-                return after
+                return [each for each in found if device is None or each["device_id"] == device.facts.udid]
+            found += page["events"]
             after = page["next"]
-
-    async def events(self, after: int, device: Device | None = None) -> list[Any]:
-        found: list[Any] = (await self.get("/events", after=after, limit=1000))["events"]
-        return [each for each in found if device is None or each["device_id"] == device.facts.udid]
 
     async def kinds(self, device: Device) -> list[str]:
         """The types of all events of a device, oldest first."""

@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from corral.simulator.contents import bypass_code_of
 from corral.simulator.device import Device
 from corral.simulator.facts import Model
 from corral.simulator.filevault import recovery_key
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, until
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 RECOVERY, BYPASS = "filevault-recovery-key", "activation-lock-bypass-code"
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, until
 from receiver import receiver
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 
 @asynccontextmanager

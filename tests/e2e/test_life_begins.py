@@ -9,9 +9,11 @@ from corral.apple.plist import parse_dict
 from corral.pki import scep
 from corral.simulator.fetching import InstallationFailed, open_profile
 from corral.simulator.installing import read_profile
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, until
 from e2e.messages import authenticate, draft, enrollment_of, is_plain_403, report, update_token
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 
 async def test_a_device_connects_is_pushed_and_obeys(corral: Installation) -> None:

@@ -11,9 +11,11 @@ from corral.simulator.device import State
 from corral.simulator.enrollment import Channel, new_magic, new_token
 from corral.simulator.facts import Model
 from corral.simulator.speaking import Accepted
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, opened, until
 from e2e.messages import check_in, draft, enrollment_of, report, update_token
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 ADA = User("ada", "Ada Lovelace", "0B5A9C0E-9F3B-4B64-8C6E-0C6E3F6D1A01")
 

@@ -1,10 +1,12 @@
 """How a connection ends: by the device, by a person, by an erasure; and never by accident."""
 
+import pytest
+
 from corral.apple.plist import parse_dict
 from corral.simulator.behaviour import Removal, User
 from corral.simulator.device import Device, State
 from corral.simulator.facts import Model
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, until
 from e2e.messages import (
     authenticate,
@@ -14,6 +16,8 @@ from e2e.messages import (
     report,
     update_token,
 )
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 ADA = User("ada", "Ada Lovelace", "0B5A9C0E-9F3B-4B64-8C6E-0C6E3F6D1A01")
 

@@ -10,9 +10,11 @@ from corral.simulator.device import State
 from corral.simulator.enrollment import new_magic, new_token
 from corral.simulator.facts import Model
 from corral.simulator.speaking import Accepted, Failed
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, until
 from e2e.messages import check_in, enrollment_of, is_document, is_plain_403, report, update_token
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 
 async def test_a_changed_push_token_is_pushed_to_from_then_on(corral: Installation) -> None:

@@ -18,9 +18,11 @@ from corral.simulator.device import Device
 from corral.simulator.facts import Model
 from corral.simulator.speaking import Accepted, Unmanaged
 from corral.simulator.users import create_account, log_in, log_out
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, Template, installation, until
 from e2e.messages import enrollment_of, update_token
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 NET = User("net", "Network User", "0B5A9C0E-9F3B-4B64-8C6E-0C6E3F6D1A02", password="open sesame")
 EVE = User("eve@example.com", "Eve", awaits_configuration=True)

@@ -1,33 +1,17 @@
 """Profiles and apps from a person to devices and back, with whole processes and devices that obey."""
 
 from base64 import b64encode
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from corral.simulator.device import Device
 from corral.simulator.facts import Model
-from e2e.installation import Installation, Template, installation, make_template, until
-from postgres_server import fresh_database
+from e2e.conftest import DATABASES, over_each
+from e2e.installation import Installation, until
 from samples import profile
 
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["postgres", "sqlite"])
-async def corral(
-    request: pytest.FixtureRequest, template: Template, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncGenerator[Installation]:
-    """One over each kind of database."""
-    folder = tmp_path_factory.mktemp("profiles")
-    if request.param == "sqlite":
-        async with installation(template, folder) as made:
-            yield made
-        return
-    with fresh_database() as url:
-        own = make_template(tmp_path_factory.mktemp("template"), url)
-        async with installation(own, folder) as made:
-            yield made
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 
 async def standing(corral: Installation, device: Device, identifier: str) -> str:

@@ -5,7 +5,10 @@ import pytest
 from corral.cli.api_operator import ApiOperator
 from corral.simulator.facts import Model
 from corral.simulator.scenarios import SCENARIOS, Play, run
+from e2e.conftest import DATABASES, over_each
 from e2e.installation import Installation
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 BEGUN_WITHOUT = frozenset({"enroll"})
 """What begins with a device that is not enrolled."""

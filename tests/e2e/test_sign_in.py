@@ -11,17 +11,21 @@ import pytest_asyncio
 
 from corral.simulator.identity_provider import Someone
 from e2e.account_place import ANN, BOB, PASSWORD, Place, place
+from e2e.conftest import DATABASES, each_template
 from e2e.installation import Template
 
 EVE = "eve@evil.example"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def at(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Place]:
-    groups = "admins=administrator,staff=operator"
-    async with place(template, tmp_path_factory.mktemp("place"), CORRAL_ADMIN_GROUPS=groups) as made:
-        made.provider.redirect_uris.add(f"{made.corral.url}/api/v1/sign-ins/callback")
-        yield made
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=DATABASES)
+async def at(
+    request: pytest.FixtureRequest, template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Place]:
+    groups, folder = "admins=administrator,staff=operator", tmp_path_factory.mktemp("place")
+    with each_template(request.param, template, folder / "template") as own:
+        async with place(own, folder, CORRAL_ADMIN_GROUPS=groups) as made:
+            made.provider.redirect_uris.add(f"{made.corral.url}/api/v1/sign-ins/callback")
+            yield made
 
 
 async def through_the_provider(at: Place, url: str, login: str = ANN) -> str:

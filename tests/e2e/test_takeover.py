@@ -12,8 +12,10 @@ import pytest
 
 from corral.simulator.device import Device
 from corral.simulator.facts import Model
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, over_each
 from e2e.installation import Installation, until
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 
 async def detail(at: Installation, device: Device) -> Any:

@@ -8,9 +8,14 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from corral.simulator.facts import Model
 from corral.simulator.world import State
+from e2e.conftest import DATABASES, over_each
 from e2e.installation import Installation, until
+
+corral = pytest.fixture(params=DATABASES)(over_each)
 
 
 async def corral_says(corral: Installation, *words: str, code: int = 0) -> Any:
