@@ -202,3 +202,18 @@ async def test_counts_pages_and_records(store: Store) -> None:
     assert await store.inventory.select(question, v.NOW, after="D3", limit=5) == ("D4", "D5")
     records = await store.inventory.records(["D5", "D9", "D1"])
     assert [(each.device_id, each.values["os_version"]) for each in records] == [("D1", "15.1"), ("D5", "15.5")]
+
+
+async def test_nothing_is_left_of_a_device_that_is_forgotten_but_what_others_have(store: Store) -> None:
+    for number, name in ((1, "com.example.mine"), (2, "com.example.theirs")):
+        await arrive(store, number)
+        await take(store, report("InstalledApplicationList", apps(app(), app(name))), number=number)
+    await take(store, report("InstalledApplicationList", apps(), v.NOW + 1))
+    await take(store, report("InstalledApplicationList", apps(app(), app("com.example.mine")), v.NOW + 2))
+    assert len(await store.inventory.history("D1", None, 10)) == 4
+    assert await store.devices.forget("D1", ())
+    assert await store.inventory.show("D1") is None
+    assert await store.inventory.history("D1", None, 10) == ()
+    left = await store.inventory.items("app", None, 0, 10)
+    assert [(each.item.identifier, each.devices) for each in left] == [("com.example.x", 1), ("com.example.theirs", 1)]
+    assert await store.inventory.forget_unused(v.NOW, 10) == 0

@@ -35,6 +35,16 @@ _DELETIONS = (
     *(f"DELETE FROM {table} WHERE {which}" for table, which in _WHAT_HANGS_ON_IT),
     "DELETE FROM device WHERE id = $1",
 )
+_ITEMS = (
+    "SELECT DISTINCT h.item_id FROM inventory AS v JOIN inventory_has AS h ON h.inventory_id = v.id"
+    " WHERE v.device_id = $1 ORDER BY 1"
+)
+# Who has just begun to use one holds its row: it stays.
+_UNUSED = (
+    "DELETE FROM inventory_item WHERE ctid = ANY (ARRAY (SELECT i.ctid FROM inventory_item AS i"
+    " WHERE i.id = ANY ($1::bigint[]) AND NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = i.id)"
+    " FOR UPDATE OF i SKIP LOCKED))"
+)
 _ORPHANS = (
     "DELETE FROM command WHERE uuid = ANY ($1::text[])"
     " AND NOT EXISTS (SELECT 1 FROM delivery WHERE command_uuid = command.uuid)"
@@ -44,7 +54,8 @@ _ORPHANS = (
 async def forget(write: Write, device_id: str, events: tuple[Event, ...]) -> bool:
     """False if there is no such device; `events` tell that it is forgotten.
 
-    Commands that went to nobody else go too: they may hold its secrets.
+    Commands that went to nobody else go too: they may hold its secrets. So do items that nobody else has: they may be
+    its certificates.
     """
     sql = write.sql
     if await sql.one(_DEVICE, device_id) is None:
@@ -52,8 +63,10 @@ async def forget(write: Write, device_id: str, events: tuple[Event, ...]) -> boo
     await sql.all(_LOCK_LIVES, device_id)
     await sql.all(_LOCK_CHANNELS, device_id)
     commands = [row[0] for row in await sql.all(_COMMANDS, device_id)]
+    items = [row[0] for row in await sql.all(_ITEMS, device_id)]
     for statement in _DELETIONS:
         await sql.run(statement, device_id)
+    await sql.run(_UNUSED, items)
     await sql.run(_ORPHANS, commands)
     await add_events(write, events)
     return True

@@ -29,6 +29,14 @@ _WHAT_HANGS_ON_IT = (
     ("event", f"device_id = ?1 OR (device_id IS NULL AND connection_id IN ({_LIVES}))"),
 )
 _DELETIONS = tuple(f"DELETE FROM {table} WHERE {which}" for table, which in _WHAT_HANGS_ON_IT)
+_ITEMS = (
+    "SELECT DISTINCT h.item_id FROM inventory AS v JOIN inventory_has AS h ON h.inventory_id = v.id"
+    " WHERE v.device_id = ?1"
+)
+_UNUSED = (
+    "DELETE FROM inventory_item WHERE id IN (SELECT value FROM json_each(?1))"
+    " AND NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = inventory_item.id)"
+)
 _DEVICE = "DELETE FROM device WHERE id = ?1"
 _ORPHANS = (
     "DELETE FROM command WHERE uuid IN (SELECT value FROM json_each(?1))"
@@ -39,14 +47,17 @@ _ORPHANS = (
 def forget(write: Write, device_id: str, events: tuple[Event, ...]) -> bool:
     """False if there is no such device; `events` tell that it is forgotten.
 
-    Commands that went to nobody else go too: they may hold its secrets.
+    Commands that went to nobody else go too: they may hold its secrets. So do items that nobody else has: they may be
+    its certificates.
     """
     sql, device = write.sql, (device_id,)
     if sql.execute("SELECT 1 FROM device WHERE id = ?1", device).fetchone() is None:
         return False
     commands = [row[0] for row in sql.execute(_COMMANDS, device)]
+    items = [row[0] for row in sql.execute(_ITEMS, device)]
     for statement in (*_DELETIONS, _DEVICE):
         sql.execute(statement, device)
+    sql.execute(_UNUSED, (msgspec.json.encode(items).decode(),))
     sql.execute(_ORPHANS, (msgspec.json.encode(commands).decode(),))
     add_events(write, events)
     return True
