@@ -147,6 +147,8 @@ async def fill(store: Store) -> None:
         ),
         Committed,
     )
+    await store.collection.stir("U1", ["ProfileList"], ["C1"], v.NOW)
+    await store.collection.pass_over("UserList", ["C2"], v.NOW)
     await store.acme.spend_nonce(b"nonce", v.NOW)
     await store.acme.add_account(acme.account())
     attested = AttestedKey(properties=acme.PROPERTIES, key_digest=b"k" * 32)

@@ -86,5 +86,8 @@ def _write_refreshed(data: dict[str, Any]) -> None:
 def _write_schedule(data: dict[str, Any]) -> None:
     from corral.cli.pages.writing import print_table
 
-    rows = [(" ".join(rule["reports"]), rule["every"], " ".join(rule.get("platform", []))) for rule in data["rules"]]
-    print_table(("reports", "every", "of"), rows, "No rules: devices are asked for nothing by themselves.")
+    rows = [
+        (" ".join(rule["reports"]), rule["every"], " ".join(rule.get("platform", [])), rule.get("query", ""))
+        for rule in data["rules"]
+    ]
+    print_table(("reports", "every", "of", "where"), rows, "No rules: devices are asked for nothing by themselves.")

@@ -69,12 +69,14 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
     )
     targeting = Targeting(store.directory, store.queue)
     schedules = Schedules(store.vault, clock)
+    inventory = Inventory(store.inventory, store.directory, clock)
     collecting = Collecting(
         store.collection,
         store.work,
         schedules,
         targeting,
         clock,
+        inventory.among,
         metrics.asked,
         enabled=settings.collect_inventory,
     )
@@ -137,7 +139,7 @@ def services_of(ground: Ground, dep: DepClient, push: PushClient, metrics: Metri
         revealing=Revealing(store.queue, store.directory, store.events, clock),
         waking=waking,
         webhooks=_webhooks(ground, metrics),
-        inventory=Inventory(store.inventory, store.directory, clock),
+        inventory=inventory,
         taking_in=TakingIn(store.inventory, store.work, clock, metrics.taken_in),
         expiries=expiries,
         rotating=Rotating(

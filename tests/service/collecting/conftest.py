@@ -18,6 +18,7 @@ from corral.sealing import Sealer
 from corral.service.collecting.collecting import Collecting
 from corral.service.collecting.refreshing import Refreshing
 from corral.service.collecting.schedule import Schedules
+from corral.service.inventory.looking import Inventory
 from corral.service.targeting import Targeting
 from corral.store.devices import Committed
 from corral.store.queue import CommandRecord
@@ -101,6 +102,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         def count(report: str, devices: int) -> None:
             asked[report] = asked.get(report, 0) + devices
 
-        collecting = Collecting(store.collection, store.work, schedules, targeting, clock, count)
+        inventory = Inventory(store.inventory, store.directory, clock)
+        collecting = Collecting(store.collection, store.work, schedules, targeting, clock, inventory.among, count)
         refreshing = Refreshing(store.collection, store.work, schedules, targeting, clock)
         yield Place(store, clock, collecting, refreshing, asked)

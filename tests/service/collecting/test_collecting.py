@@ -10,6 +10,8 @@ from corral.service.collecting.asking import PRIORITY
 from corral.service.collecting.collecting import AT_ONCE, Collecting
 from corral.service.collecting.schedule import DEFAULT, Report, Schedule, ScheduleDocument, ScheduleRule, Schedules
 from corral.service.errors import RequestRefused
+from corral.service.inventory.looking import Inventory
+from corral.service.inventory.taking_in import TakingIn
 from corral.service.targeting import Targeting
 
 from .conftest import Place
@@ -181,7 +183,10 @@ async def test_where_it_is_switched_off_nothing_is_asked(place: Place) -> None:
         Schedules(place.store.vault, place.clock),
         Targeting(place.store.directory, place.store.queue),
     )
-    off = Collecting(place.store.collection, place.store.work, schedules, targeting, place.clock, enabled=False)
+    fitting = Inventory(place.store.inventory, place.store.directory, place.clock).among
+    off = Collecting(
+        place.store.collection, place.store.work, schedules, targeting, place.clock, fitting, enabled=False
+    )
     await place.connect(1)
     await off.stirred("InstallProfile", "U1", ["C1"])
     assert await off.collect() is False
@@ -213,6 +218,28 @@ async def test_another_schedule_counts_soon(place: Place) -> None:
         await place.collecting.put_schedule(
             ScheduleDocument(rules=(ScheduleRule(reports=("UserList",), every="1m"),)), "ann"
         )
+
+
+async def test_a_rule_may_be_for_those_who_fit_a_question(place: Place) -> None:
+    await place.connect(1)
+    await place.connect(2)
+    rules = (
+        ScheduleRule(reports=("Restrictions",), every="1h", query="device = D2"),
+        ScheduleRule(reports=("SecurityInfo",), every="1d"),
+    )
+    await place.collecting.put_schedule(ScheduleDocument(rules=rules), "ann")
+    taking_in = TakingIn(place.store.inventory, place.store.work, place.clock, lambda answers: None)
+    while await taking_in.turn():
+        pass
+    place.clock.now += HOUR
+    await place.collect()
+    assert (await place.reports("D1"), await place.reports("D2")) == (
+        ["SecurityInfo"],
+        ["Restrictions", "SecurityInfo"],
+    )
+    wrong = ScheduleDocument(rules=(ScheduleRule(reports=("UserList",), every="1d", query="no such field"),))
+    with pytest.raises(RequestRefused, match="field"):
+        await place.collecting.put_schedule(wrong, "ann")
 
 
 def test_the_first_rule_that_fits_decides() -> None:

@@ -1,6 +1,6 @@
 """Devices are asked for their reports as the schedule says: each at its own time, all that is due in one wake."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from corral.lifecycle.collecting import COLLECT, GRID, SOON, STIRS, Inquiry, Plan, next_turn, plan
@@ -52,16 +52,19 @@ class Collecting:
         schedules: Schedules,
         targeting: Targeting,
         clock: Clock,
+        fitting: Callable[[str, Sequence[str]], Awaitable[frozenset[str]]],
         asked: Callable[[str, int], None] = lambda report, channels: None,
         *,
         enabled: bool = True,
     ) -> None:
-        """`asked` hears of each report that was asked for and of how many. Not `enabled`: nothing is asked for."""
+        """`fitting` tells which of some devices fit a query; `asked` hears of each report that was asked for and of how
+        many. Not `enabled`: nothing is asked for."""
         self._store = store
         self._work = work
         self._schedules = schedules
         self._targeting = targeting
         self._clock = clock
+        self._fitting = fitting
         self._asked = asked
         self._enabled = enabled
         self._notice_at: Instant = 0
@@ -128,11 +131,13 @@ class Collecting:
 
     async def _turns(self, works: Sequence[LeasedWork], aims: Mapping[str, Aim], now: Instant) -> list[_Turn]:
         schedule = await self._schedules.schedule()
+        devices = [known.device_id for known in (aims[each.key].known for each in works) if known is not None]
+        fitting = {query: await self._fitting(query, devices) for query in schedule.queries} if devices else {}
         inquiries: dict[str, dict[str, Inquiry]] = {}
         for inquiry in await self._store.inquiries([each.key for each in works]):
             inquiries.setdefault(inquiry.channel_id, {})[inquiry.report] = inquiry
         return [
-            _turn(work, aims[work.key], schedule, inquiries.get(work.key, {}), now)
+            _turn(work, aims[work.key], schedule, fitting, inquiries.get(work.key, {}), now)
             async for piece in pieces(works)
             for work in piece
         ]
@@ -161,12 +166,20 @@ def _channel(aim: Aim, connection_id: str) -> str | None:
     return known.channel_id if known is not None and known.connection_id == connection_id else None
 
 
-def _turn(work: LeasedWork, aim: Aim, schedule: Schedule, inquiries: Mapping[str, Inquiry], now: Instant) -> _Turn:
+def _turn(
+    work: LeasedWork,
+    aim: Aim,
+    schedule: Schedule,
+    fitting: Mapping[str, frozenset[str]],
+    inquiries: Mapping[str, Inquiry],
+    now: Instant,
+) -> _Turn:
     known, channel_id = aim.known, _channel(aim, work.key)
     assert known is not None
     assert channel_id is not None
     target = aim.target("")
-    times = {report: every for report, every in schedule.of(known.platform).items() if takes(report, target)}
+    fits = frozenset(query for query, devices in fitting.items() if known.device_id in devices)
+    times = {report: every for report, every in schedule.of(known.platform, fits).items() if takes(report, target)}
     return _Turn(work, aim, channel_id, times, inquiries, plan(inquiries, times, known.device_id, now))
 
 

@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Meta
 
 from corral.apple.platform import Platform
+from corral.inventory.question import LONGEST as LONGEST_QUESTION
 from corral.lifecycle.change import Event
 from corral.lifecycle.collecting import LEAST
 from corral.lifecycle.state import DAY, Instant
 from corral.service.clock import Clock
 from corral.service.errors import RequestRefused
+from corral.service.inventory.looking import question_of
 from corral.settings import parse_duration
 from corral.store.vault import Vault
 
@@ -33,11 +35,13 @@ Report: TypeAlias = Literal[
 
 
 class ScheduleRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """`every` is a duration such as 1d or 12h, or `never`; without a `platform` it is for all of them."""
+    """`every` is a duration such as 1d or 12h, or `never`; without a `platform` it is for all of them, and without a
+    `query` (a question to the inventory) for all devices of those."""
 
     reports: Annotated[tuple[Report, ...], Meta(min_length=1, max_length=50)]
     every: Annotated[str, Meta(min_length=1, max_length=20)]
     platform: tuple[Platform, ...] = ()
+    query: Annotated[str, Meta(min_length=1, max_length=LONGEST_QUESTION)] | None = None
 
 
 class ScheduleDocument(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -71,20 +75,22 @@ class Schedule:
 
     def __init__(self, document: ScheduleDocument) -> None:
         self._rules = [(rule, _every(rule.every)) for rule in document.rules]
-        self._known: dict[Platform | None, Times] = {}
+        self._known: dict[tuple[Platform | None, frozenset[str]], Times] = {}
+        self.queries = frozenset(rule.query for rule in document.rules if rule.query is not None)
+        """What has to be known of a device before it is clear which rules fit."""
 
-    def of(self, platform: Platform | None) -> Times:
-        """For a device of this platform, or of one that is not known, which rules for certain platforms do not fit."""
-        if platform not in self._known:
-            self._known[platform] = {
-                report: every for report, every in self._decided(platform).items() if every is not None
-            }
-        return self._known[platform]
+    def of(self, platform: Platform | None, fits: frozenset[str] = frozenset()) -> Times:
+        """For a device of this platform that fits these queries. One whose platform is not known fits no rule that is
+        for certain platforms."""
+        if (platform, fits) not in self._known:
+            decided = self._decided(platform, fits)
+            self._known[platform, fits] = {report: every for report, every in decided.items() if every is not None}
+        return self._known[platform, fits]
 
-    def _decided(self, platform: Platform | None) -> dict[str, Instant | None]:
+    def _decided(self, platform: Platform | None, fits: frozenset[str]) -> dict[str, Instant | None]:
         found: dict[str, Instant | None] = {}
         for rule, every in self._rules:
-            if not rule.platform or platform in rule.platform:
+            if (not rule.platform or platform in rule.platform) and (rule.query is None or rule.query in fits):
                 found |= {report: every for report in rule.reports if report not in found}
         return found
 
@@ -104,7 +110,8 @@ class Schedules:
     async def put(self, document: ScheduleDocument, by: str) -> None:
         """Raises RequestRefused for one that cannot be gone by; it changes nothing then."""
         try:
-            Schedule(document)
+            for query in Schedule(document).queries:
+                question_of(query)
         except ValueError as error:
             raise RequestRefused(str(error)) from None
         data = {"by": by, "rules": list(_told(document))}
@@ -123,7 +130,8 @@ def _every(text: str) -> Instant | None:
 
 def _told(document: ScheduleDocument) -> Iterator[str]:
     for rule in document.rules:
-        where = f" ({', '.join(rule.platform)})" if rule.platform else ""
+        limits = [*rule.platform, *([rule.query] if rule.query is not None else [])]
+        where = f" ({', '.join(limits)})" if limits else ""
         yield f"{', '.join(rule.reports)}: {rule.every}{where}"
 
 

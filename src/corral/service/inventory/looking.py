@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from corral.apple.inventory.items import ITEM_KINDS
 from corral.inventory.asking import read_question
 from corral.inventory.fields import FIELDS
-from corral.inventory.question import And, Compare, Operator, Question, QuestionError
+from corral.inventory.question import And, Compare, OneOf, Operator, Question, QuestionError
 from corral.lifecycle.state import Phase
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
@@ -54,6 +54,11 @@ class Inventory:
             if len(piece) < 10 * PIECE:
                 return found
             after = piece[-1]
+
+    async def among(self, query: str, device_ids: Sequence[str]) -> frozenset[str]:
+        """Those of some hundred devices that fit."""
+        question = And((OneOf("device", tuple(device_ids)), question_of(query)))
+        return frozenset(await self._store.select(question, self._clock(), after="", limit=len(device_ids)))
 
     async def everything(self, question: Question, *, ended: bool = False) -> AsyncGenerator[Sequence[DeviceRecord]]:
         """Of all that fit, in the order of their ids, some at a time."""
