@@ -79,6 +79,7 @@ def test_a_device_is_shown_by_each_of_its_names(cli: Cli, service: Running) -> N
         assert outcome.code == 0
         assert "Mac 2" in outcome.out
         assert "connected since" in outcome.out
+        assert "inventory " in outcome.out
     assert json.loads(cli("device", "show", "D2", "--json").out)["device"]["id"] == "D2"
 
 

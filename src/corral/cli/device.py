@@ -8,7 +8,7 @@ import typer
 from corral.cli import device_escrow, device_verbs, many_devices
 from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Where, aimed
 from corral.cli.asking import confirm
-from corral.cli.failure import UsageFailure
+from corral.cli.failure import Failure, UsageFailure
 from corral.cli.many_devices import Number, WouldIt
 from corral.cli.moments import moment
 from corral.cli.reach.session import Session, over_api
@@ -58,7 +58,17 @@ def show_device(session: Session, device: Name) -> None:
     """
     from corral.cli.pages.devices import write_device
 
-    session.show(session.api.get(f"/devices/{_segment(device)}"), write_device)
+    path = f"/devices/{_segment(device)}"
+    data = session.api.get(path)
+    session.show(data, lambda found: write_device(found, _inventory(session, path)))
+
+
+def _inventory(session: Session, path: str) -> dict[str, Any] | None:
+    """For people only, and for those who may see it."""
+    try:
+        return session.api.get(f"{path}/inventory")
+    except Failure:
+        return None
 
 
 @app.command("timeline")

@@ -8,7 +8,8 @@ from corral.cli.pages.writing import ago, clean, count, hint, print_facts, print
 _EVENT_KEYS = ("type",)
 
 
-def write_device(data: dict[str, Any]) -> None:
+def write_device(data: dict[str, Any], inventory: dict[str, Any] | None = None) -> None:
+    """`inventory` is None where it may not be seen."""
     device, lives = data["device"], data["connections"]
     life = lives[0] if lives else None
     push = data["last_push"]
@@ -23,6 +24,7 @@ def write_device(data: dict[str, Any]) -> None:
             ("last seen", when_ago(data["last_seen"])),
             ("last push", f"{when_ago(push['at'])}: {push['outcome']}" if push else ""),
             ("queued", count(data["open_commands"], "command") if data["open_commands"] else ""),
+            ("inventory", _inventory(inventory) if inventory is not None else ""),
         )
     )
     if data["takeover"]:
@@ -35,6 +37,18 @@ def write_device(data: dict[str, Any]) -> None:
     _write_lives(lives)
     _write_channels(data["channels"])
     _write_certificates(data["certificates"])
+
+
+def _inventory(data: dict[str, Any]) -> str:
+    """How much is known, and how old it is."""
+    told = sorted((each["received_at"], each["report"]) for each in data["reports"] if each["received_at"])
+    if not told:
+        return "nothing yet"
+    kinds = [each["kind"] for each in data["items"]]
+    items = [count(kinds.count(kind), kind) for kind in ("app", "profile", "certificate") if kind in kinds]
+    oldest, newest = told[0], told[-1]
+    known = ", ".join([count(len(data["values"]), "attribute"), *items])
+    return f"{known}; told {ago(newest[0])}, {oldest[1]} {ago(oldest[0])}"
 
 
 def write_timeline(data: dict[str, Any]) -> None:
