@@ -10,7 +10,7 @@ from datetime import datetime
 from random import Random
 from typing import Any, cast
 
-from fuzz.der import parse_der
+from fuzz.der import Der, parse_der
 
 LARGEST = 64 * 1024
 
@@ -45,6 +45,8 @@ class Mutations:
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._samples
+        for sample in self._ders:
+            yield from self._each_part(sample)
         while True:
             yield self._next()[:LARGEST]
 
@@ -158,6 +160,22 @@ class Mutations:
         return None
 
     # -- DER
+
+    def _each_part(self, sample: Der) -> Iterator[bytes]:
+        """Each element in turn of another value, and each left out: the most of 120, in any order."""
+        count = len(list(sample.all()))
+        for place in self._random.sample(range(count), min(count, 60)):
+            for change in ("other", "gone"):
+                root = sample.copy()
+                holders = [(each, part) for each in root.all() for part in each.parts]
+                if place >= len(holders):
+                    continue
+                holder, part = holders[place]
+                if change == "gone":
+                    holder.parts = [each for each in holder.parts if each is not part]
+                elif not part.parts:
+                    part.content = b"\x05"
+                yield root.encode()
 
     def _by_der(self) -> bytes:
         random = self._random

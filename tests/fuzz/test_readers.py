@@ -16,8 +16,8 @@ from fuzz.mutating import Mutations
 from fuzz.reader import Reader, named
 from fuzz.table import ELSEWHERE, READERS
 
-INPUTS = 300
-SECONDS = 0.12
+INPUTS = 400
+SECONDS = 0.15
 """That one reader gets, whatever comes first; and the time that one input may take, of the processor."""
 SLOWEST = 1.0
 MEMORY = 768 * 1024 * 1024
