@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from corral.http.admin.endpoint import Body, Call, View
+from corral.http.admin.endpoint import Body, Call, Number, View
 from corral.http.admin.resources import targets
 from corral.http.admin.times import Seconds, Time, due
 from corral.service.deciding_for_many import LARGEST, Decided, Verdict
@@ -25,7 +25,7 @@ class EndingMany(ManyDevices):
     The deadline past which a contact is answered by unenrolling: a time, or seconds from now (0: at once).
     """
 
-    confirm: Annotated[int, Meta(ge=0)] | None = None
+    confirm: Number | None = None
     deadline: Time | None = None
     deadline_in: Seconds | None = None
 
@@ -33,7 +33,7 @@ class EndingMany(ManyDevices):
 class BlockingMany(ManyDevices):
     """`confirm` is how many devices these are: needed for more than the setting `confirm_above`."""
 
-    confirm: Annotated[int, Meta(ge=0)] | None = None
+    confirm: Number | None = None
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
