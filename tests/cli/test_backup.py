@@ -8,17 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import Cli
+from cli.conftest import Cli, corral
 from corral.app import build
 from corral.settings import read_settings
 
 PASSPHRASE = "several random words"
 
 
+@pytest.fixture(scope="module")
+def initialized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `corral init` makes, whose keys take long."""
+    folder = tmp_path_factory.mktemp("initialized") / "data"
+    assert corral("init", "--data", str(folder), "--public-url", "https://mdm.example.org").returncode == 0
+    return folder
+
+
 @pytest.fixture
-def made(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def made(initialized: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation, and the passphrase in the environment."""
-    assert cli("init", "--data", tmp_path / "data", "--public-url", "https://mdm.example.org").code == 0
+    shutil.copytree(initialized, tmp_path / "data")
     monkeypatch.setenv("CORRAL_BACKUP_PASSPHRASE", PASSPHRASE)
     return tmp_path / "data"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -105,8 +106,7 @@ class Template:
 def make_template(folder: Path, database: str = "sqlite") -> Template:
     """What `corral init` makes."""
     data, token = _initialize(folder, database)
-    keys = [rsa.generate_private_key(65537, 2048) for _ in range(8)]
-    now = datetime.now(UTC)
+    keys, now = _keys(), datetime.now(UTC)
     return Template(
         data,
         token,
@@ -115,6 +115,11 @@ def make_template(folder: Path, database: str = "sqlite") -> Template:
         FixedKeys(keys[1:]),
         attestation_server(now),
     )
+
+
+@functools.cache
+def _keys() -> list[rsa.RSAPrivateKey]:
+    return [rsa.generate_private_key(65537, 2048) for _ in range(8)]
 
 
 def over_database(template: Template, folder: Path, database: str) -> Template:
