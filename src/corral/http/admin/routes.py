@@ -726,14 +726,6 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST",
-        "/ade/servers/{server}/rules",
-        May.ADE_WRITE,
-        ade_profiles.set_ade_rules,
-        "Set all rules of a server",
-        edits="/ade/servers/{server}/rules",
-    ),
-    Endpoint(
-        "POST",
         "/ade/servers/{server}/assign",
         May.ADE_ASSIGN,
         ade_devices.assign_ade_devices,

@@ -136,7 +136,7 @@ def _operation(endpoint: Endpoint, components: Mapping[str, Any]) -> dict[str, A
         name = endpoint.hints["body"].__name__
         content = {"schema": _reference(name), "example": examples.body(name, components)}
         # A body may be left out where nothing in it must be given.
-        required = "required" in components[name]
+        required = bool(components[name].get("required"))
         operation["requestBody"] = {"required": required, "content": {JSON_TYPE: content}}
     operation["responses"] = {
         str(endpoint.status): _success(endpoint, components),

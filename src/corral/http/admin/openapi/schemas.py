@@ -1,7 +1,7 @@
 """JSON Schemas of the types that go over the wire."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import inspect
@@ -19,6 +19,7 @@ def schemas(kinds: Iterable[type]) -> dict[str, Any]:
         for field in each.fields:
             if any(isinstance(one, inspect.DateTimeType) for one in _choices(field.type)):
                 _tell_time(components[each.cls.__name__]["properties"][field.encode_name])
+    _tell_items(components)
     return components
 
 
@@ -27,6 +28,18 @@ def _tell_time(schema: dict[str, Any]) -> None:
     for each in schema.get("anyOf", (schema,)):
         if each.get("type") == "string":
             each["format"] = "date-time"
+
+
+def _tell_items(schema: Any) -> None:
+    """Lists of anything: generators of clients want that said."""
+    if isinstance(schema, dict):
+        found = cast(dict[str, Any], schema)
+        if found.get("type") == "array" and "prefixItems" not in found:
+            found.setdefault("items", {})
+        schema = list(found.values())
+    if isinstance(schema, list):
+        for each in cast(list[Any], schema):
+            _tell_items(each)
 
 
 def _structures(kinds: Iterable[type]) -> Iterator[Structure]:
