@@ -17,6 +17,7 @@ from corral.cli.api_operator import ApiOperator
 from corral.cli.demo.account import sign_in, with_ada
 from corral.cli.demo.attested import enroll_attested
 from corral.cli.demo.automated import unbox
+from corral.cli.demo.inventoried import take_stock
 from corral.cli.process import ServiceFailed, ServiceProcess, free_port
 from corral.simulator.ade.service import AdeService
 from corral.simulator.attesting import attestation_server
@@ -176,6 +177,7 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         self._cast()
         await self._step("enroll", SCENARIOS["enroll"].title, self._enroll)
         await self._step("poll", SCENARIOS["poll"].title, self._ask_all)
+        await self._step("inventory", "devices are asked for what they are and have", self._take_stock)
         await self._step("ade", "devices that were bought enroll by themselves", self._unbox)
         await self._step("acme", "a phone proves that its key is its own", self._attest)
         await self._step("account", "a person signs in on a phone of her own", self._sign_in)
@@ -264,6 +266,9 @@ class Stage(contextlib.AbstractAsyncContextManager["Stage"]):
         if tally.failed:
             raise ScenarioFailed(f"{tally.failed} devices: {tally.failures.most_common(1)[0][0]}")
         return f"{tally.done} devices were woken by a push and answered DeviceInformation"
+
+    async def _take_stock(self) -> str:
+        return await take_stock(self._operator, self._fleet.devices)
 
     async def _refuse_restores(self) -> str:
         """Under the other policy, which is set by starting the service again with it."""
