@@ -94,7 +94,7 @@ _REQUEST_ID: Final[Mapping[str, Any]] = {
 _ETAG: Final[Mapping[str, Any]] = {
     "description": "What this is now; for `If-Match`, and for `If-None-Match`.",
     "required": True,
-    "schema": {"type": "string", "pattern": r"^\"[!#-~]+\"$"},
+    "schema": {"type": "string", "pattern": r'^"[!#-~]+"$'},
     "example": f'"{ETAG}"',
 }
 _KNOWN: Final[Mapping[str, Any]] = {

@@ -64,7 +64,7 @@ def parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     return found
 
 
-_TAGS = r"^(\*|(W/)?\"[!#-~]*\"(, *(W/)?\"[!#-~]*\"){0,99})$"
+_TAGS = r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*"){0,99})$'
 _IF_MATCH: Final[dict[str, Any]] = {
     "name": "If-Match",
     "in": "header",
