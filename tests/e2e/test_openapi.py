@@ -164,6 +164,7 @@ async def attack(at: Installation, folder: Path, *, examples: int) -> None:
     assert '"admin.failed"' not in at.log()
 
 
+@pytest.mark.slow
 async def test_nothing_that_can_be_sent_is_answered_otherwise_than_described(
     attacked: Installation, tmp_path: Path
 ) -> None:
@@ -171,6 +172,7 @@ async def test_nothing_that_can_be_sent_is_answered_otherwise_than_described(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 async def test_nothing_that_can_be_sent_in_many_minutes_is_either(start: Start, tmp_path: Path) -> None:
     at = await start(plain=True)
     await attack(at, tmp_path, examples=100)
