@@ -19,7 +19,7 @@ from corral.service.commanding import Commanding, Schedule
 from corral.service.errors import Forbidden, NotFound, RequestRefused
 from corral.service.kept_profile import KeptProfile
 from corral.service.verdicts import Sent
-from corral.store.directory import Backlog, CommandTarget, DeviceDetail, DeviceSummary
+from corral.store.directory import ANY, Backlog, CommandTarget, DeviceDetail, DeviceSummary, Facts
 from lifecycle import arrange as a
 from service.fakes import NOW, Clock, FakeQueue
 
@@ -38,9 +38,9 @@ class FakeDirectory:
         return self.details.get(device_id)
 
     async def devices(
-        self, *, search: str | None, phase: str | None, after: str | None, limit: int
+        self, *, search: str | None, phase: str | None, after: str | None, limit: int, facts: Facts = ANY
     ) -> tuple[DeviceSummary, ...]:
-        del search, phase, after, limit
+        del search, phase, after, limit, facts
         return ()
 
     async def targets(self, names: Sequence[str], user_id: str) -> dict[str, CommandTarget]:
