@@ -19,6 +19,8 @@ from benchmarks.questions.felt import Felt, Polls, rows
 from benchmarks.questions.ground import QUICK, Ground
 from benchmarks.questions.growth import Cost, Growth
 from benchmarks.questions.hanging import Hanging
+from benchmarks.questions.listings import AIM as AIM_OF_LISTINGS
+from benchmarks.questions.listings import Listings, Waited
 from benchmarks.questions.observed import Compared, Observed
 from benchmarks.questions.order import Order
 from benchmarks.questions.overload import MOST_GROWTH, Overload
@@ -126,6 +128,13 @@ def test_what_polls_feel_is_told_for_both_manners_of_asking() -> None:
     assert [line.split("|")[4].strip() for line in told[2:]] == ["1.0", "3.0", "1.0", "1.5"]
 
 
+def test_a_listing_that_keeps_people_waiting_is_named() -> None:
+    waits = [Waited("/devices", AIM_OF_LISTINGS - 1, 3 * AIM_OF_LISTINGS, 100)]
+    assert not Listings(100_000, waits).shortcomings()
+    (found,) = Listings(100_000, [*waits, Waited("/audit", AIM_OF_LISTINGS + 1, 60.0, 3)]).shortcomings()
+    assert "/audit" in found
+
+
 def test_a_poll_that_grows_dearer_with_the_database_is_named() -> None:
     costs = [Cost("a few", 1000.0, 0.1, 1.0), Cost("many", 900.0, 0.12, 1.2)]
     assert not Growth(costs).shortcomings()
@@ -154,8 +163,8 @@ async def test_the_unobserved_service_does_the_same_and_leaves_no_word_of_it(tmp
     with Workshop() as workshop, LoadGenerator() as generator:
         fleet = await make_fleet(tmp_path / "fleet", backend, 4, 1, workshop)
         ground = Ground(fleet, tmp_path, backend, workshop, generator, 2, QUICK)
-        for program in ("corral", "benchmarks.unobserved"):
-            place = replace(ground.place(program), program=program)
+        for name, program in (("on", "corral"), ("off", "benchmarks.unobserved")):
+            place = replace(ground.place(name), program=program)
             before = told_in(backend, place.data)
             async with ground.site(place) as site:
                 await enroll(site)

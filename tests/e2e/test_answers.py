@@ -18,7 +18,7 @@ assert all(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def stage(
-    corral: Installation, template: Template, tmp_path_factory: pytest.TempPathFactory
+    over_sqlite: Installation, template: Template, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[Stage]:
     refusing = {
         "CORRAL_ON_RESTORE": "refuse",
@@ -42,7 +42,7 @@ async def stage(
         async with httpx.AsyncClient(verify=two.tls) as browser:
             early = await browser.get(f"{await two.link()}/profile")
         await two.import_push_certificate()
-        yield Stage(corral, one, two, three, four, early)
+        yield Stage(over_sqlite, one, two, three, four, early)
 
 
 @pytest.mark.parametrize("number", sorted(CHECKS))

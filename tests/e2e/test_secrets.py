@@ -18,7 +18,7 @@ from e2e.messages import check_in, enrollment_of, report, update_token
 
 ADA = User("ada", "Ada Lovelace", "0B5A9C0E-9F3B-4B64-8C6E-0C6E3F6D1A01")
 PIN = "482915"
-PASSWORD = "correct horse battery staple"
+PASSWORD = "no sample of the description 4711"
 BOOTSTRAP = b"a bootstrap token of forty bytes, no less"
 
 

@@ -89,7 +89,7 @@ def headers(draw: st.DrawFn) -> dict[str, Any]:
         case 0 | 3:
             made["jwk"] = draw(KEYS)
         case 1:
-            made["jwk"] = draw(anything | st.just(RSA) | st.just(RSA | {"kty": "EC"}))
+            made["jwk"] = draw(anything | st.sampled_from([RSA, RSA | {"kty": "EC"}, jwk() | {"crv": "P-521"}]))
         case 2:
             del made["jwk"]
             made["kid"] = "https://mdm.example.org/acme/account/1"
