@@ -17,7 +17,18 @@ from benchmarks.floors import bare_route, echo
 from benchmarks.identity import Proof
 from benchmarks.load import LoadGenerator
 from benchmarks.profiling import profiled
-from benchmarks.questions import clients, growth, hanging, observed, order, overload, reach, starting, workers
+from benchmarks.questions import (
+    clients,
+    growth,
+    hanging,
+    listings,
+    observed,
+    order,
+    overload,
+    reach,
+    starting,
+    workers,
+)
 from benchmarks.questions.ground import Finding, Ground, Sizes
 from benchmarks.report import Report, Row
 from benchmarks.signing import Workshop
@@ -32,6 +43,7 @@ QUESTIONS: Final[Mapping[str, Callable[[Ground], Awaitable[Finding]]]] = {
     "reach": reach.measure,
     "hanging": hanging.measure,
     "observed": observed.measure,
+    "listings": listings.measure,
     "growth": growth.measure,
     "workers": workers.measure,
 }
