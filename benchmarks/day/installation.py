@@ -49,7 +49,7 @@ Filling: TypeAlias = Callable[[bytes], AbstractAsyncContextManager[Target]]
 
 _COLUMNS: Final = {
     "device": rows.DEVICE,
-    "connection": f"number {rows.LIFE}".replace(" profile", " profile_digest"),
+    "connection": f"number {rows.LIFE} taken_in".replace(" profile", " profile_digest"),
     "channel": f"number id {rows.CHANNEL}",
     "certificate": f"number {rows.CERTIFICATE}",
     "enroll_grant": rows.GRANT.replace(" profile", " profile_digest"),
@@ -220,7 +220,8 @@ class _Crowded:
                     connected_at=at,
                     open=True,
                 )
-                return number, *rows.life_row(life, self._digest)
+                # The inventory has them already: a day is not about the first hour after an upgrade.
+                return number, *rows.life_row(life, self._digest), True
             case "channel":
                 channel = Channel(
                     connection_id=person.connection,
