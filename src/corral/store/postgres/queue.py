@@ -65,10 +65,19 @@ _OVERDUE = (
     + " FOR NO KEY UPDATE OF d SKIP LOCKED"
 )
 _CLOSE = "UPDATE delivery SET state = $1, finished_at = $2 WHERE sequence = ANY ($3::bigint[])"
+_CHOSEN = "SELECT q.sequence FROM delivery AS q WHERE TRUE{where} ORDER BY q.sequence DESC LIMIT {limit}"
+"""First of all which ones, by what the indexes have: joined to all that belongs to them, the open ones of a fleet took
+half a second."""
 _LIST = (
-    "FROM delivery AS d JOIN channel AS ch ON ch.id = d.channel_id JOIN connection AS co ON co.id = ch.connection_id"
+    "FROM ({chosen}) AS chosen JOIN delivery AS d ON d.sequence = chosen.sequence"
+    " JOIN channel AS ch ON ch.id = d.channel_id JOIN connection AS co ON co.id = ch.connection_id"
     " JOIN command AS c ON c.uuid = d.command_uuid"
-    " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id WHERE TRUE"
+    " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id"
+    " ORDER BY d.sequence DESC"
+)
+_OF_DEVICE = (
+    "q.channel_id IN (SELECT ch.id FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
+    " WHERE co.device_id = {0})"
 )
 _RESULTS = (
     "SELECT channel_id, command_uuid, status, body, received_at, unreadable FROM result"
@@ -133,21 +142,21 @@ class PostgresQueue:
         limit: int,
     ) -> tuple[CommandRecord, ...]:
         conditions = (
-            ("co.device_id", "=", device_id),
-            ("d.command_uuid", "=", command_uuid),
-            ("d.state", "=", state),
-            ("d.sequence", "<", before),
+            (_OF_DEVICE, device_id),
+            ("q.command_uuid = {0}", command_uuid),
+            ("q.state = {0}", state),
+            ("q.sequence < {0}", before),
         )
-        asked = [(column, how, value) for column, how, value in conditions if value is not None]
-        where = "".join(f" AND {column} {how} ${place}" for place, (column, how, _) in enumerate(asked, 1))
+        asked = [(text, value) for text, value in conditions if value is not None]
+        where = "".join(f" AND {text.format(f'${place}')}" for place, (text, _) in enumerate(asked, 1))
         statement = select(
-            _LIST + where + f" ORDER BY d.sequence DESC LIMIT ${len(asked) + 1}",
+            _LIST.format(chosen=_CHOSEN.format(where=where, limit=f"${len(asked) + 1}")),
             d=rows.DELIVERY + " delivered_at attempts finished_at",
             co="device_id id",
             c="created_at created_by",
             r="status unreadable",
         )
-        found = await self._database.all(statement, *(value for _, _, value in asked), limit)
+        found = await self._database.all(statement, *(value for _, value in asked), limit)
         return tuple(command_record(row) for row in found)
 
     async def command_body(self, command_uuid: str) -> bytes | None:

@@ -25,9 +25,10 @@ _SEEN = (
     " OR (channel_id > l.id || '/' AND channel_id < l.id || '0'))"
 )
 _OPEN = (
-    "(SELECT count(*) FROM channel AS ch JOIN delivery AS q ON q.channel_id = ch.id AND q.state = 'open'"
+    "(SELECT count(*) FROM channel AS ch CROSS JOIN delivery AS q ON q.channel_id = ch.id AND q.state = 'open'"
     " WHERE ch.connection_id = l.id)"
 )
+"""CROSS JOIN keeps the order: while a fleet has an open command, all of those would be read for each device."""
 _SEARCHED = (
     " AND d.id IN (SELECT id FROM device WHERE id COLLATE NOCASE >= :low AND id COLLATE NOCASE < :high"
     " UNION SELECT id FROM device WHERE serial_number COLLATE NOCASE >= :low AND serial_number COLLATE NOCASE < :high"
