@@ -23,8 +23,9 @@ from corral.apns.tls import certificate_alert, describe
 # The library looks at every open stream when it opens another: beyond some hundreds that costs more than it
 # brings.
 _MOST_STREAMS: Final = 500
-_IN_A_TURN: Final = 24
-"""Streams that are opened in one turn of the loop, some two milliseconds' worth: whoever else lives in it goes on."""
+_IN_A_TURN: Final = 6
+"""Streams that are opened in one turn of the loop, half a millisecond's worth. A poll takes four or five turns,
+and feels the length of each."""
 _LARGEST_BODY: Final = 4096
 
 

@@ -34,7 +34,8 @@ KEPT_FOR = 7 * DAY
 
 LEASE = 30 * SECOND
 """Longer than a batch takes that Apple does not answer, and as long as pushes wait after a process died."""
-BATCH = 500
+BATCH = 200
+"""What a batch begins and ends with is done in one turn of the loop, in which no device is answered."""
 
 _WORDS: Mapping[type[Outcome], str] = {
     Accepted: "accepted",
