@@ -110,8 +110,8 @@ def renew_device(
     Each gets its profile again, makes a new key and comes back with it; queue and secrets stay.
     """
     aim = aimed(devices, everything, search, platform, os_below, where)
-    if devices is not None and len(devices) == 1 and not dry_run:
-        data = session.api.post(f"/devices/{_segment(devices[0])}/renew")
+    if (device := many_devices.only_one(devices, dry_run=dry_run)) is not None:
+        data = session.api.post(f"/devices/{_segment(device)}/renew")
         session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
         return
     many_devices.decide(session, "renew", aim, dry_run=dry_run)
@@ -216,8 +216,7 @@ def end_device(
         raise UsageFailure("Give --deadline or --now, not both.")
     body = moment("--deadline", "0s" if now else deadline, "deadline", "deadline_in")
     aim = aimed(devices, everything, search, platform, os_below, where)
-    if devices is not None and len(devices) == 1 and not dry_run:
-        (device,) = devices
+    if (device := many_devices.only_one(devices, dry_run=dry_run)) is not None:
         confirm(f"End the connection of {device}, and take all that came with its profile off the device?", yes)
         session.show(session.api.post(f"/devices/{_segment(device)}/end", body), _write_ending)
         return
@@ -244,8 +243,8 @@ def block_device(
     They are told to leave when they call, and cannot enroll until they are unblocked.
     """
     aim = aimed(devices, everything, search, platform, os_below, where)
-    if devices is not None and len(devices) == 1 and not dry_run:
-        data = session.api.post(f"/devices/{_segment(devices[0])}/block", {"reason": reason})
+    if (device := many_devices.only_one(devices, dry_run=dry_run)) is not None:
+        data = session.api.post(f"/devices/{_segment(device)}/block", {"reason": reason})
         session.show(data, lambda found: print(f"Device {found['device']['id']} is blocked."))
         return
     many_devices.decide(session, "block", aim | {"reason": reason}, dry_run=dry_run, number=number)

@@ -8,7 +8,7 @@ import typer
 from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Where, aimed
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, Failure, UsageFailure
-from corral.cli.many_devices import WouldIt, decide
+from corral.cli.many_devices import WouldIt, decide, only_one
 from corral.cli.reach.session import Session, over_api
 
 PIN_LENGTH = 6
@@ -164,8 +164,8 @@ def wake_device(
     from corral.cli.reach.api import segment
 
     aim = aimed(devices, everything, search, platform, os_below, where)
-    if devices is not None and len(devices) == 1 and not dry_run:
-        data = session.api.post(f"/devices/{segment(devices[0])}/wake")
+    if (device := only_one(devices, dry_run=dry_run)) is not None:
+        data = session.api.post(f"/devices/{segment(device)}/wake")
         session.show(data, lambda found: print(f"{count(found['pushes'], 'push', 'pushes')} on the way."))
         return
     decide(session, "wake", aim, dry_run=dry_run)
