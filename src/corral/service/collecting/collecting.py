@@ -104,8 +104,11 @@ class Collecting:
         if not works:
             return False
         aims = {aim.name: aim for aim in await self._targeting.aim([each.key for each in works], "", supervision=False)}
-        living = [each for each in works if self._enabled and _channel(aims[each.key], each.key) is not None]
-        over = [each for each in works if each not in living]
+        living: list[LeasedWork] = []
+        over: list[LeasedWork] = []
+        for each in works:
+            lives = self._enabled and _channel(aims[each.key], each.key) is not None
+            (living if lives else over).append(each)
         turns = await self._turns(living, aims, now)
         batch, outcome = Batch(now, BY), _Outcome()
         await self._choose(turns, batch, outcome, now)
