@@ -89,26 +89,49 @@ async def test_a_role_is_made_once_changed_and_removed_when_nobody_has_it(store:
     assert await store.access.commit(AccessChange(at=LATER, drop_role="R1")) is Outcome.MISSING
 
 
-BOSS = v.user(role="administrator")
+LASTING = v.credential(role="administrator")
+BOSS = v.user(role="administrator", password="$argon2id$")
 TAKES_AWAY = {
     "revoke": change(revoke="K1", events=(v.event("never"),)),
-    "disable": change(user=v.user(role="administrator", disabled_at=LATER), user_was=BOSS, events=(v.event("never"),)),
-    "another role": change(user=v.user(role="viewer"), user_was=BOSS, events=(v.event("never"),)),
+    "disable": change(user=replace(BOSS, disabled_at=LATER), user_was=BOSS, events=(v.event("never"),)),
+    "another role": change(user=replace(BOSS, role="viewer"), user_was=BOSS, events=(v.event("never"),)),
 }
 
 
 @pytest.mark.parametrize("how", sorted(TAKES_AWAY))
 async def test_the_last_administrator_stays(how: str, store: Store) -> None:
     by_token = how == "revoke"
-    first = {"credential": v.credential(role="administrator")} if by_token else {"user": v.user(role="administrator")}
+    first = {"credential": v.credential(role="administrator")} if by_token else {"user": BOSS}
     await store.access.commit(change(**first))
     await store.access.commit(change(credential=v.credential("old", role="administrator", expires_at=v.NOW)))
     assert await store.access.commit(TAKES_AWAY[how]) is Outcome.LAST
     assert await told(store) == []
     if not by_token:
-        assert await store.access.users() == (v.user(role="administrator"),)
+        assert await store.access.users() == (BOSS,)
     await store.access.commit(change(credential=v.credential("K2", role="administrator")))
     assert await store.access.commit(TAKES_AWAY[how]) is Outcome.DONE
+
+
+@pytest.mark.parametrize("how", sorted(TAKES_AWAY))
+async def test_who_cannot_sign_in_or_will_be_gone_by_itself_does_not_stand_in_for_the_last(
+    how: str, store: Store
+) -> None:
+    await store.access.commit(change(**({"credential": LASTING} if how == "revoke" else {"user": BOSS})))
+    await store.access.commit(
+        change(credential=replace(LASTING, id="K2", digest=v.fingerprint("K2"), expires_at=LATER + 1))
+    )
+    await store.access.commit(change(user=v.user("P2", name="no password", role="administrator")))
+    assert await store.access.commit(TAKES_AWAY[how]) is Outcome.LAST
+    await store.access.commit(change(user=v.user("P3", name="by the provider", role="administrator", subject="id#3")))
+    assert await store.access.commit(TAKES_AWAY[how]) is Outcome.DONE
+
+
+async def test_where_all_end_by_themselves_the_last_of_them_stays(store: Store) -> None:
+    for key in ("K1", "K2"):
+        ending = replace(LASTING, id=key, digest=v.fingerprint(key), expires_at=LATER + 1)
+        await store.access.commit(change(credential=ending))
+    assert await store.access.commit(change(revoke="K1")) is Outcome.DONE
+    assert await store.access.commit(change(revoke="K2")) is Outcome.LAST
 
 
 async def test_of_two_who_remove_each_other_one_stays(store: Store) -> None:

@@ -576,3 +576,6 @@ VOCABULARY: dict[str, EventType] = {
     )
 }
 """By name, in the order of the document."""
+
+OF_RIGHTS = frozenset(each.name for each in _ACCESS)
+"""Those that tell who may do what: not for everybody who may hear of devices."""

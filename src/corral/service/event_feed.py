@@ -22,13 +22,17 @@ _MOST_LOOKED_AT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events somebody wants: `types` are patterns, none is all."""
+    """Which events somebody wants: `types` are patterns, none is all; of `hidden` ones they may not hear."""
 
     types: tuple[str, ...] = ()
     device_id: str | None = None
+    hidden: frozenset[str] = frozenset()
 
     def has(self, stored: StoredEvent) -> bool:
-        return not self.types or any(fnmatchcase(stored.event.type, pattern) for pattern in self.types)
+        kind = stored.event.type
+        if kind in self.hidden:
+            return False
+        return not self.types or any(fnmatchcase(kind, pattern) for pattern in self.types)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,15 @@ class AccessChange:
     events: tuple[Event, ...] = ()
 
 
+RANKS = (
+    "SELECT 2 AS lasts FROM user_account WHERE role = 'administrator' AND disabled_at IS NULL"
+    " AND (password <> '' OR subject <> '') UNION ALL SELECT CASE WHEN expires_at IS NULL THEN 2 ELSE 1 END"
+    " FROM credential WHERE role = 'administrator' AND revoked_at IS NULL"
+)
+"""The administrators there are, to either back-end: 2 who stays one until somebody decides otherwise, 1 a token that
+ends by itself. Who has no way to sign in is none."""
+
+
 class Outcome(Enum):
     DONE = auto()
     MISSING = auto()
@@ -92,7 +101,7 @@ class Outcome(Enum):
     IN_USE = auto()
     """Somebody has the role that is to go."""
     LAST = auto()
-    """No user and no token would be an administrator any more."""
+    """Nobody would be left who lasts as an administrator as what there was did: see RANKS."""
 
 
 class AccessRefused(Exception):

@@ -214,6 +214,35 @@ async def test_strangers_cannot_fill_the_trail(installation: Installation) -> No
     assert {each["what"] for each in told if each["actor"]["kind"] == "nobody"} == {"authenticate", "begin_session"}
 
 
+ODD: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("POST", "/sessions", {"json": {}}),
+    ("POST", "/sessions", {"content": b"no JSON", "headers": {"content-type": "application/json"}}),
+    ("POST", "/sessions", {"json": {"sign_in": "x", "code": "y"}}),
+    ("POST", "/sign-ins", {}),
+    ("GET", "/sign-ins/callback", {"params": {"state": "x", "code": "y"}}),
+)
+
+
+async def test_strangers_cannot_fill_the_trail_with_what_is_no_sign_in(installation: Installation) -> None:
+    before = len(await entries(installation, limit=500))
+    for method, path, asked in ODD * 8:
+        assert 400 <= (await installation.remote.request(method, path, **asked)).status_code < 500, path
+    assert 0 < len(await entries(installation, limit=500)) - before <= 10
+
+
+async def test_each_look_at_a_kept_answer_is_told(installation: Installation) -> None:
+    headers = {"idempotency-key": "again"}
+    for _ in range(3):
+        made = await installation.api.post("/tokens", json={"name": "y", "role": "viewer"}, headers=headers)
+        assert made.status_code == 201
+    found = await entries(installation, operation="create_token")
+    assert [(each["what"], each["data"].get("replayed")) for each in found] == [
+        ("create_token", True),
+        ("create_token", True),
+        ("token.created", None),
+    ]
+
+
 async def test_nothing_secret_is_in_the_trail(installation: Installation) -> None:
     await arrange(installation)
     made = await installation.post("/tokens", {"name": "z", "role": "viewer"})

@@ -10,6 +10,7 @@ import pytest
 
 from corral.http.admin.endpoint import Endpoint
 from corral.http.admin.routes import ENDPOINTS
+from corral.lifecycle.vocabulary import OF_RIGHTS
 from corral.service.access.permission import BUILT_IN, Freely, Permission
 from inprocess import Installation
 from role_walk import CLOSED, closed_to, name, refused, walk
@@ -105,6 +106,33 @@ async def test_erasing_needs_its_own_permission_and_many_their_number(installati
         assert '"confirm": 11' in response.json()["detail"]
         assert (await client.get("/commands")).json()["commands"] == []
         assert (await client.post("/commands", json=body | {"confirm": 11})).json()["queued"] == 11
+
+
+async def test_who_may_not_look_for_devices_does_not_find_them_by_a_command(installation: Installation) -> None:
+    device = await installation.device()
+    asked = {"request_type": "ProfileList", "dry_run": True}
+    may = ["commands:send"]
+    queries: tuple[dict[str, str], ...] = ({}, {"search": "D"}, {"where": "os_version < 99"})
+    async with speaking(installation, permissions=may) as client:
+        assert (await client.post("/commands", json=asked | {"devices": [device]})).status_code == 200
+        for query in queries:
+            assert (await client.post("/commands", json=asked | {"query": query})).status_code == 403, query
+    async with speaking(installation, permissions=[*may, "devices:read"]) as client:
+        found = [(await client.post("/commands", json=asked | {"query": each})).status_code for each in queries]
+        assert found == [200, 200, 403]
+    async with speaking(installation, permissions=[*may, "devices:read", "inventory:read"]) as client:
+        assert (await client.post("/commands", json=asked | {"query": queries[2]})).status_code != 403
+
+
+async def test_whose_rights_are_whose_is_not_heard_of_among_other_events(installation: Installation) -> None:
+    await installation.post("/links", {})
+    await installation.post("/users", {"name": "ann", "role": "viewer"})
+    for may, heard in ((["events:read"], False), (["events:read", "access:read"], True)):
+        async with speaking(installation, permissions=may) as client:
+            kinds = {each["type"] for each in (await client.get("/events")).json()["events"]}
+            assert "link.created" in kinds
+            assert ({"user.added", "token.created"} <= kinds) is heard
+            assert (kinds.isdisjoint(OF_RIGHTS)) is not heard
 
 
 async def test_openapi_tells_which_permission_each_operation_needs(installation: Installation) -> None:

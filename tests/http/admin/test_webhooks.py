@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from corral.pki.authority import create_authority
@@ -198,3 +199,50 @@ async def test_the_metrics_tell_how_far_behind_it_is(stage: Stage) -> None:
     assert float(await lag()) == 42
     await stage.deliver(name)
     assert float(await lag()) == 0
+
+
+def as_who_may(stage: Stage, token: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(stage.installation.corral.admin_app)
+    return httpx.AsyncClient(
+        transport=transport, base_url="https://x/api/v1", headers={"authorization": f"Bearer {token}"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("beside", "types", "status"),
+    [
+        ([], ["link.*"], 403),
+        (["events:read"], ["link.*"], 201),
+        (["events:read"], ["*"], 403),
+        (["events:read"], ["user.*"], 403),
+        (["events:read", "access:read"], ["*"], 201),
+    ],
+)
+async def test_nobody_has_events_sent_that_they_may_not_see(
+    beside: list[str], types: list[str], status: int, stage: Stage
+) -> None:
+    before = (await stage.add(types=["link.*"]))["webhook"]["id"]
+    may = ["webhooks:read", "webhooks:write", *beside]
+    token = (await stage.installation.post("/tokens", {"name": "x", "permissions": may}))["token"]
+    async with as_who_may(stage, token) as client:
+        assert (await client.post("/webhooks", json={"url": stage.url, "types": types})).status_code == status
+        changed = await client.patch(f"/webhooks/{before}", json={"types": types})
+        assert changed.status_code == (200 if status == 201 else 403)
+        moved = await client.patch(f"/webhooks/{before}", json={"url": f"{stage.url}/mine"})
+        assert moved.status_code == (200 if beside else 403)
+        assert (await client.patch(f"/webhooks/{before}", json={"enabled": False})).status_code == 200, "anybody may"
+
+
+async def test_a_dead_letter_shows_its_event_to_who_may_see_it(stage: Stage) -> None:
+    stage.receiver.answer = answer(b"", "400 Bad Request")
+    webhook = (await stage.add(types=["link.*"]))["webhook"]["id"]
+    await stage.installation.post("/links", {"note": "whose note"})
+    while not (await stage.installation.get(f"/webhooks/{webhook}"))["dead"]:
+        await stage.deliver(webhook)
+        stage.installation.now += 12 * 3_600_000
+    for may, shown in ((["webhooks:read"], False), (["webhooks:read", "events:read"], True)):
+        token = (await stage.installation.post("/tokens", {"name": "x", "permissions": may}))["token"]
+        async with as_who_may(stage, token) as client:
+            letters = (await client.get(f"/webhooks/{webhook}/dead")).json()["letters"]
+        assert letters
+        assert [each["event"] is not None for each in letters] == [shown] * len(letters)

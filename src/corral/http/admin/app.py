@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from corral.http.admin import problems
-from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, source_of
+from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, note_replay, source_of
 from corral.http.admin.conditions import asked_match, is_edition, unless_known
 from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, look, read, run
 from corral.http.admin.idempotency import asked_once, kept, replayed
@@ -51,11 +51,11 @@ def admin_app(
     others do, whatever they ask for, also for addresses that do not exist. Only those who sign in have none yet, and
     the page that describes the API is for everybody: it is the same everywhere, and a browser could send no token.
     """
+    strangers = Strangers(services.access.audit, proxies, clock)
     addresses = [
-        Route(path, _Address(path, endpoints, services, link_days, proxies, clock))
+        Route(path, _Address(path, endpoints, services, link_days, proxies, strangers, clock))
         for path, endpoints in by_path().items()
     ]
-    strangers = Strangers(services.access.audit, proxies, clock)
     descriptions = [
         Route("/openapi.json", _Description(_document, JSON_TYPE)),
         Route(PAGE, _Description(_page, "text/html", page.HEADERS)),
@@ -129,6 +129,7 @@ class _Address:
     services: Services
     link_days: int
     proxies: Sequence[Network]
+    strangers: Strangers
     clock: Clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,7 +162,7 @@ class _Address:
         except ClientGone:
             raise
         except Exception as error:
-            await note_error(trail, actor, endpoint, request, call.now, error)
+            await note_error(trail, self.strangers, actor, endpoint, request, call.now, error)
             raise
         return response
 
@@ -193,7 +194,10 @@ class _Address:
         if asked is None:
             return await act("")
         answer = await self.services.repeating.once(asked, act, kept, lambda error: kept(_refusal(request, error)))
-        return answer if isinstance(answer, Response) else replayed(answer)
+        if isinstance(answer, Response):
+            return answer
+        await note_replay(self.services.access.audit, actor, endpoint, request, call.now)
+        return replayed(answer)
 
     async def _matching(self, endpoint: Endpoint, call: Call, actor: Actor, request: Request, body: bytes) -> Response:
         """Do what is asked; under If-Match only to what was looked at, which the commit itself makes sure of.

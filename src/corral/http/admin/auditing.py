@@ -13,7 +13,7 @@ from corral.lifecycle.state import Instant
 from corral.logs import lines
 from corral.logs.requests import request_id
 from corral.service.access.audit import AuditTrail
-from corral.service.access.caller import NOBODY, Caller
+from corral.service.access.caller import NOBODY, Caller, CallerKind
 from corral.service.access.limits import Limits
 from corral.service.clock import Clock
 from corral.service.errors import Forbidden, SignInFailed, TooManyAttempts
@@ -48,7 +48,8 @@ def actor_of(caller: Caller, operation: str, request: Request) -> Actor:
 
 
 class Strangers:
-    """Who comes with a token that is none: told of a few times for each address, so that they cannot fill the trail."""
+    """Who has not said who they are, or with a token that is none: told of a few times for each address, so that they
+    cannot fill the trail."""
 
     def __init__(self, trail: AuditTrail, proxies: Sequence[Network], clock: Clock) -> None:
         self._trail = trail
@@ -56,11 +57,17 @@ class Strangers:
         self._clock = clock
         self._told = Limits(clock)
 
-    async def note(self, request: Request) -> None:
+    def may_be_told_of(self, request: Request) -> bool:
+        """Once more, from there."""
         source = source_of(request, self._proxies)
         try:
-            self._told.begin(source, source)
+            self._told.begin(source, source or "a proxy")
         except TooManyAttempts:
+            return False
+        return True
+
+    async def note(self, request: Request) -> None:
+        if not self.may_be_told_of(request):
             return
         actor = actor_of(NOBODY, "authenticate", request)
         data = {"status": 401, "path": request.url.path[:_MOST_AGENT], "detail": "not a token of this service"}
@@ -73,12 +80,26 @@ async def note_look(trail: AuditTrail, actor: Actor, endpoint: Endpoint, request
     await trail.note(_entry(actor, endpoint.serve.__name__, request, AuditOutcome.DONE, now, {}))
 
 
+async def note_replay(trail: AuditTrail, actor: Actor, endpoint: Endpoint, request: Request, now: Instant) -> None:
+    """The kept answer of a request that was done before, secrets and all, is looked at once more."""
+    await trail.note(_entry(actor, endpoint.serve.__name__, request, AuditOutcome.DONE, now, {"replayed": True}))
+
+
 async def note_error(
-    trail: AuditTrail, actor: Actor, endpoint: Endpoint, request: Request, now: Instant, error: Exception
+    trail: AuditTrail,
+    strangers: Strangers,
+    actor: Actor,
+    endpoint: Endpoint,
+    request: Request,
+    now: Instant,
+    error: Exception,
 ) -> None:
     """An error of something that would have changed something, and whatever was forbidden."""
     if isinstance(error, TooManyAttempts) or (endpoint.method == "GET" and not isinstance(error, Forbidden)):
         # Who guesses is told of by the failures before: strangers must not fill the trail.
+        return
+    known = isinstance(error, SignInFailed) and error.who  # so often as there are users, and guesses at each
+    if actor.kind == CallerKind.NOBODY and not known and not strangers.may_be_told_of(request):
         return
     problem = problems.of(error)
     refused = problem is not None and problem.status < 500

@@ -630,7 +630,7 @@ ENDPOINTS = (
         Freely.ANYBODY,
         sessions.come_back_from_sign_in,
         "Where the identity provider sends the browser back to",
-        refuses=(401, 404, 409, 502),
+        refuses=(401, 404, 409, 429, 502),
     ),
     Endpoint("GET", "/ade/servers", May.ADE_READ, ade_servers.list_ade_servers, "Servers of automated enrollment"),
     Endpoint(

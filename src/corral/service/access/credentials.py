@@ -18,8 +18,8 @@ PREFIX = "corral_"
 """Lets a leaked token be recognized by scanners."""
 
 LAST_ADMINISTRATOR = (
-    "No user and no token would be an administrator any more. Give somebody that role first: "
-    "`corral token create NAME --role administrator`."
+    "No user who can sign in and no token that lasts would be an administrator any more. Give somebody that role "
+    "first: `corral token create NAME --role administrator`."
 )
 
 

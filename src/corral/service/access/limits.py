@@ -20,7 +20,8 @@ REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try to sign in: `source` empty where it tells nothing (the local socket, or a proxy that all come through)."""
+    """A try to sign in: `source` empty where it tells nothing (the local socket, or a proxy that all come through),
+    `name` where nobody says who they are."""
 
     source: str
     name: str
@@ -39,7 +40,7 @@ class Limits:
         """
         attempt = Attempt(_network(source), name)
         limits = [(f"from {attempt.source}", OF_ONE_SOURCE)] if attempt.source else []
-        if (attempt.source, name) not in self._good:
+        if name and (attempt.source, name) not in self._good:
             limits.append((f"as {name}", FOR_ONE_NAME))
         now = self._clock()
         for key, most in limits:
@@ -63,7 +64,7 @@ class Limits:
             began, count = self._counts.get(key, (0, 0))
             if count:
                 self._counts[key] = began, count - 1
-        if attempt.source:
+        if attempt.source and attempt.name:
             self._good[attempt.source, attempt.name] = None
             self._good.move_to_end((attempt.source, attempt.name))
             while len(self._good) > REMEMBERED:

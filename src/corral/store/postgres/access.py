@@ -2,7 +2,7 @@
 
 from corral.lifecycle.state import Instant
 from corral.store import access_rows as rows
-from corral.store.access import AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
+from corral.store.access import RANKS, AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.putting import add_events
@@ -41,10 +41,7 @@ _HAVE_ROLE = (
     "SELECT 1 FROM user_account WHERE role = $1 UNION ALL SELECT 1 FROM credential WHERE role = $1"
     " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) LIMIT 1"
 )
-_ADMINISTERS = (
-    "SELECT 1 FROM user_account WHERE role = 'administrator' AND disabled_at IS NULL UNION ALL SELECT 1 FROM credential"
-    " WHERE role = 'administrator' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) LIMIT 1"
-)
+_RANK = f"SELECT max(lasts) FROM ({RANKS} AND (expires_at IS NULL OR expires_at > $1)) AS a"  # noqa: S608 - ours
 # Two at once could each take the other's rights away, or give a role to somebody while it is dropped.
 _ONE_AT_A_TIME = "SELECT 1 FROM meta WHERE name = 'seal' FOR UPDATE"
 _FORGET = (
@@ -93,7 +90,7 @@ async def _carry_out(write: Write, change: AccessChange) -> None:
     """Raises AccessRefused."""
     sql = write.sql
     await sql.one(_ONE_AT_A_TIME)
-    had_one = await _administers(sql, change.at)
+    had = await _rank(sql, change.at)
     if change.role is not None:
         put = _NEW_ROLE if change.role_is_new else _PUT_ROLE
         count = await sql.run(put, *transposed([rows.role_row(change.role)]))
@@ -110,7 +107,7 @@ async def _carry_out(write: Write, change: AccessChange) -> None:
         if await sql.one(_HAVE_ROLE, change.drop_role, change.at) is not None:
             raise AccessRefused(Outcome.IN_USE)
         _expect_one(await sql.run(_DROP_ROLE, change.drop_role), Outcome.MISSING)
-    if had_one and not await _administers(sql, change.at):
+    if await _rank(sql, change.at) < had:
         raise AccessRefused(Outcome.LAST)
     await add_events(write, change.events)
 
@@ -131,5 +128,7 @@ def _expect_one(count: int, otherwise: Outcome) -> None:
         raise AccessRefused(otherwise)
 
 
-async def _administers(sql: Session, now: Instant) -> bool:
-    return await sql.one(_ADMINISTERS, now) is not None
+async def _rank(sql: Session, now: Instant) -> int:
+    """Of the administrator who lasts best; 0 without any."""
+    row = await sql.one(_RANK, now)
+    return row[0] or 0 if row is not None else 0

@@ -2,7 +2,7 @@
 
 from corral.lifecycle.state import Instant
 from corral.store import access_rows as rows
-from corral.store.access import AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
+from corral.store.access import RANKS, AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
 from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
@@ -34,10 +34,7 @@ _HAVE_ROLE = (
     "SELECT 1 FROM user_account WHERE role = ?1 UNION ALL SELECT 1 FROM credential WHERE role = ?1"
     " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) LIMIT 1"
 )
-_ADMINISTERS = (
-    "SELECT 1 FROM user_account WHERE role = 'administrator' AND disabled_at IS NULL UNION ALL SELECT 1 FROM credential"
-    " WHERE role = 'administrator' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?) LIMIT 1"
-)
+_RANK = f"SELECT max(lasts) FROM ({RANKS} AND (expires_at IS NULL OR expires_at > ?)) AS a"  # noqa: S608 - ours
 _FORGET = (
     "DELETE FROM credential WHERE rowid IN"
     " (SELECT rowid FROM credential WHERE user_id IS NOT NULL AND expires_at <= ? LIMIT ?)"
@@ -87,7 +84,7 @@ class SqliteAccess:
 def _carry_out(write: Write, change: AccessChange) -> None:
     """Raises AccessRefused."""
     sql = write.sql
-    had_one = _administers(sql, change.at)
+    had = _rank(sql, change.at)
     if change.role is not None:
         values = rows.role_row(change.role)
         sql.execute(*((_NEW_ROLE, values) if change.role_is_new else (_PUT_ROLE, (*values, change.role.name))))
@@ -106,7 +103,7 @@ def _carry_out(write: Write, change: AccessChange) -> None:
             raise AccessRefused(Outcome.IN_USE)
         sql.execute(_DROP_ROLE, (change.drop_role,))
         _expect_one(sql, Outcome.MISSING)
-    if had_one and not _administers(sql, change.at):
+    if _rank(sql, change.at) < had:
         raise AccessRefused(Outcome.LAST)
     add_events(write, change.events)
 
@@ -128,5 +125,7 @@ def _expect_one(sql: Sql, otherwise: Outcome) -> None:
         raise AccessRefused(otherwise)
 
 
-def _administers(sql: Sql, now: Instant) -> bool:
-    return sql.execute(_ADMINISTERS, (now,)).fetchone() is not None
+def _rank(sql: Sql, now: Instant) -> int:
+    """Of the administrator who lasts best; 0 without any."""
+    row = sql.execute(_RANK, (now,)).fetchone()
+    return row[0] or 0 if row is not None else 0

@@ -9,6 +9,8 @@ from msgspec import Meta
 
 from corral.http.admin.endpoint import Call, Number, Query, Stream, View
 from corral.http.admin.problems import ProblemError
+from corral.lifecycle.vocabulary import OF_RIGHTS
+from corral.service.access.permission import Permission
 from corral.service.errors import RequestRefused
 from corral.service.event_document import EventDocument, document
 from corral.service.event_feed import Page, Selection
@@ -103,4 +105,5 @@ def _line(event: EventDocument) -> bytes:
 async def _selection(call: Call, types: str | None, device: str | None) -> Selection:
     patterns = tuple(each.strip() for each in (types or "").split(",") if each.strip())
     known = await call.services.directory.resolve(device) if device is not None else None
-    return Selection(patterns, known or device)  # events outlive a device that is forgotten
+    hidden = frozenset[str]() if Permission.ACCESS_READ in call.caller.permissions else OF_RIGHTS
+    return Selection(patterns, known or device, hidden)  # events outlive a device that is forgotten

@@ -9,6 +9,7 @@ from msgspec import Meta
 from corral.apple.catalog import Finding
 from corral.apple.platform import Platform
 from corral.http.admin.endpoint import Call, View
+from corral.service.access.permission import Permission
 from corral.service.breathing import pieces
 from corral.service.errors import RequestRefused
 from corral.service.targeting import LARGEST, DeviceQuery
@@ -45,7 +46,8 @@ class SentView(View, gc=False):
 
 
 async def names(call: Call, devices: Sequence[str], query: TargetQuery | None) -> list[str]:
-    """The devices that are named and those that the query means, each once; raises RequestRefused if there are none."""
+    """The devices that are named and those that the query means, each once. Raises RequestRefused if there are none,
+    and Forbidden for a query by somebody who may not look for devices: its verdicts tell which there are."""
     found = list(devices)
     if query is not None:
         found += await _meant(call, query)
@@ -57,9 +59,11 @@ async def names(call: Call, devices: Sequence[str], query: TargetQuery | None) -
 
 
 async def _meant(call: Call, query: TargetQuery) -> Sequence[str]:
+    call.caller.require(Permission.DEVICES_READ)
     asked = DeviceQuery(search=query.search, platform=query.platform, os_below=query.os_below)
     if query.where is None:
         return await call.services.commanding.select(asked)
+    call.caller.require(Permission.INVENTORY_READ)
     fit = await call.services.inventory.connected(query.where, LARGEST)
     if asked == DeviceQuery():
         return fit

@@ -1,6 +1,8 @@
 """Webhooks: who is told of events by a call, and what was not taken."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
@@ -8,9 +10,12 @@ from msgspec import Meta
 from corral.http.admin.endpoint import Body, Call, Number, Query, View
 from corral.http.admin.times import Time, due, shown
 from corral.lifecycle.state import DAY, SECOND
+from corral.lifecycle.vocabulary import OF_RIGHTS
+from corral.service.access.permission import Permission
 from corral.service.errors import RequestRefused
 from corral.service.event_document import EventDocument, document
 from corral.service.webhooks.message import good_secrets
+from corral.store.events import StoredEvent
 from corral.store.webhooks import Letters, Webhook
 
 Url: TypeAlias = Annotated[str, Meta(min_length=1, max_length=2000)]
@@ -104,7 +109,7 @@ class DeadQuery(Query):
 
 
 class DeadLetter(View):
-    """`event` is null once it has been forgotten by age."""
+    """`event` is null once it has been forgotten by age, and for who may not see such events."""
 
     sequence: int
     attempts: int
@@ -137,6 +142,7 @@ async def list_webhooks(call: Call) -> WebhookList:
 
 
 async def add_webhook(call: Call, body: NewWebhook) -> WebhookSecret:
+    _may_tell(call, body.types)
     webhook, secret = await call.services.webhooks.add(body.url, body.types, body.note, call.by)
     return WebhookSecret(webhook=_view(call, webhook, Letters()), secret=secret)
 
@@ -146,6 +152,9 @@ async def show_webhook(call: Call, webhook: str) -> WebhookView:
 
 
 async def change_webhook(call: Call, webhook: str, body: WebhookChange) -> WebhookView:
+    if body.url is not None or body.types is not None:
+        found, _ = await call.services.webhooks.show(webhook)
+        _may_tell(call, found.types if body.types is None else body.types)
     await call.services.webhooks.change(
         webhook, call.by, url=body.url, types=body.types, note=body.note, enabled=body.enabled
     )
@@ -183,7 +192,9 @@ async def list_dead_letters(call: Call, webhook: str, query: DeadQuery) -> DeadL
             put_at=shown(each.put_at),
             dead_at=shown(each.dead_at),
             problem=each.problem,
-            event=document(events[each.sequence]) if each.sequence in events else None,
+            event=document(found)
+            if (found := events.get(each.sequence)) is not None and _may_see(call, found)
+            else None,
         )
         for each in letters
     )
@@ -192,6 +203,17 @@ async def list_dead_letters(call: Call, webhook: str, query: DeadQuery) -> DeadL
 
 async def resend_letters(call: Call, webhook: str, body: Resend) -> Resent:
     return Resent(count=await call.services.webhooks.resend(webhook, body.sequences, call.by))
+
+
+def _may_tell(call: Call, types: Sequence[str]) -> None:
+    """Nobody has events sent somewhere that they may not see themselves. Raises Forbidden."""
+    of_rights = any(fnmatchcase(kind, pattern) for kind in OF_RIGHTS for pattern in types)
+    call.caller.may_give({Permission.EVENTS_READ, *((Permission.ACCESS_READ,) if of_rights else ())})
+
+
+def _may_see(call: Call, stored: StoredEvent) -> bool:
+    needed = {Permission.EVENTS_READ, *((Permission.ACCESS_READ,) if stored.event.type in OF_RIGHTS else ())}
+    return needed <= call.caller.permissions
 
 
 def _view(call: Call, webhook: Webhook, letters: Letters) -> WebhookView:
