@@ -144,6 +144,7 @@ MISFITS: list[tuple[dict[str, object], str]] = [
     ({"tls_certificate": "a.pem", "tls_key": "a.key"}, "tls = files"),
     ({"tls": "off", "listen": "0.0.0.0:80"}, "proxy"),
     ({"identity": "header"}, "proxy"),
+    ({"proxy_address_header": "X-Forwarded-For"}, "proxy"),
     ({"identity": "tls", "tls": "off"}, "TLS"),
     ({"admission": "trusted-identity"}, "authorities"),
 ]

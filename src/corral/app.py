@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from corral.apns.client import PushClient
 from corral.dep.client import DepClient
 from corral.http.admin.app import admin_app
+from corral.http.admin.sources import Proxies
 from corral.http.asgi import App, Scope
 from corral.http.device.health import Health
 from corral.http.measured import measured
@@ -114,7 +115,7 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock, 
     device = device_routes(base, services)
     health = Health(store)
     healthy: list[BaseRoute] = [Route("/livez", health.livez), Route("/readyz", health.readyz)]
-    proxies = tuple(map(ip_network, settings.proxy))
+    proxies = Proxies(tuple(map(ip_network, settings.proxy)), settings.proxy_address_header)
     told = partial(_tell, tuple(device.direct)) if settings.log_level == "debug" else None
 
     def outside(app: App) -> App:

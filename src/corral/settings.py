@@ -209,6 +209,12 @@ class Settings(BaseSettings):
     proxy: Proxies = Field(
         (), description="Addresses or networks of the TLS-terminating proxies whose headers are believed"
     )
+    proxy_address_header: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9-]{1,64})?$",
+        description="Header in which the `proxy` adds the address of who asks the API, such as X-Forwarded-For; "
+        "without it nothing is known of them",
+    )
     identity: Literal["signature", "header", "tls"] = Field(
         "signature",
         description="Where a device's certificate is taken from: `signature` (Mdm-Signature), `header` (of a proxy), "
@@ -432,6 +438,8 @@ class Settings(BaseSettings):
             raise ValueError(f"tls_certificate and tls_key need tls = files, not {self.tls}")
         if self.tls == "off" and not self.proxy and not all(map(_is_loopback, self.listen)):
             raise ValueError("tls = off needs a proxy, named in `proxy`, or addresses in `listen` that are local")
+        if self.proxy_address_header and not self.proxy:
+            raise ValueError("proxy_address_header needs the address of the proxy in `proxy`")
         if self.identity == "header" and not self.proxy:
             raise ValueError("identity = header needs the address of the proxy in `proxy`")
         if self.identity == "tls" and self.tls == "off":

@@ -1,11 +1,13 @@
 """Signing in over the API: in with name and password, out at once, and slower for whoever guesses."""
 
 import asyncio
+from ipaddress import ip_network
 
 import httpx
 import pytest
 
 from corral.http.admin.app import admin_app
+from corral.http.admin.sources import Proxies
 from corral.service.access.limits import FOR_ONE_NAME
 from inprocess import Installation
 
@@ -126,3 +128,21 @@ async def test_mounted_elsewhere_the_same_addresses_are_open(installation: Insta
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         assert (await client.post("/sessions", json={})).status_code == 422
         assert (await client.get("/devices")).status_code == 401
+
+
+async def test_behind_a_proxy_strangers_are_known_by_what_it_says_and_shut_nobody_out(ann: Installation) -> None:
+    proxies = Proxies((ip_network("127.0.0.1"),), "x-forwarded-for")
+    transport = httpx.ASGITransport(admin_app(ann.corral.services, proxies=proxies, clock=ann.clock))
+
+    async def tried(address: str, password: str) -> int:
+        headers = {"x-forwarded-for": f"198.51.100.9, {address}"}
+        asked = {"name": "ann", "password": password}
+        return (await client.post("/sessions", json=asked, headers=headers)).status_code
+
+    async with httpx.AsyncClient(transport=transport, base_url="https://x") as client:
+        assert await tried("192.0.2.1", PASSWORD) == 201
+        found = [await tried("192.0.2.66", "a guess that fails") for _ in range(11)]
+        assert found == [401] * 10 + [429]
+        assert await tried("192.0.2.1", PASSWORD) == 201, "from where they have been before"
+    failed = (await ann.get("/audit", outcome="refused"))["entries"]
+    assert {each["actor"]["address"] for each in failed} == {"192.0.2.66"}

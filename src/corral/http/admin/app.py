@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from corral.http.admin import problems
-from corral.http.admin.auditing import Network, Strangers, actor_of, note_error, note_look, note_replay, source_of
+from corral.http.admin.auditing import Strangers, actor_of, note_error, note_look, note_replay
 from corral.http.admin.conditions import asked_match, is_edition, unless_known
 from corral.http.admin.endpoint import JSON_TYPE, Call, Endpoint, look, read, run
 from corral.http.admin.idempotency import asked_once, kept, replayed
@@ -22,6 +22,7 @@ from corral.http.admin.openapi import page
 from corral.http.admin.openapi.document import describe
 from corral.http.admin.problems import PROBLEM_TYPE, ProblemError
 from corral.http.admin.routes import ENDPOINTS
+from corral.http.admin.sources import NO_PROXIES, Proxies
 from corral.http.admin.streaming import StreamResponse
 from corral.http.asgi import App, ClientGone, Receive, Scope, Send
 from corral.lifecycle.actor import Actor, act_as
@@ -42,10 +43,10 @@ _NO_STORE = {"cache-control": "no-store"}
 
 
 def admin_app(
-    services: Services, *, link_days: int = 7, proxies: Sequence[Network] = (), clock: Clock = system_clock
+    services: Services, *, link_days: int = 7, proxies: Proxies = NO_PROXIES, clock: Clock = system_clock
 ) -> App:
     """The API as an ASGI app, to be mounted at `/api/v1`. `link_days`: validity of links that ask for none; `proxies`:
-    whose address tells nothing of who asks.
+    through whom requests come.
 
     Requests of the installation's own Unix socket (`corral.local` in the scope's extensions) need no token; all
     others do, whatever they ask for, also for addresses that do not exist. Only those who sign in have none yet, and
@@ -128,7 +129,7 @@ class _Address:
     endpoints: Mapping[str, Endpoint]
     services: Services
     link_days: int
-    proxies: Sequence[Network]
+    proxies: Proxies
     strangers: Strangers
     clock: Clock
 
@@ -141,12 +142,12 @@ class _Address:
         call = Call(
             services=self.services,
             caller=caller,
-            source=source_of(request, self.proxies),
+            source=self.proxies.source(request),
             now=self.clock(),
             link_days=self.link_days,
             last_event_id=request.headers.get("last-event-id", ""),
         )
-        actor = actor_of(caller, endpoint.serve.__name__, request)
+        actor = actor_of(caller, endpoint.serve.__name__, request, self.proxies)
         response = await self._answer(endpoint, call, actor, request)
         response.headers.update(_NO_STORE | {REQUEST_HEADER: request_id(scope)})
         await response(scope, receive, send)

@@ -1,13 +1,10 @@
 """What the door writes into the audit trail: refusals, failures, looks at secrets. Changes bring their own."""
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import TypeAlias
-
 from starlette.requests import Request
 
 from corral.http.admin import problems
 from corral.http.admin.endpoint import Endpoint
+from corral.http.admin.sources import Proxies
 from corral.lifecycle.actor import Actor
 from corral.lifecycle.state import Instant
 from corral.logs import lines
@@ -20,28 +17,17 @@ from corral.service.errors import Forbidden, SignInFailed, TooManyAttempts
 from corral.store.audit import AuditEntry, AuditOutcome
 from corral.store.errors import StoreUnavailable
 
-Network: TypeAlias = IPv4Network | IPv6Network
-
 _MOST_AGENT = 200
 
 
-def source_of(request: Request, proxies: Sequence[Network]) -> str:
-    """The address that a request comes from; empty where that tells nothing: the local socket, or a proxy."""
-    try:
-        address = ip_address(request.client.host if request.client is not None else "")
-    except ValueError:
-        return ""
-    return "" if any(address in network for network in proxies) else str(address)
-
-
-def actor_of(caller: Caller, operation: str, request: Request) -> Actor:
+def actor_of(caller: Caller, operation: str, request: Request, proxies: Proxies) -> Actor:
     agent = "".join(each for each in request.headers.get("user-agent", "") if each.isprintable())
     return Actor(
         kind=caller.kind.value,
         id=caller.id,
         name=caller.name,
         operation=operation,
-        address=request.client.host if request.client is not None else "",
+        address=proxies.address(request),
         agent=agent[:_MOST_AGENT],
         request=request_id(request.scope),
     )
@@ -51,7 +37,7 @@ class Strangers:
     """Who has not said who they are, or with a token that is none: told of a few times for each address, so that they
     cannot fill the trail."""
 
-    def __init__(self, trail: AuditTrail, proxies: Sequence[Network], clock: Clock) -> None:
+    def __init__(self, trail: AuditTrail, proxies: Proxies, clock: Clock) -> None:
         self._trail = trail
         self._proxies = proxies
         self._clock = clock
@@ -59,7 +45,7 @@ class Strangers:
 
     def may_be_told_of(self, request: Request) -> bool:
         """Once more, from there."""
-        source = source_of(request, self._proxies)
+        source = self._proxies.source(request)
         try:
             self._told.begin(source, source or "a proxy")
         except TooManyAttempts:
@@ -69,7 +55,7 @@ class Strangers:
     async def note(self, request: Request) -> None:
         if not self.may_be_told_of(request):
             return
-        actor = actor_of(NOBODY, "authenticate", request)
+        actor = actor_of(NOBODY, "authenticate", request, self._proxies)
         data = {"status": 401, "path": request.url.path[:_MOST_AGENT], "detail": "not a token of this service"}
         entry = AuditEntry(actor=actor, at=self._clock(), outcome=AuditOutcome.REFUSED, what="authenticate", data=data)
         await _note(self._trail, entry)
