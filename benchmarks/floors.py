@@ -12,7 +12,7 @@ import uvloop
 from benchmarks.load import Job, LoadGenerator, Played, Script
 from benchmarks.processes import child, usage, wait_for_port
 from corral.cli.process import free_port
-from corral.http.asgi import Receive, Scope, Send, read_body, respond
+from corral.http.asgi import Receive, Scope, Send, read_body, response
 from corral.http.server import Listener, open_tcp, serve
 
 _ECHO: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -70,7 +70,8 @@ def serve_bare_route(port: int, shared: bool = False) -> None:
 
 async def _bare(scope: Scope, receive: Receive, send: Send) -> None:
     await read_body(scope, receive, _MOST_BODY)
-    await respond(send, 200, b"", b"")
+    for message in response(200, b"", b""):
+        await send(message)
 
 
 def _nothing() -> None:

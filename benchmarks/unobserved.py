@@ -4,12 +4,16 @@ For comparison only, so it is done to the program here and is no setting of it. 
 idle service does as well.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from starlette.routing import BaseRoute
 
 from corral import app
 from corral.cli import main
-from corral.http.asgi import App
+from corral.http.asgi import App, Receive, Scope, Send
+from corral.http.device.answers import Direct, messages_of
+from corral.http.routes import routes_of
 from corral.lifecycle.change import Change, Event
 from corral.service.metrics import Metrics
 from corral.store.postgres.devices import PostgresDevices
@@ -22,7 +26,7 @@ from corral.store.sqlite.queue import SqliteQueue
 
 
 def close_all_eyes() -> None:
-    app.measured = _unmeasured
+    app.front = _front
     Metrics.pushed = Metrics.told = _nothing
     for devices in _any(SqliteDevices, PostgresDevices):
         devices.commit = _without_events(devices.commit)
@@ -37,9 +41,21 @@ def _any(*classes: Any) -> tuple[Any, ...]:
     return classes
 
 
-def _unmeasured(served: App, answered: object, told: object) -> App:
-    del answered, told
-    return served
+def _front(direct: Mapping[str, Direct], routes: list[BaseRoute], *noted: object) -> App:
+    """The front door with nothing but the way through it."""
+    del noted
+    router = routes_of(routes)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = direct.get(scope["path"])
+        if answer is None:
+            await router(scope, receive, send)
+        elif (reply := await answer(scope, receive)) is not None:
+            head, body = messages_of(reply)
+            await send(head)
+            await send(body)
+
+    return serve
 
 
 def _nothing(self: Metrics, outcome: str) -> None:

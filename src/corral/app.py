@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
@@ -16,8 +16,8 @@ from corral.dep.client import DepClient
 from corral.http.admin.app import admin_app
 from corral.http.admin.sources import Proxies
 from corral.http.asgi import App, Scope
+from corral.http.device.answers import Direct
 from corral.http.device.health import Health
-from corral.http.measured import measured
 from corral.http.routes import front, mounted, route_of
 from corral.logs import lines
 from corral.pki.authority import create_authority
@@ -118,18 +118,18 @@ async def _wire(settings: Settings, store: Store, dep: DepClient, clock: Clock, 
     proxies = Proxies(tuple(map(ip_network, settings.proxy)), settings.proxy_address_header)
     told = partial(_tell, tuple(device.direct)) if settings.log_level == "debug" else None
 
-    def outside(app: App) -> App:
-        """With what is noted of every request."""
-        return measured(app if tracing is None else tracing.requests(app, tuple(device.direct)), metrics.answered, told)
+    def outside(direct: Mapping[str, Direct], routes: list[BaseRoute]) -> App:
+        app = front(direct, routes, metrics.answered, told)
+        return app if tracing is None else tracing.requests(app, tuple(device.direct))
 
     api = mounted("/api/v1", admin_app(services, link_days=settings.link_days, proxies=proxies, clock=clock))
     return Corral(
         store=store,
         authorities=base.authorities,
         services=services,
-        device_app=outside(front(device.direct, [*device.routed, *healthy])),
-        admin_app=outside(front({}, [api, *healthy])),
-        both_app=outside(front(device.direct, [*device.routed, *healthy, api])),
+        device_app=outside(device.direct, [*device.routed, *healthy]),
+        admin_app=outside({}, [api, *healthy]),
+        both_app=outside(device.direct, [*device.routed, *healthy, api]),
         worker=await worker_of(base, services, push, metrics),
     )
 

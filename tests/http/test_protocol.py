@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from corral.http.asgi import ClientGone, Receive, Scope, Send, read_body, respond
+from corral.http.asgi import ClientGone, Receive, Scope, Send, read_body, response
 from corral.http.protocol import MAX_HEADERS, DeviceProtocol, LocalProtocol
 from corral.http.server import Listener, open_tcp, open_unix
 from corral.simulator.push_certificates import StandInApple
@@ -29,7 +29,8 @@ class Seen:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         self.scopes.append(scope)
-        await respond(send, 200, b"seen", b"text/plain")
+        for message in response(200, b"seen", b"text/plain"):
+            await send(message)
 
 
 @pytest.fixture
@@ -213,7 +214,8 @@ class Reading:
         except ClientGone:
             self.gone += 1
         else:
-            await respond(send, 200, str(len(body)).encode(), b"text/plain")
+            for message in response(200, str(len(body)).encode(), b"text/plain"):
+                await send(message)
 
 
 async def test_who_does_not_go_on_with_a_body_is_hung_up_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

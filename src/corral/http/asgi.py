@@ -1,12 +1,16 @@
 """The few shapes of ASGI that are written by hand, for routes that a framework would slow down."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+GOES_ON: Final = "corral.goes-on"
+"""In the scope of an answer that lasts as long as its client likes: its time says nothing."""
 
 
 class BodyTooLarge(Exception):
@@ -52,11 +56,14 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-async def respond(
-    send: Send, status: int, body: bytes, media_type: bytes, extra: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
+def response(
+    status: int, body: bytes, media_type: bytes, extra: tuple[tuple[bytes, bytes], ...] = ()
+) -> tuple[Message, Message]:
+    """A whole answer, as the two messages that are sent for it."""
     headers = [(b"content-length", str(len(body)).encode()), *extra]
     if body:
         headers.append((b"content-type", media_type))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return (
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client import CollectorRegistry, Counter, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -16,6 +16,7 @@ from corral import __version__
 from corral.lifecycle.state import SECOND, Instant
 from corral.service.authorities import Authorities
 from corral.service.clock import Clock
+from corral.service.durations import Durations
 from corral.service.expiries import Expiries, Expiry
 from corral.store.directory import Backlog
 from corral.store.inventory import Waiting
@@ -23,13 +24,6 @@ from corral.store.store import Store
 from corral.store.webhooks import Letters
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-ROUTES = frozenset(
-    {"mdm", "checkin", "scep", "acme", "enroll", "api", "livez", "readyz", ".well-known", "MDMServiceConfig"}
-)
-"""First parts of paths, which label requests; whatever else is asked for is `other`."""
-
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics(Collector):
@@ -44,14 +38,8 @@ class Metrics(Collector):
             values.ValueClass = values.MultiProcessValue()  # pyright: ignore[reportUnknownMemberType] - untyped there
         self._own = CollectorRegistry()
         self._shared = shared
-        self._requests = Histogram(
-            "corral_http_request_duration_seconds",
-            "Time from a request's head until its answer was written.",
-            ("route", "status"),
-            registry=self._own,
-            buckets=_BUCKETS,
-        )
-        self._answered: dict[tuple[str, int], Histogram] = {}
+        self._durations = Durations(self._own)
+        self.answered = self._durations.answered
         self._told = Counter(
             "corral_webhook_calls", "Calls of webhooks by what came of them.", ("outcome",), registry=self._own
         )
@@ -62,17 +50,6 @@ class Metrics(Collector):
             "corral_inventory_asked", "Devices asked for a report, by the report.", ("report",), registry=self._own
         )
         self._pushes = Counter("corral_pushes", "Pushes by what came of them.", ("outcome",), registry=self._own)
-
-    def answered(self, path: str, status: int, seconds: float) -> None:
-        """A request to this path was answered."""
-        child = self._answered.get((path, status))
-        if child is None:
-            route = path[1:].partition("/")[0]
-            label = route if route in ROUTES else "other"
-            child = self._requests.labels(label, str(status))
-            if path[1:] == label:  # of others there are as many as strangers like
-                self._answered[path, status] = child
-        child.observe(seconds)
 
     def pushed(self, outcome: str) -> None:
         self._pushes.labels(outcome).inc()
@@ -90,6 +67,7 @@ class Metrics(Collector):
         self._taken_in.inc(answers)
 
     def collect(self) -> Iterable[Metric]:
+        self._durations.settle()
         if self._shared is not None:
             yield from MultiProcessCollector(None, str(self._shared)).collect()
         else:

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 from starlette.routing import BaseRoute, Route
 
-from corral.http.asgi import App
 from corral.http.device import acme
+from corral.http.device.answers import Direct
 from corral.http.device.app_manifests import AppManifests
 from corral.http.device.automated import Automated
 from corral.http.device.enroll import EnrollPages
@@ -37,7 +37,7 @@ from corral.wiring.ground import Ground
 class DeviceRoutes:
     """`direct`: the paths that are asked for most, which no router stands before."""
 
-    direct: Mapping[str, App]
+    direct: Mapping[str, Direct]
     routed: list[BaseRoute]
 
 
@@ -64,7 +64,7 @@ def device_routes(ground: Ground, services: Services) -> DeviceRoutes:
         ),
     )
     return DeviceRoutes(
-        {"/mdm": mdm.app(), "/checkin": mdm.app(checkin_only=True), "/scep": ScepRoute(scep)},
+        {"/mdm": mdm.serving(), "/checkin": mdm.serving(checkin_only=True), "/scep": ScepRoute(scep)},
         [
             Route("/enroll/automated", automated.enroll, methods=["POST"]),
             Route("/MDMServiceConfig", automated.service_config),

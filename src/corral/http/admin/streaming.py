@@ -8,8 +8,7 @@ from types import MappingProxyType
 from starlette.responses import StreamingResponse
 
 from corral.http.admin.lasting import Check, watch
-from corral.http.asgi import Receive, Scope, Send
-from corral.http.measured import GOES_ON
+from corral.http.asgi import GOES_ON, Receive, Scope, Send
 
 EVENT_STREAM = "text/event-stream"
 GOODBYE = 1.0

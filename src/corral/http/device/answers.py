@@ -1,6 +1,10 @@
 """From an answer of the life cycle to HTTP: the only writer of responses on the routes of the MDM protocol."""
 
-from corral.http.asgi import Send, respond
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from corral.http.asgi import Message, Receive, Scope, response
+from corral.http.device.accounts.gate import SignInAgain
 from corral.lifecycle.change import Answer
 
 EXTRA = {
@@ -10,10 +14,15 @@ EXTRA = {
 }
 TEXT = b"text/plain; charset=utf-8"
 
+Reply: TypeAlias = Answer | SignInAgain
+Direct: TypeAlias = Callable[[Scope, Receive], Awaitable[Reply | None]]
+"""What answers a path that no router stands before; None where the client has hung up."""
 
-async def send_answer(send: Send, answer: Answer) -> None:
-    if answer.body or answer.status < 300:
-        await respond(send, answer.status, answer.body, answer.media_type.encode())
-        return
-    text = answer.reason.encode() + b"\n" if answer.reason else b""
-    await respond(send, answer.status, text, TEXT, EXTRA.get(answer.status, ()))
+
+def messages_of(reply: Reply) -> tuple[Message, Message]:
+    if isinstance(reply, SignInAgain):
+        return response(reply.status, b"", b"", reply.headers)
+    if reply.body or reply.status < 300:
+        return response(reply.status, reply.body, reply.media_type.encode())
+    text = reply.reason.encode() + b"\n" if reply.reason else b""
+    return response(reply.status, text, TEXT, EXTRA.get(reply.status, ()))

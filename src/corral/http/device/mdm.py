@@ -1,8 +1,8 @@
-"""`/mdm` and `/checkin`: a plain ASGI callable, since every device comes here for everything that it says."""
+"""`/mdm` and `/checkin`: from a request to its answer. Every device comes here for everything that it says."""
 
-from corral.http.asgi import App, BodyTooLarge, ClientGone, Receive, Scope, Send, header
-from corral.http.device.accounts.gate import Gate, SignInAgain, send_challenge
-from corral.http.device.answers import send_answer
+from corral.http.asgi import BodyTooLarge, ClientGone, Receive, Scope, header
+from corral.http.device.accounts.gate import Gate
+from corral.http.device.answers import Direct, Reply
 from corral.http.device.bodies import Bodies, MadeRoom
 from corral.http.device.identity_source import IdentitySource, present
 from corral.lifecycle.change import Answer
@@ -51,24 +51,19 @@ class MdmRoute:
         self._under_way = 0
         self._bodies = Bodies()
 
-    def app(self, *, checkin_only: bool = False) -> App:
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    def serving(self, *, checkin_only: bool = False) -> Direct:
+        async def serve(scope: Scope, receive: Receive) -> Reply | None:
             if self._under_way >= self._max_requests and not self._bodies.make_room():
-                await send_answer(send, BUSY)
-                return
+                return BUSY
             self._under_way += 1
             try:
-                answer = await self._answer(scope, receive, checkin_only)
+                return await self._answer(scope, receive, checkin_only)
             finally:
                 self._under_way -= 1
-            if isinstance(answer, SignInAgain):
-                await send_challenge(send, answer)
-            elif answer is not None:
-                await send_answer(send, answer)
 
         return serve
 
-    async def _answer(self, scope: Scope, receive: Receive, checkin_only: bool) -> Answer | SignInAgain | None:
+    async def _answer(self, scope: Scope, receive: Receive, checkin_only: bool) -> Reply | None:
         method = scope["method"]
         if method in ("GET", "HEAD"):
             return KIND_LINE

@@ -2,8 +2,7 @@
 
 from urllib.parse import parse_qs
 
-from corral.http.asgi import BodyTooLarge, ClientGone, Receive, Scope, Send, read_body, respond
-from corral.http.device.answers import send_answer
+from corral.http.asgi import BodyTooLarge, ClientGone, Receive, Scope, read_body
 from corral.lifecycle.change import Answer
 from corral.logs import lines
 from corral.pki import scep
@@ -19,34 +18,32 @@ class ScepRoute:
     def __init__(self, requests: ScepRequests) -> None:
         self._requests = requests
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive) -> Answer | None:
+        """None where the client has hung up."""
         query: bytes = scope["query_string"]
-        operation = _parameter(query, "operation")
         try:
-            if operation == "GetCACert":
-                certificate = self._requests.ca_certificate(_parameter(query, "message"))
-                await respond(send, 200, certificate, b"application/x-x509-ca-cert")
-            elif operation == "GetCACaps":
-                await respond(send, 200, scep.CAPABILITIES, b"text/plain")
-            elif operation == "PKIOperation":
-                message = await _message(scope, receive, query)
-                reply = await self._requests.operate(message)
-                await respond(send, 200, reply, b"application/x-pki-message")
-            else:
-                await send_answer(
-                    send, Answer(400, reason="SCEP: operation must be GetCACert, GetCACaps or PKIOperation.")
-                )
+            match _parameter(query, "operation"):
+                case "GetCACert":
+                    certificate = self._requests.ca_certificate(_parameter(query, "message"))
+                    return Answer(200, certificate, "application/x-x509-ca-cert")
+                case "GetCACaps":
+                    return Answer(200, scep.CAPABILITIES, "text/plain")
+                case "PKIOperation":
+                    reply = await self._requests.operate(await _message(scope, receive, query))
+                    return Answer(200, reply, "application/x-pki-message")
+                case _:
+                    return Answer(400, reason="SCEP: operation must be GetCACert, GetCACaps or PKIOperation.")
         except ScepError as error:
-            await send_answer(send, Answer(400, reason=f"SCEP: {error}."))
+            return Answer(400, reason=f"SCEP: {error}.")
         except BodyTooLarge:
-            await send_answer(send, Answer(413, reason="SCEP: the message is larger than 64 KiB."))
+            return Answer(413, reason="SCEP: the message is larger than 64 KiB.")
         except ClientGone:
-            return
+            return None
         except (OverCapacity, StoreUnavailable) as error:
-            await send_answer(send, Answer(503, reason=str(error)))
+            return Answer(503, reason=str(error))
         except Exception:
             lines.scep_failed()
-            await send_answer(send, Answer(503, reason="SCEP: the request failed here; try again later."))
+            return Answer(503, reason="SCEP: the request failed here; try again later.")
 
 
 def _parameter(query: bytes, name: str) -> str:
