@@ -445,6 +445,7 @@ def test_the_audit_trail_is_listed_exported_and_verified(cli: Cli, service: Runn
     cli("enroll", "link", "--note", "told of")
     assert "link.created" in cli("audit", "list", "--limit", 5).out
     newest = json.loads(cli("audit", "list", "--what", "link.created", "--limit", 1, "--json").out)["entries"][0]
+    assert cli("audit", "list", "--limit", 1).out.rstrip().endswith(newest["data"]["link"]), "on what, or why"
     assert (newest["actor"]["kind"], newest["data"]["note"]) == ("local", "told of")
     assert cli("audit", "list", "--until", "2001-01-01").out.startswith("Nothing")
     assert cli("audit", "list", "--since", "7d").code == 2

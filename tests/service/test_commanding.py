@@ -150,6 +150,12 @@ async def test_a_command_is_one_record_for_all_its_devices(commanding: Commandin
     assert plist.parse_dict(record.body)["Command"] == {"RequestType": "SecurityInfo"}
 
 
+async def test_what_was_sent_to_one_device_is_told_of_that_device(commanding: Commanding, queue: FakeQueue) -> None:
+    await send(commanding, "SecurityInfo", "A", "B")
+    await send(commanding, "SecurityInfo", "B")
+    assert [(each.device_id, each.data["devices"]) for each in queue.told] == [(None, ["A", "B"]), ("B", ["B"])]
+
+
 async def test_a_command_goes_when_and_before_what_is_wanted(commanding: Commanding, queue: FakeQueue) -> None:
     schedule = Schedule(priority=5, not_before=NOW + 1, expires_at=NOW + 2)
     await send(commanding, "SecurityInfo", schedule=schedule)

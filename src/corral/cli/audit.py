@@ -201,13 +201,26 @@ def _write_list(data: dict[str, Any]) -> None:
             each["actor"]["address"] or each["actor"]["kind"],
             each["outcome"],
             each["what"],
-            each["device_id"] or each["data"].get("device") or each["data"].get("detail") or "",
+            _on_what(each["device_id"], each["data"]),
         )
         for each in data["entries"]
     ]
     print_table(("time", "who", "from", "outcome", "what", "on what, or why"), rows, "Nothing has been done yet.")
     if data["next"]:
         hint(f"There are more: add --before {data['next']}, or --limit 0 for all.")
+
+
+def _on_what(device: str | None, data: Mapping[str, Any]) -> str:
+    """The command if it was one, the devices, and the reason; else the first thing that the entry names."""
+    first = device or data.get("device") or next(iter(data.get("devices") or ()), "")
+    more = data.get("count", 1) - 1
+    parts = (
+        data.get("request_type"),
+        f"{first} and {more:,} more" if first and more > 0 else first,
+        data.get("reason") or data.get("detail"),
+    )
+    others = (value for name, value in data.items() if name not in ("by", "count") and isinstance(value, str))
+    return ", ".join(filter(None, parts)) or next(filter(None, others), "")
 
 
 def _write_verdict(data: dict[str, Any]) -> None:

@@ -222,7 +222,7 @@ _CERTIFICATES = (
 _COMMANDS = (
     EventType(
         "command.queued",
-        _INSTALLATION,
+        _PERHAPS,
         "A person or program queued a command for devices.",
         (
             _BY,

@@ -102,7 +102,9 @@ class Commanding:
         order = Order(built=built, keys=payload, user_id=user_id, force=force, against=against)
         sent: list[Sent] = []
         queueing: dict[str, Sent] = {}
-        async for verdict in self._check(devices, order, supervision or asks_supervision(built.request_type)):
+        async for verdict in self._check(
+            devices, order, supervision or asks_supervision(built.request_type, order.keys)
+        ):
             if verdict.queued:
                 queueing[verdict.channel_id] = verdict
             else:
@@ -189,15 +191,17 @@ class Commanding:
             return frozenset(await self._queue.enqueue(record, channels, (told,)))
 
     def _told(self, command: QueuedCommand, by: Caller, queueing: Mapping[str, Sent]) -> Event:
-        """Of many devices the first are named; the queue has them all."""
+        """Of one it is a line in its history; of many devices the first are named, and the queue has them all."""
+        named = [each.device for each in islice(queueing.values(), DEVICES_TOLD)]
         data = {
             "by": by.name,
             "command": command.uuid,
             "request_type": command.request_type,
-            "devices": [each.device for each in islice(queueing.values(), DEVICES_TOLD)],
+            "devices": named,
             "count": len(queueing),
         }
-        return Event(type="command.queued", at=command.created_at, data=data)
+        only = named[0] if len(queueing) == 1 else None
+        return Event(type="command.queued", at=command.created_at, device_id=only, data=data)
 
     def _permit(
         self, built: Command, by: Caller, devices: Sequence[str], confirm: int | None, *, only_ask: bool

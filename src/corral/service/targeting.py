@@ -4,8 +4,7 @@ take a command."""
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from corral.apple import catalog
 from corral.apple.catalog import Target
@@ -137,13 +136,13 @@ class Targeting:
         return aim.known, aim
 
 
-@cache
-def asks_supervision(request_type: str) -> bool:
-    """Whether it depends on supervision, on how it came, or on being shared, that a device takes this at all."""
-    command = catalog.spec(request_type)
-    return command is not None and any(
-        each.supervised or each.requires_dep or each.shared_ipad == "forbidden" or not each.shared_ipad_device_channel
-        for each in command.platforms.values()
+def asks_supervision(request_type: str, keys: Mapping[str, Any]) -> bool:
+    """Whether it depends on supervision, on how it came, or on being shared, that a device takes this command or one
+    of its keys."""
+    return any(
+        catalog.check(request_type, keys, Target(each, supervised=False, automated=False, shared_ipad=False))
+        != catalog.check(request_type, keys, Target(each, supervised=True, automated=True, shared_ipad=True))
+        for each in Platform
     )
 
 

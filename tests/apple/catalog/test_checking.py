@@ -65,7 +65,7 @@ def test_every_command_with_all_its_keys_passes_and_with_another_it_does_not(req
 @pytest.mark.parametrize(
     ("request_type", "keys", "target", "expected"),
     [
-        ("Explode", {}, NOTHING_KNOWN, "Apple's schema knows no such RequestType"),
+        ("Explode", {}, NOTHING_KNOWN, "Explode: is no RequestType that Apple's schema knows"),
         ("DeviceLock", {"Pin": "1"}, NOTHING_KNOWN, "Pin: is not known; known are Message, PhoneNumber, PIN"),
         ("DeviceLock", {"PIN": 123456}, NOTHING_KNOWN, "PIN: must be of type string"),
         ("InstallProfile", {"Payload": "text"}, NOTHING_KNOWN, "Payload: must be of type data"),
@@ -85,8 +85,8 @@ def test_every_command_with_all_its_keys_passes_and_with_another_it_does_not(req
             "Identifiers[1]: must be of type string",
         ),
         ("Settings", {"Settings": [{"Item": "Bluetooth"}]}, NOTHING_KNOWN, "Settings[0].Enabled: is required"),
-        ("Settings", {"Settings": [{"Item": "Blue"}]}, NOTHING_KNOWN, "Settings[0]: its Item must be one of"),
-        ("Settings", {"Settings": ["Bluetooth"]}, NOTHING_KNOWN, "Settings[0]: its Item must be one of"),
+        ("Settings", {"Settings": [{"Item": "Blue"}]}, NOTHING_KNOWN, "Settings[0]: must have as its Item one of"),
+        ("Settings", {"Settings": ["Bluetooth"]}, NOTHING_KNOWN, "Settings[0]: must have as its Item one of"),
         ("SecurityInfo", {"RequestRequiresNetworkTether": 1}, NOTHING_KNOWN, "RequestRequiresNetworkTether: must be"),
         ("SetRecoveryLock", {"NewPassword": "x"}, IPHONE, "does not exist on iOS, only on macOS"),
         ("EraseDevice", {}, Target(Platform.IOS, "3.2"), "exists since iOS 4.0, the target has 3.2"),
@@ -107,6 +107,9 @@ def test_every_command_with_all_its_keys_passes_and_with_another_it_does_not(req
         ("SecurityInfo", {}, Target(Platform.IOS, channel="user"), "not for the user channel"),
         ("ActivationLockBypassCode", {}, Target(Platform.IOS, shared_ipad=True), "forbidden on a Shared iPad"),
         ("UserConfigured", {}, Target(Platform.IOS, shared_ipad=True), "not for the device channel"),
+        ("LogOutUser", {}, Target(Platform.IOS, shared_ipad=False), "LogOutUser: needs a Shared iPad"),
+        ("DeleteUser", {}, IPHONE, "DeleteUser: needs a Shared iPad"),
+        ("DeviceInformatoin", {}, NOTHING_KNOWN, "schema knows; DeviceInformation is"),
     ],
 )
 def test_what_a_device_would_refuse_is_an_error(
@@ -135,6 +138,19 @@ def test_what_a_device_would_refuse_is_an_error(
         ),
         ("Settings", {"Settings": [{"Item": "Bluetooth", "Enabled": True}]}, IPHONE, "Settings[0]: needs a supervised"),
         ("AvailableOSUpdates", {}, Target(Platform.MACOS, "26.0"), "deprecated since macOS 26.0"),
+        ("DeviceInformation", {"Queries": ["QuotaSize"]}, IPHONE, "Queries[0]: needs a Shared iPad"),
+        (
+            "DeviceInformation",
+            {"Queries": ["AutoSetupAdminAccounts"]},
+            Target(Platform.MACOS, automated=False),
+            "came by automated enrollment",
+        ),
+        (
+            "EraseDevice",
+            {"DisallowProximitySetup": True},
+            Target(Platform.IOS, shared_ipad=True),
+            "DisallowProximitySetup: is forbidden on a Shared iPad",
+        ),
     ],
 )
 def test_what_a_device_would_pass_over_is_a_warning(

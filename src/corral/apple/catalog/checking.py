@@ -5,11 +5,12 @@ or what Apple has given up. What is not known of a target speaks against nothing
 """
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import reduce
 
 from corral.apple.catalog.keys import check_keys
 from corral.apple.catalog.placing import Finding, Target, check_place, missing_rights
-from corral.apple.catalog.spec import CommandSpec, spec
+from corral.apple.catalog.spec import CommandSpec, spec, specs
 from corral.apple.plist import PlistValue
 
 # Keys that every command takes beside its own.
@@ -23,7 +24,7 @@ def check(request_type: str, keys: Mapping[str, PlistValue], target: Target) -> 
     """All that speaks against sending this command, with these keys beside its RequestType, to this target."""
     command = spec(request_type)
     if command is None:
-        return [Finding("error", request_type, "Apple's schema knows no such RequestType")]
+        return [Finding("error", request_type, f"is no RequestType that Apple's schema knows{_nearest(request_type)}")]
     findings = list(_check_command(command, target))
     known = {each.name: each for each in command.keys}
     for name, kind in _COMMON.items():
@@ -46,6 +47,12 @@ def _check_command(command: CommandSpec, target: Target) -> Iterator[Finding]:
         return
     yield from check_place(where, facts, target)
     yield from _check_rights(where, facts.access_rights, target)
+
+
+def _nearest(request_type: str) -> str:
+    known = {each.request_type.lower(): each.request_type for each in specs()}
+    found = get_close_matches(request_type.lower(), known, 1)
+    return f"; {known[found[0]]} is" if found else ""
 
 
 def _check_rights(where: str, needed: int, target: Target) -> Iterator[Finding]:

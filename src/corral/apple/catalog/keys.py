@@ -59,6 +59,12 @@ def _check_placement(each: KeySpec, where: str, target: Target) -> Iterator[Find
         yield Finding("warning", where, "is forbidden to user enrollments")
     if facts.supervised and target.supervised is False:
         yield Finding("warning", where, f"needs a supervised device on {target.platform}")
+    if facts.requires_dep and target.automated is False:
+        yield Finding("warning", where, f"needs a device that came by automated enrollment on {target.platform}")
+    if facts.shared_ipad == "required" and target.is_no_shared_ipad:
+        yield Finding("warning", where, "needs a Shared iPad")
+    if facts.shared_ipad == "forbidden" and target.shared_ipad:
+        yield Finding("warning", where, "is forbidden on a Shared iPad")
     missing = missing_rights(facts.access_rights, target)
     if missing:
         yield Finding("warning", where, f"needs access right {missing}, which this enrollment does not have")
@@ -99,7 +105,7 @@ def _check_item(
     named = item.get("Item") if isinstance(item, Mapping) else None
     chosen = next((kind for kind in kinds if kind.name == named), None)
     if chosen is None:
-        yield Finding("error", where, f"its Item must be one of {', '.join(kind.name for kind in kinds)}")
+        yield Finding("error", where, f"must have as its Item one of {', '.join(kind.name for kind in kinds)}")
         return
     yield from _check_placement(chosen, where, target)
     yield from _check_value(chosen, item, target, where, unknown)

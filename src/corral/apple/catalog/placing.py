@@ -27,6 +27,11 @@ class Target:
     user_approved: bool | None = None
     """Of a Mac: whether its user has approved the enrollment, which automated enrollment does by itself."""
 
+    @property
+    def is_no_shared_ipad(self) -> bool:
+        """As far as that is known: an iPhone never says so, but whatever is not supervised is not shared."""
+        return self.shared_ipad is False or (self.shared_ipad is None and self.supervised is False)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -67,6 +72,8 @@ def check_place(where: str, facts: Availability, target: Target) -> Iterator[Fin
         yield Finding("error", where, f"needs a supervised device on {target.platform}")
     if facts.requires_dep and target.automated is False:
         yield Finding("error", where, f"needs a device that came by automated enrollment on {target.platform}")
+    if facts.shared_ipad == "required" and target.is_no_shared_ipad:
+        yield Finding("error", where, "needs a Shared iPad")
     if facts.user_approved and target.user_approved is False:
         yield Finding("error", where, "needs an enrollment that the user of the Mac has approved")
 

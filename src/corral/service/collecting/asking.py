@@ -44,9 +44,7 @@ def takes(report: str, target: Target) -> bool:
 @cache
 def depends_on_answers(report: str) -> bool:
     """Whether it takes what the device has said of its supervision and users to tell."""
-    spec = catalog.spec(report)
-    shared = spec is not None and any(each.shared_ipad == "required" for each in spec.platforms.values())
-    return shared or asks_supervision(report)
+    return asks_supervision(report, {})
 
 
 def command_for(report: str, keys: Mapping[str, Any], now: Instant, expires_at: Instant, by: str) -> QueuedCommand:
