@@ -253,7 +253,10 @@ class Settings(BaseSettings):
     )
     on_takeover: OnTakeover = Field(
         OnTakeover.CONFIRM,
-        description="A newcomer by a link for anybody that claims to be a connected device: `confirm`, or `accept`",
+        description=(
+            "A newcomer that claims to be a connected device: `confirm` one by a link for anybody, confirm all but the"
+            " `attested`, or `accept`"
+        ),
     )
     on_lost_binding: OnLostBinding = Field(
         OnLostBinding.REBIND,

@@ -84,6 +84,29 @@ def test_with_more_than_his_word_he_takes_the_place_at_once(fields: dict[str, An
     assert a.row(change, "older").phase is Phase.ENDED
 
 
+STRICT = Policy(on_takeover=OnTakeover.ATTESTED)
+
+
+@pytest.mark.parametrize("grant", [a.grant(), a.grant(device_id=a.UDID), a.grant(serial_number="SERIAL")])
+def test_under_the_strictest_policy_a_link_for_the_device_is_no_proof(grant: Grant) -> None:
+    change = claim(policy=STRICT, grant=grant).change
+    assert a.row(change).phase is Phase.AUTHENTICATING
+    assert [row.id for row in change.connections] == ["life"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"certificate": a.certificate(attested=HardwareProperties(udid=a.UDID))},
+        {"older": a.life("older", erasing_at=a.NOW - 1)},
+    ],
+    ids=["attested", "was erased"],
+)
+def test_under_the_strictest_policy_the_device_itself_takes_the_place_at_once(fields: dict[str, Any]) -> None:
+    change = claim(policy=STRICT, grant=a.grant(device_id=a.UDID), **fields).change
+    assert a.row(change).phase is Phase.CONNECTED
+
+
 def test_what_another_device_attests_is_no_proof() -> None:
     attested = a.certificate(attested=HardwareProperties(udid="another", serial_number="C02"))
     assert a.row(claim(certificate=attested).change).phase is Phase.AUTHENTICATING

@@ -14,11 +14,14 @@ class OnRestore(StrEnum):
 
 
 class OnTakeover(StrEnum):
-    """A newcomer under a link for anybody says that it is a device which is connected already."""
+    """A newcomer says that it is a device which is connected already. Held is who is not let in until a person, or a
+    dead push token of the former connection, says that it is."""
 
     ACCEPT = "accept"
     CONFIRM = "confirm"
-    """It is held until a person, or a dead push token of the former connection, says that it is."""
+    """Held is who has nothing but his word."""
+    ATTESTED = "attested"
+    """Held is everybody whose key was not attested for that device: also by a link for it, or signed as it."""
 
 
 class OnLostBinding(StrEnum):

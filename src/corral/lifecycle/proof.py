@@ -2,7 +2,7 @@
 
 from corral.lifecycle.evidence import Identity
 from corral.lifecycle.policy import OnTakeover, Policy
-from corral.lifecycle.state import Certificate, Connection, Device, Phase, Snapshot
+from corral.lifecycle.state import Certificate, Connection, Device, Grant, Phase, Snapshot
 from corral.pki.naming import names_any
 
 
@@ -16,14 +16,17 @@ def unproven(
         return None
     if former.erasing_at is not None:
         return None
-    grant = snapshot.grant
-    if grant is not None and grant.device_id is not None:
-        return None
-    # A newcomer was admitted because it said that serial number, which only means something if it is this device's.
-    if grant is not None and grant.serial_number is not None and grant.serial_number == device.serial_number:
+    if policy.on_takeover is not OnTakeover.ATTESTED and snapshot.grant is not None and _is_for(snapshot.grant, device):
         return None
     if isinstance(shown, Certificate) and shown.attested is not None and shown.attested.udid == device.id:
         return None
     if shown.authority and names_any(shown.der, {device.id}):
         return None
     return former
+
+
+def _is_for(grant: Grant, device: Device) -> bool:
+    """A newcomer was admitted because it said that serial number, which only means something if it is this device's."""
+    return grant.device_id is not None or (
+        grant.serial_number is not None and grant.serial_number == device.serial_number
+    )
