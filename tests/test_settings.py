@@ -228,6 +228,7 @@ _DURATIONS = {
     "not_now_push",
     "ade_sync_every",
     "keep_results",
+    "keep_collected",
     "keep_events",
     "keep_inventory_history",
     "keep_audit",

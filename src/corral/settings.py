@@ -316,6 +316,10 @@ class Settings(BaseSettings):
     keep_results: Retention = Field(
         90 * DAY, description="How long results and finished commands are kept; `forever` keeps them"
     )
+    keep_collected: Retention = Field(
+        3 * DAY,
+        description="The same for what the inventory's schedule has asked for; the newest answer of each kind stays",
+    )
     keep_inventory_history: Retention = Field(
         365 * DAY, description="How long changes of the inventory are kept, or `forever`"
     )

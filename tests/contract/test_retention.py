@@ -5,17 +5,20 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contract import values as v
 from contract.conftest import SEALING_KEY
 from corral.lifecycle.change import Change, Escrow
+from corral.lifecycle.collecting import COLLECTOR, PRIORITY
 from corral.lifecycle.state import DAY, HOUR, EscrowKind, Instant, Purpose, Renewal
 from corral.sealing import Sealer
 from corral.service.retaining import PIECES, Keep, Retaining
 from corral.store.contacts import Heard
 from corral.store.devices import Committed, Next
+from corral.store.inventory import Taken
 from corral.store.postgres import open_postgres
 from corral.store.postgres.connecting import Target
 from corral.store.postgres.database import Database as PostgresDatabase
@@ -91,10 +94,10 @@ async def at(made: Home) -> AsyncGenerator[Opened]:
         yield opened
 
 
-async def finish(at: Opened, uuid: str, now: Instant, number: int = 1) -> None:
+async def finish(at: Opened, uuid: str, now: Instant, number: int = 1, **fields: Any) -> None:
     """Queue a command and have it acknowledged."""
     who = v.contact(f"cert {number}", f"D{number}", command_uuid=uuid)
-    assert await at.store.queue.enqueue(v.command(uuid, created_at=now), [f"C{number}"])
+    assert await at.store.queue.enqueue(v.command(uuid, created_at=now, **fields), [f"C{number}"])
     assert isinstance(await at.store.devices.exchange(v.report(uuid, now=now, contact=who)), Next)
 
 
@@ -115,6 +118,69 @@ async def test_old_results_go_with_their_deliveries_and_commands(at: Opened) -> 
     assert await at.prune(Kind.COMMANDS) == 5
     assert await at.store.queue.command_body("old 1") is None
     assert await at.store.queue.command_body("new") is not None
+
+
+async def collect(at: Opened, uuid: str, now: Instant, number: int = 1, **fields: Any) -> None:
+    """The same as the schedule of the inventory does it."""
+    await finish(at, uuid, now, number, **{"priority": PRIORITY, "created_by": COLLECTOR} | fields)
+
+
+async def take_in(at: Opened) -> None:
+    """All that was answered."""
+    for arrival in await at.store.inventory.arrivals(10):
+        unread = Taken(connection_id=arrival.connection_id, sequence=None, report=None)
+        await at.store.inventory.take([unread], v.NOW)
+    while answers := await at.store.inventory.answers(100):
+        unread = [Taken(connection_id=each.connection_id, sequence=each.sequence, report=None) for each in answers]
+        await at.store.inventory.take(unread, v.NOW)
+
+
+async def test_of_what_was_collected_the_newest_of_each_kind_stays(at: Opened) -> None:
+    for day in range(3):
+        await collect(at, f"information {day}", v.NOW + day)
+        await collect(at, f"security {day}", v.NOW + day, request_type="SecurityInfo")
+        await finish(at, f"asked {day}", v.NOW + day)
+    await take_in(at)
+    assert await at.prune(Kind.COLLECTED, v.NOW + 1) == 4, "a result and a delivery each"
+    assert await at.prune(Kind.COLLECTED) == 4
+    assert await records(at) == ["asked 0", "asked 1", "asked 2", "information 2", "security 2"]
+    recent = await at.store.queue.recent("DeviceInformation", ["C1"], 4)
+    assert [each.command_uuid for each in recent] == ["asked 2", "information 2", "asked 1", "asked 0"]
+    assert await at.prune(Kind.COLLECTED_COMMANDS) == 4
+    assert await at.store.queue.command_body("security 1") is None
+    assert await at.store.queue.command_body("security 2") is not None
+    assert await at.store.queue.command_body("asked 0") is not None
+
+
+async def test_what_was_collected_stays_until_it_was_taken_in(at: Opened) -> None:
+    for number in range(2):
+        await collect(at, f"U{number}", v.NOW + number)
+    assert await at.prune(Kind.COLLECTED) == 0
+    await take_in(at)
+    assert await at.prune(Kind.COLLECTED) == 2
+
+
+async def test_what_a_device_was_asked_for_and_never_told_goes_too(at: Opened) -> None:
+    await collect(at, "U1", v.NOW)
+    await take_in(at)
+    who = {"priority": PRIORITY, "created_by": COLLECTOR}
+    await at.store.queue.enqueue(v.command("U2", **who), ["C1"])
+    await at.store.queue.cancel("U2", None, v.event("command.cancelled"), v.NOW)
+    await at.store.queue.enqueue(v.command("open", **who), ["C1"])
+    assert await at.prune(Kind.COLLECTED) == 1
+    assert await records(at) == ["U1", "open"]
+
+
+async def test_each_channel_keeps_its_own_newest(at: Opened) -> None:
+    for device in (2, 3):
+        await at.store.devices.commit(v.enrolled(device))
+    for number in range(10):
+        for device in (1, 2, 3):
+            await collect(at, f"{device}/{number}", v.NOW + number, device)
+    await take_in(at)
+    assert await at.prune(Kind.COLLECTED, limit=7) == 2 * 9 * 3
+    assert await records(at) == ["1/9"]
+    assert len(await at.store.queue.recent("DeviceInformation", ["C1", "C2", "C3"])) == 3
 
 
 async def test_an_open_delivery_stays_with_its_command_however_old(at: Opened) -> None:
@@ -267,7 +333,7 @@ async def test_a_round_is_bounded_and_the_next_goes_on_where_it_stopped() -> Non
 
 async def test_what_is_kept_for_ever_is_not_asked_for() -> None:
     store = Counting(set())
-    await Retaining(store, Keep(results=None, grants=None), lambda: LATER, rest=0).round()
+    await Retaining(store, Keep(results=None, collected=None, grants=None), lambda: LATER, rest=0).round()
     assert [kind for kind, _, _ in store.asked] == [
         Kind.EVENTS,
         Kind.PUSHES,

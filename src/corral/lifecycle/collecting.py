@@ -16,6 +16,11 @@ from corral.lifecycle.state import DAY, HOUR, MINUTE, DeliveryState, Instant
 COLLECT: Final = "collect"
 """The kind of work that looks at a connection's reports; its key is the connection's id."""
 
+COLLECTOR: Final = "inventory"
+"""Who has asked, in lists of commands, where nobody has but the schedule."""
+PRIORITY: Final = -100
+"""Of its commands: after all that people have queued."""
+
 REPORTS: Final = (
     "DeviceInformation",
     "SecurityInfo",

@@ -26,10 +26,12 @@ Forget: TypeAlias = Callable[[Instant, int], Awaitable[int]]
 class Keep:
     """How long, in milliseconds; None keeps for ever. Grants and links count from their expiry.
 
-    `results` is of results, finished deliveries and their commands alike.
+    `results` is of results, finished deliveries and their commands alike, `collected` of those that the schedule of the
+    inventory has asked for.
     """
 
     results: Instant | None = 90 * DAY
+    collected: Instant | None = 3 * DAY
     events: Instant | None = 180 * DAY
     pushes: Instant | None = 30 * DAY
     contact_hours: Instant | None = 30 * DAY
@@ -40,7 +42,9 @@ class Keep:
         """What is pruned at all; commands come after what refers to them, links after their grants."""
         wanted = {
             Kind.RESULTS: self.results,
+            Kind.COLLECTED: self.collected,
             Kind.COMMANDS: self.results,
+            Kind.COLLECTED_COMMANDS: self.collected,
             Kind.EVENTS: self.events,
             Kind.PUSHES: self.pushes,
             Kind.CONTACT_HOURS: self.contact_hours,

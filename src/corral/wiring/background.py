@@ -85,6 +85,7 @@ def _forgetting(settings: Settings, store: Store) -> list[Forget]:
 def _keep(settings: Settings) -> Keep:
     return Keep(
         results=settings.keep_results,
+        collected=settings.keep_collected,
         events=settings.keep_events,
         pushes=settings.keep_pushes,
         contact_hours=settings.keep_contacts,

@@ -4,9 +4,8 @@ import pytest
 
 from contract import values as v
 from corral.apple.platform import Platform
-from corral.lifecycle.collecting import COLLECT, REPORTS, next_turn
+from corral.lifecycle.collecting import COLLECT, PRIORITY, REPORTS, next_turn
 from corral.lifecycle.state import DAY, FOREVER, HOUR, MINUTE
-from corral.service.collecting.asking import PRIORITY
 from corral.service.collecting.collecting import AT_ONCE, Collecting
 from corral.service.collecting.schedule import DEFAULT, Report, Schedule, ScheduleDocument, ScheduleRule, Schedules
 from corral.service.errors import RequestRefused

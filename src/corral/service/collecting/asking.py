@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from corral.apple import catalog, command
 from corral.apple.catalog import Target
+from corral.lifecycle.collecting import PRIORITY
 from corral.lifecycle.state import Instant
 from corral.service.targeting import asks_supervision
 from corral.store.queue import QueuedCommand
 
-PRIORITY: Final = -100
-"""After all that people have queued."""
 ANY_PRIORITY: Final = 1_000
 """Above all that people may give."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from corral.lifecycle.collecting import COLLECT, GRID, SOON, STIRS, Inquiry, Plan, next_turn, plan
+from corral.lifecycle.collecting import COLLECT, COLLECTOR, GRID, SOON, STIRS, Inquiry, Plan, next_turn, plan
 from corral.lifecycle.state import DAY, HOUR, MINUTE, DeliveryState, Instant
 from corral.service.breathing import pieces
 from corral.service.clock import Clock
@@ -20,8 +20,6 @@ LEASE = 5 * MINUTE
 NOTICED = 500
 HURRIED = 5_000
 """Connections whose time is moved in one commit."""
-BY = "inventory"
-"""Who has asked, in lists of commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class Collecting:
             lives = self._enabled and _channel(aims[each.key], each.key) is not None
             (living if lives else over).append(each)
         turns = await self._turns(living, aims, now)
-        batch, outcome = Batch(now, BY), _Outcome()
+        batch, outcome = Batch(now, COLLECTOR), _Outcome()
         await self._choose(turns, batch, outcome, now)
         askings = batch.askings()
         reached = await self._store.ask(askings)

@@ -1,9 +1,11 @@
 """What is forgotten by age. Rows that somebody holds are passed over: nothing waits for this, and it for nothing."""
 
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
 from corral.lifecycle.state import HOUR, Instant
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
-from corral.store.retention import Kind, Pruned
+from corral.store.retention import BY_SCHEDULE, IS_SPARE, Kind, Pruned
 from corral.store.rows import Row
 
 WALKED_AT_ONCE = 200
@@ -24,6 +26,13 @@ _OLD_DELIVERIES = (
     " WHERE channel.connection_id = life.id AND delivery.state <> 'open' AND delivery.finished_at < $2 LIMIT $3) AS d"
     " ORDER BY life.place LIMIT $3"
 )
+_OLD_COLLECTED = (
+    "SELECT life.id, d.sequence, d.command_uuid, d.channel_id"
+    " FROM unnest($1::text[]) WITH ORDINALITY AS life (id, place) CROSS JOIN LATERAL"
+    " (SELECT d.sequence, d.command_uuid, d.channel_id FROM channel JOIN delivery AS d ON d.channel_id = channel.id"
+    f" WHERE channel.connection_id = life.id AND d.finished_at < $2 AND {IS_SPARE} LIMIT $3) AS d"
+    " ORDER BY life.place LIMIT $3"
+)
 _DELETE_RESULTS = (
     "DELETE FROM result WHERE ctid = ANY (ARRAY (SELECT r.ctid"
     " FROM unnest($1::text[], $2::text[]) AS old (uuid, channel)"
@@ -37,6 +46,9 @@ _DELETE_DELIVERIES = (
 # Who is old enough is found by key; whether anything still refers to it is seen when it is deleted. (As one question
 # over many rows it would be answered by reading all deliveries.)
 _COMMANDS = "SELECT uuid, created_at < $2 FROM command WHERE uuid > $1 ORDER BY uuid LIMIT $3"
+_COLLECTED_COMMANDS = (
+    f"SELECT uuid, created_at < $2 AND {BY_SCHEDULE} FROM command WHERE uuid > $1 ORDER BY uuid LIMIT $3"
+)
 _DELETE_COMMANDS = (
     "DELETE FROM command WHERE ctid = ANY (ARRAY (SELECT c.ctid FROM command AS c WHERE c.uuid = ANY ($1::text[])"
     " AND NOT EXISTS (SELECT 1 FROM delivery WHERE command_uuid = c.uuid)"
@@ -84,6 +96,10 @@ class PostgresRetention:
         match kind:
             case Kind.RESULTS:
                 return await self._history(before, limit, after)
+            case Kind.COLLECTED:
+                return await self._collected(before, limit, after)
+            case Kind.COLLECTED_COMMANDS:
+                return await self._by_key(_COLLECTED_COMMANDS, _DELETE_COMMANDS, before, limit, after)
             case Kind.COMMANDS:
                 return await self._by_key(_COMMANDS, _DELETE_COMMANDS, before, limit, after)
             case Kind.GRANTS:
@@ -109,17 +125,27 @@ class PostgresRetention:
             return lives, results, await sql.all(_OLD_DELIVERIES, lives, before, limit)
 
         lives, results, deliveries = await self._database.read(find)
+        rows = await self._delete([(row[1], row[2]) for row in results], [row[1] for row in deliveries])
+        unfinished = [found[-1][0] for found in (results, deliveries) if len(found) >= limit]
+        return Pruned(rows, _place(lives, unfinished, after))
+
+    async def _collected(self, before: Instant, limit: int, after: str) -> Pruned:
+        async def find(sql: Session) -> tuple[list[str], list[Row]]:
+            lives = [row[0] for row in await sql.all(_LIVES, after, WALKED_AT_ONCE)]
+            return lives, await sql.all(_OLD_COLLECTED, lives, before, limit)
+
+        lives, found = await self._database.read(find)
+        rows = await self._delete([(row[2], row[3]) for row in found], [row[1] for row in found])
+        return Pruned(rows, _place(lives, [found[-1][0]] if len(found) >= limit else [], after))
+
+    async def _delete(self, results: list[tuple[str, str]], deliveries: list[int]) -> int:
+        """Results by command and channel, deliveries by number."""
         rows = 0
         if results:
-            uuids, channels = [row[1] for row in results], [row[2] for row in results]
-            rows += await self._run(_DELETE_RESULTS, uuids, channels)
+            rows += await self._run(_DELETE_RESULTS, [uuid for uuid, _ in results], [channel for _, channel in results])
         if deliveries:
-            rows += await self._run(_DELETE_DELIVERIES, [row[1] for row in deliveries])
-        unfinished = [found[-1][0] for found in (results, deliveries) if len(found) >= limit]
-        if unfinished:
-            place = min(map(lives.index, unfinished))
-            return Pruned(rows, lives[place - 1] if place else after)
-        return Pruned(rows, lives[-1] if len(lives) >= WALKED_AT_ONCE else None)
+            rows += await self._run(_DELETE_DELIVERIES, deliveries)
+        return rows
 
     async def _by_key(self, find: str, delete: str, before: Instant, limit: int, after: str) -> Pruned:
         seen = await self._database.all(find, after, before, LOOKED_AT_ONCE)
@@ -146,3 +172,11 @@ class PostgresRetention:
     async def _run(self, statement: str, *values: object) -> int:
         """Nobody waits for it, so neither does it wait for the disk."""
         return await self._database.write(lambda write: write.sql.run(statement, *values), durably=False)
+
+
+def _place(lives: list[str], unfinished: list[str], after: str) -> str | None:
+    """Where to look on: behind all of these lives, or before the first with more than was found."""
+    if unfinished:
+        place = min(map(lives.index, unfinished))
+        return lives[place - 1] if place else after
+    return lives[-1] if len(lives) >= WALKED_AT_ONCE else None

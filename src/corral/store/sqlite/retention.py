@@ -1,12 +1,14 @@
 """What is forgotten by age: found on the thread for lists, deleted in a short member of the writer's batch."""
 
+# ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
+
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from corral.lifecycle.state import HOUR, Instant
-from corral.store.retention import Kind, Pruned
+from corral.store.retention import BY_SCHEDULE, IS_SPARE, Kind, Pruned
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.writer import Write
@@ -16,8 +18,8 @@ WALKED_AT_ONCE = 200
 LOOKED_AT_ONCE = 1000
 """Rows of other tables that are looked at in one piece."""
 
-Doomed: TypeAlias = list[tuple[str, list[Row]]]
-"""Statements, each with the keys of rows to delete by it."""
+Doomed: TypeAlias = list[tuple[str, Row]]
+"""Statements, each with the key of a row to delete by it."""
 
 _LIVES = "SELECT id FROM connection WHERE id > ? ORDER BY id LIMIT ?"
 _OLD_RESULTS = (
@@ -27,11 +29,19 @@ _OLD_DELIVERIES = (
     "SELECT d.sequence FROM channel AS ch CROSS JOIN delivery AS d ON d.channel_id = ch.id"
     " WHERE ch.connection_id = ?1 AND d.state <> 'open' AND d.finished_at < ?2 LIMIT ?3"
 )
+_OLD_COLLECTED = (
+    "SELECT d.sequence, r.id FROM channel AS ch CROSS JOIN delivery AS d ON d.channel_id = ch.id"
+    " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id"
+    f" WHERE ch.connection_id = ?1 AND d.finished_at < ?2 AND {IS_SPARE} LIMIT ?3"
+)
 _DELETE_RESULT = "DELETE FROM result WHERE id = ?"
 _DELETE_DELIVERY = "DELETE FROM delivery WHERE sequence = ? AND state <> 'open'"
 
 # Who is old enough is found by key; whether anything still refers to it is seen when it is deleted.
 _COMMANDS = "SELECT uuid, created_at < ?2 FROM command WHERE uuid > ?1 ORDER BY uuid LIMIT ?3"
+_COLLECTED_COMMANDS = (
+    f"SELECT uuid, created_at < ?2 AND {BY_SCHEDULE} FROM command WHERE uuid > ?1 ORDER BY uuid LIMIT ?3"
+)
 _DELETE_COMMAND = (
     "DELETE FROM command WHERE uuid = ?1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE command_uuid = ?1)"
     " AND NOT EXISTS (SELECT 1 FROM result WHERE command_uuid = ?1)"
@@ -68,7 +78,13 @@ class SqliteRetention:
     async def prune(self, kind: Kind, before: Instant, limit: int, after: str = "") -> Pruned:
         match kind:
             case Kind.RESULTS:
-                return await self._found(lambda sql: _history(sql, before, limit, after))
+                return await self._found(lambda sql: _walk(sql, _history(sql, before), limit, after))
+            case Kind.COLLECTED:
+                return await self._found(lambda sql: _walk(sql, _collected(sql, before), limit, after))
+            case Kind.COLLECTED_COMMANDS:
+                return await self._found(
+                    lambda sql: _by_key(sql, _COLLECTED_COMMANDS, _DELETE_COMMAND, before, limit, after)
+                )
             case Kind.COMMANDS:
                 return await self._found(lambda sql: _by_key(sql, _COMMANDS, _DELETE_COMMAND, before, limit, after))
             case Kind.GRANTS:
@@ -86,7 +102,7 @@ class SqliteRetention:
 
     async def _found(self, find: Callable[[Sql], tuple[Doomed, str | None]]) -> Pruned:
         doomed, after = await self._database.browse(find)
-        if not any(keys for _, keys in doomed):
+        if not doomed:
             return Pruned(0, after)
         return Pruned(await self._database.write(lambda write: _delete(write, doomed)), after)
 
@@ -101,25 +117,39 @@ class SqliteRetention:
 
 def _delete(write: Write, doomed: Doomed) -> int:
     rows = 0
-    for statement, keys in doomed:
-        for key in keys:
-            write.sql.execute(statement, key)
-            rows += write.sql.changes()
+    for statement, key in doomed:
+        write.sql.execute(statement, key)
+        rows += write.sql.changes()
     return rows
 
 
-def _history(sql: Sql, before: Instant, limit: int, after: str) -> tuple[Doomed, str | None]:
-    """A life with more than fits is come back to: what was deleted is gone by then."""
+def _walk(sql: Sql, old: Callable[[str, int], Doomed], limit: int, after: str) -> tuple[Doomed, str | None]:
+    """`old` finds up to so many of a life. One with more is come back to: what was deleted is gone by then."""
     lives = [row[0] for row in sql.execute(_LIVES, (after, WALKED_AT_ONCE))]
-    results, deliveries = list[Row](), list[Row]()
+    doomed: Doomed = []
     for number, life in enumerate(lives):
-        results += sql.execute(_OLD_RESULTS, (life, before, limit - len(results) - len(deliveries)))
-        deliveries += sql.execute(_OLD_DELIVERIES, (life, before, limit - len(results) - len(deliveries)))
-        if len(results) + len(deliveries) >= limit:
-            after = lives[number - 1] if number else after
-            return [(_DELETE_RESULT, results), (_DELETE_DELIVERY, deliveries)], after
-    through = len(lives) < WALKED_AT_ONCE
-    return [(_DELETE_RESULT, results), (_DELETE_DELIVERY, deliveries)], None if through else lives[-1]
+        doomed += old(life, limit - len(doomed))
+        if len(doomed) >= limit:
+            return doomed, lives[number - 1] if number else after
+    return doomed, None if len(lives) < WALKED_AT_ONCE else lives[-1]
+
+
+def _history(sql: Sql, before: Instant) -> Callable[[str, int], Doomed]:
+    def old(life: str, room: int) -> Doomed:
+        results: Doomed = [(_DELETE_RESULT, row) for row in sql.execute(_OLD_RESULTS, (life, before, room))]
+        deliveries = sql.execute(_OLD_DELIVERIES, (life, before, room - len(results)))
+        return results + [(_DELETE_DELIVERY, row) for row in deliveries]
+
+    return old
+
+
+def _collected(sql: Sql, before: Instant) -> Callable[[str, int], Doomed]:
+    def old(life: str, room: int) -> Doomed:
+        found = sql.execute(_OLD_COLLECTED, (life, before, room)).fetchall()
+        results: Doomed = [(_DELETE_RESULT, (result,)) for _, result in found if result is not None]
+        return results + [(_DELETE_DELIVERY, (sequence,)) for sequence, _ in found]
+
+    return old
 
 
 def _by_key(sql: Sql, find: str, delete: str, before: Instant, limit: int, after: str) -> tuple[Doomed, str | None]:
@@ -136,16 +166,16 @@ def _links(sql: Sql, before: Instant, limit: int, after: str) -> tuple[Doomed, s
 
 def _first(seen: Sequence[Row], limit: int, delete: str) -> tuple[Doomed, str | None]:
     """Of keys, each with whether its row goes, the first `limit` that go; and where to look on."""
-    keys = list[Row]()
+    doomed: Doomed = []
     for key, goes in seen:
         if goes:
-            keys.append((key,))
-        if len(keys) >= limit:
-            return [(delete, keys)], key
-    return [(delete, keys)], seen[-1][0] if len(seen) >= LOOKED_AT_ONCE else None
+            doomed.append((delete, (key,)))
+        if len(doomed) >= limit:
+            return doomed, key
+    return doomed, seen[-1][0] if len(seen) >= LOOKED_AT_ONCE else None
 
 
 def _events(sql: Sql, before: Instant, limit: int) -> tuple[Doomed, str | None]:
     seen = sql.execute(_OLDEST_EVENTS, (before, limit)).fetchall()
-    keys = [(sequence,) for sequence, old in seen if old]
-    return [(_DELETE_EVENT, keys)], "" if keys and len(seen) == limit else None
+    doomed: Doomed = [(_DELETE_EVENT, (sequence,)) for sequence, old in seen if old]
+    return doomed, "" if doomed and len(seen) == limit else None
