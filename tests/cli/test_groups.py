@@ -65,6 +65,11 @@ def test_devices_are_listed_and_found(cli: Cli, service: Running) -> None:
     table = cli("device", "list").out
     assert all(each["device"]["id"] in table for each in listed)
     assert "Mac 16" in cli("device", "list", "--phase", "ended").out
+    for found in (("--contains", "ac 16"), ("--phase", "ended", "--contains", "MAC 1")):
+        assert "Mac 16" in cli("device", "list", *found).out
+    for none in (("--not-seen-for", "1d"), ("--seen-within", "1h"), ("--way", "automated"), ("--supervised",)):
+        assert "No device" in cli("device", "list", *none).out
+    assert "give a span" in cli("device", "list", "--seen-within", "soon").error
     assert "Mac 1 " not in cli("device", "list", "--phase", "ended").out
     assert cli("device", "list", "--search", "zzz").out.startswith("No device")
     outcome = cli("device", "list", "--limit", "3")

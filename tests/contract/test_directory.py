@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 from contract import values as v
+from contract.inventories import attributes, report
 from corral.apple.platform import Platform
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import CertificateStatus, EnrollmentKind, Phase
+from corral.store import device_listing
 from corral.store.contacts import Heard
 from corral.store.directory import CommandTarget, DeviceSummary, Facts
+from corral.store.inventory import Taken
+from corral.store.postgres import listing as postgres_listing
+from corral.store.sqlite import listing as sqlite_listing
 from corral.store.store import Store
 
 
@@ -67,6 +72,80 @@ async def test_devices_are_listed_by_what_they_are(store: Store, facts: Facts, f
     await store.devices.commit(Change(connections=(v.connection("C2", "D2"),)))
     lively = await store.directory.devices(search=None, phase="connected", after=None, limit=9, facts=facts)
     assert [each.device.id for each in lively] == [each for each in found if each == "D2"]
+
+
+async def of_all_kinds(store: Store) -> None:
+    """By a link, automated, in the name of an authority, restored, provisional, over, without a life, and one whose
+    grant is gone."""
+    ways = ("grant:G1", "grant:G2", "authority:ab", "restore:C9", "grant:G1", "grant:G2", None, "grant:gone")
+    phases = {"D5": Phase.AUTHENTICATING, "D6": Phase.ENDED}
+    for number, way in enumerate(ways, 1):
+        name, life = f"D{number}", f"C{number}"
+        device = v.device(name, name=f"100%_{number} Zoë's", product_name="iPhone16,1", model=f"MQ{number}LL/A")
+        await store.devices.commit(Change(device_id=name, device=device))
+        if way is not None:
+            came = v.connection(life, name, phases.get(name, Phase.CONNECTED), admitted_by=way)
+            grant = way.removeprefix("grant:") if way.startswith("grant:") else None
+            certificate = v.certificate(f"cert {number}", life, device_id=name, grant_id=grant)
+            await store.devices.commit(Change(connections=(came,), certificates=(certificate,)))
+    for grant, kind in (("G1", EnrollmentKind.LINK), ("G2", EnrollmentKind.AUTOMATED)):
+        await store.devices.commit(Change(grant=v.grant(grant, "C1", kind=kind), at=v.NOW))
+    seen = {"C1": v.NOW, "C2": v.NOW + 10, "C2/jane": v.NOW + 30, "C3": v.NOW + 20, "C6": v.NOW + 5}
+    await store.contacts.flush([Heard(channel_id=who, last_seen=at, count=1) for who, at in seen.items()], [])
+    for life, supervised in (("C1", True), ("C2", False)):
+        said = report("DeviceInformation", attributes("DeviceInformation", {"supervised": supervised}))
+        await store.inventory.take([Taken(connection_id=life, sequence=None, report=said)], v.NOW)
+
+
+ASKED: dict[str, tuple[Facts, list[str]]] = {
+    "a link": (Facts(way="link"), ["D1", "D5"]),
+    "automated": (Facts(way="automated"), ["D2", "D6"]),
+    "trusted": (Facts(way="trusted-identity"), ["D3"]),
+    "restored": (Facts(way="restore"), ["D4"]),
+    "no such way": (Facts(way="over-the-air"), []),
+    "seen before": (Facts(seen_before=v.NOW + 10), ["D1", "D6"]),
+    "on any channel": (Facts(seen_before=v.NOW + 30), ["D1", "D3", "D6"]),
+    "seen after": (Facts(seen_after=v.NOW + 20), ["D2", "D3"]),
+    "seen between": (Facts(seen_after=v.NOW + 5, seen_before=v.NOW + 25), ["D3", "D6"]),
+    "supervised": (Facts(supervised=True), ["D1"]),
+    "not supervised": (Facts(supervised=False), ["D2"]),
+    "the middle of a serial number": (Facts(contains="rial-d7"), ["D7"]),
+    "the middle of a name": (Facts(contains="_3 ZO"), ["D3"]),
+    "the end of a model": (Facts(contains="4ll/a"), ["D4"]),
+    "what looks like a pattern": (Facts(contains="D%"), []),
+    "and is one character": (Facts(contains="MQ_LL"), []),
+    "over two columns": (Facts(contains="D1SERIAL"), []),
+    "NUL": (Facts(contains="\0"), []),
+    "a backslash": (Facts(contains="\\"), []),
+    "several": (Facts(way="automated", seen_before=v.NOW + 10, contains="iphone16"), ["D6"]),
+    "with plain facts": (Facts(way="link", model="iPhone16,1", supervised=True), ["D1"]),
+}
+
+
+@pytest.mark.parametrize("few", [5_000, 0])
+async def test_devices_are_listed_by_what_became_of_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Whether it begins with the few that may fit or looks through all."""
+    for module in (sqlite_listing, postgres_listing):
+        monkeypatch.setattr(module, "FEW", few)
+    monkeypatch.setattr(device_listing, "AT_ONCE", 1)
+    await of_all_kinds(store)
+    for what, (facts, fit) in sorted(ASKED.items()):
+        found = await store.directory.devices(search=None, phase=None, after=None, limit=9, facts=facts)
+        assert [each.device.id for each in found] == fit, what
+        (*page,) = await store.directory.devices(search="D", phase=None, after="D1", limit=1, facts=facts)
+        assert [each.device.id for each in page] == [each for each in fit if each > "D1"][:1], what
+        ended = await store.directory.devices(search=None, phase="ended", after=None, limit=9, facts=facts)
+        assert [each.device.id for each in ended] == [each for each in fit if each == "D6"], what
+
+
+async def test_a_summary_says_how_a_device_came_and_whether_it_is_supervised(store: Store) -> None:
+    await of_all_kinds(store)
+    found = await store.directory.devices(search=None, phase=None, after=None, limit=9)
+    ways = ["link", "automated", "trusted-identity", "restore", "link", "automated", None, None]
+    assert [each.way for each in found] == ways
+    assert [each.supervised for each in found] == [True, False, *[None] * 6]
 
 
 async def test_a_summary_has_what_a_list_shows(fleet: Store) -> None:

@@ -10,7 +10,7 @@ from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Wh
 from corral.cli.asking import confirm
 from corral.cli.failure import Failure, UsageFailure
 from corral.cli.many_devices import Number, WouldIt
-from corral.cli.moments import moment
+from corral.cli.moments import moment, span
 from corral.cli.reach.session import Session, over_api
 
 app = typer.Typer(help="Devices and their connections.", no_args_is_help=True)
@@ -26,10 +26,17 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def list_devices(
     session: Session,
     search: Annotated[str | None, typer.Option("--search", help="Start of an id, serial number or name.")] = None,
+    contains: Annotated[str | None, typer.Option("--contains", help="Text in these, or in the model.")] = None,
     phase: Annotated[str | None, typer.Option("--phase", help="authenticating, connected, ending or ended.")] = None,
     platform: Annotated[str | None, typer.Option("--platform", help="iOS, macOS, tvOS, visionOS or watchOS.")] = None,
     os_version: Annotated[str | None, typer.Option("--os", metavar="VERSION", help="17 is 17.5 too.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Product name (iPhone16,1) or model number.")] = None,
+    silent: Annotated[str | None, typer.Option("--not-seen-for", metavar="SPAN", help="Such as 30d.")] = None,
+    lively: Annotated[str | None, typer.Option("--seen-within", metavar="SPAN", help="Such as 1h.")] = None,
+    way: Annotated[str | None, typer.Option("--way", help="How it came: link, automated, account-user, ...")] = None,
+    supervised: Annotated[
+        bool | None, typer.Option("--supervised/--unsupervised", help="As it has said itself.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="So many; 0: all.")] = 100,
     after: Annotated[str | None, typer.Option("--after", help="Only those behind this id.")] = None,
 ) -> None:
@@ -41,10 +48,15 @@ def list_devices(
         "after",
         after=after,
         search=search,
+        contains=contains,
         phase=phase,
         platform=platform,
         os_version=os_version,
         model=model,
+        not_seen_for=span("--not-seen-for", silent),
+        seen_within=span("--seen-within", lively),
+        way=way,
+        supervised=None if supervised is None else str(supervised).lower(),
     )
     session.show(page, _write_list)
 

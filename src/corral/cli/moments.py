@@ -20,6 +20,16 @@ def moment(option: str, text: str | None, at: str, seconds: str) -> dict[str, An
     return {at: found.isoformat()}
 
 
+def span(option: str, text: str | None) -> int | None:
+    """Seconds, of `30d` and the like."""
+    from corral.settings import parse_duration
+
+    try:
+        return None if text is None else parse_duration(text) // 1000
+    except ValueError:
+        raise UsageFailure(f"{option}: give a span such as 30d, 12h or 30m, not {text!r}.") from None
+
+
 def _seconds(option: str, text: str) -> int:
     from corral.settings import parse_duration
 

@@ -15,6 +15,10 @@ class DeviceSummary:
     """The latest life, the one that is not over if there is one."""
     last_seen: Instant | None
     open_commands: int
+    way: str | None = None
+    """How that life came: a kind of enrollment, or `restore`; None while nothing let it in."""
+    supervised: bool | None = None
+    """As it has said itself; None while it has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +65,18 @@ class Backlog:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is asked of devices in a listing: `os_version` as a whole or up to a dot (`17` is 17.5, and not 170),
-    `model` as a product name or a model number."""
+    `model` as a product name or a model number. `contains` is text anywhere in an id, serial number, name, product
+    name or model number, in either case of its ASCII letters. Of the life that is shown: last seen before, and not
+    before; the way by which it came; whether it has said that it is supervised. What is not known fits nothing."""
 
     platform: str | None = None
     os_version: str | None = None
     model: str | None = None
+    contains: str | None = None
+    seen_before: Instant | None = None
+    seen_after: Instant | None = None
+    way: str | None = None
+    supervised: bool | None = None
 
 
 ANY = Facts()
@@ -78,7 +89,7 @@ class Directory(Protocol):
         """By device id, ascending; `after` is the id of the last row of the page before.
 
         `search` matches the start of id, serial number or name. With `facts` all devices behind `after` may be looked
-        at for a page, in an index that has these facts.
+        at for a page, in an index that has these facts; where one of the others fits few devices, only those are.
         """
         ...
 

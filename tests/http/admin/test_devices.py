@@ -1,12 +1,16 @@
 """Devices over the API: found, shown, ended, blocked, renewed, forgotten."""
 
 import base64
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from corral.http.admin.resources.device_views import Way
 from corral.lifecycle.change import Change, Escrow
-from corral.lifecycle.state import DAY, EscrowKind, Phase
+from corral.lifecycle.state import DAY, EnrollmentKind, EscrowKind, Phase
+from corral.service.clock import to_datetime
+from corral.store.contacts import Heard
+from corral.store.device_listing import RESTORE
 from inprocess import DER, PUSH_MAGIC, PUSH_TOKEN, Installation
 
 
@@ -40,6 +44,33 @@ async def test_they_are_found_by_the_start_of_id_serial_and_name_and_by_phase(in
     assert await found(phase="ended") == ["D2"]
     assert await found(phase="ended", search="Ada") == []
     assert await found(search="%") == []
+
+
+async def test_they_are_found_by_what_became_of_them(installation: Installation) -> None:
+    await installation.device(name="Ada's Mac", model="MQKJ3LL/A")
+    await installation.device()
+    long_ago = installation.now - 40 * DAY
+    seen = [Heard(channel_id=name, last_seen=at, count=1) for name, at in (("C1", long_ago), ("C2", installation.now))]
+    await installation.corral.store.contacts.flush(seen, [])
+
+    async def found(**query: object) -> list[str]:
+        return [each["device"]["id"] for each in (await installation.get("/devices", **query))["devices"]]
+
+    assert await found(contains="3ll/A") == ["D1"]
+    assert await found(contains="rial") == ["D1", "D2"]
+    assert await found(not_seen_for=30 * 86400) == ["D1"]
+    assert await found(seen_within=3600) == ["D2"]
+    assert await found(seen_before=to_datetime(long_ago).isoformat()) == []
+    assert await found(seen_after=to_datetime(long_ago).isoformat()) == ["D1", "D2"]
+    assert await found(way="automated") == await found(supervised="true") == []
+    twice = {"seen_within": 1, "seen_after": "2026-09-21T00:00:00Z"}
+    assert (await installation.api.get("/devices", params=twice)).status_code == 422
+    (first, _) = (await installation.get("/devices"))["devices"]
+    assert (first["way"], first["supervised"]) == (None, None)
+
+
+def test_every_way_has_its_word() -> None:
+    assert set(get_args(Way)) == {*EnrollmentKind, RESTORE}
 
 
 @pytest.mark.parametrize("name", ["D1", "SERIAL1", "C1"])

@@ -89,6 +89,8 @@ async def work_through(store: SqliteStore) -> None:
     await store.directory.devices(search="D", phase=None, after=None, limit=5)
     everything = Facts(platform="iOS", os_version="17", model="iPhone16,1")
     await store.directory.devices(search=None, phase=None, after=None, limit=5, facts=everything)
+    of_few = Facts(way="link", supervised=True)
+    await store.directory.devices(search=None, phase=None, after=None, limit=5, facts=of_few)
     await store.events.read(0, 5)
     await store.events.timeline("D1", v.NOW, 5)
     await store.devices.forget("D1")

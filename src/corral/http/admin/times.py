@@ -13,7 +13,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=315_360_000)]
-"""From now; ten years at most."""
+"""From now, or until now; ten years at most."""
 
 
 def shown(instant: Instant | None) -> datetime | None:
@@ -29,3 +29,10 @@ def due(name: str, at: datetime | None, seconds: int | None, now: Instant) -> In
         return now + seconds * 1000
     # Whole milliseconds without a float between: a cursor that comes back must be the time that went out.
     return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def past(name: str, at: datetime | None, other: str, seconds: int | None, now: Instant) -> Instant | None:
+    """The instant that a question gives as a time (`name`) or as so many seconds ago (`other`)."""
+    if at is not None and seconds is not None:
+        raise RequestRefused(f"Give {name} or {other}, not both.")
+    return due(name, at, None, now) if seconds is None else now - seconds * 1000

@@ -2,51 +2,17 @@
 
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from corral.lifecycle.state import EnrollmentKind, Instant
 from corral.store import rows
+from corral.store.device_listing import summaries
 from corral.store.directory import ANY, Backlog, CommandTarget, DeviceDetail, DeviceSummary, Facts
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
-from corral.store.postgres.statements import listed, looked_up, select, spoken_by
+from corral.store.postgres.listing import OPEN, SEARCHED, SEEN, list_devices
+from corral.store.postgres.statements import looked_up, select
 from corral.store.rows import Row
-
-_SHOWN = (
-    "SELECT id FROM connection WHERE device_id = d.id ORDER BY"
-    " CASE phase WHEN 'connected' THEN 0 WHEN 'ending' THEN 0 WHEN 'authenticating' THEN 1 ELSE 2 END,"
-    " created_at DESC, number DESC LIMIT 1"
-)
-"""The life that stands for a device."""
-
-_SEEN = f"(SELECT max(last_seen) FROM contact WHERE {spoken_by('l.id', 'channel_id')})"
-_OPEN = (
-    "(SELECT count(*) FROM channel AS ch JOIN delivery AS q ON q.channel_id = ch.id AND q.state = 'open'"
-    " WHERE ch.connection_id = l.id)"
-)
-
-
-def _starting(column: str) -> str:
-    """Of $3, in either case: ids, serial numbers and names are compared by their bytes."""
-    low = 'lower($3::text COLLATE "C")'
-    return f"lower({column}) >= {low} AND lower({column}) < {low} || chr(1114111)"
-
-
-_SEARCHED = (
-    f" AND d.id IN (SELECT id FROM device WHERE {_starting('id')}"
-    f" UNION SELECT id FROM device WHERE {_starting('serial_number')}"
-    f" UNION SELECT id FROM device WHERE {_starting('name')})"
-)
-_SUMMARIES = (
-    f"SELECT {listed(rows.DEVICE, 'd')}, {listed(rows.LIFE, 'l')}, {_SEEN}, {_OPEN} FROM device AS d"
-    f" LEFT JOIN LATERAL ({_SHOWN}) AS shown ON TRUE LEFT JOIN life AS l ON l.id = shown.id WHERE d.id > $1"
-)
-_FACTS = {
-    "platform": " AND d.platform = {0}",
-    "os_version": " AND (d.os_version = {0} OR d.os_version COLLATE \"C\" >= {0} || '.'"
-    " AND d.os_version COLLATE \"C\" < {0} || '/')",
-    "model": " AND {0} IN (d.product_name, d.model)",
-}
 
 _DEVICE = select("FROM device AS d WHERE d.id = $1", d=rows.DEVICE)
 _LIVES = select("FROM life AS l WHERE l.device_id = $1 ORDER BY l.created_at DESC, l.number DESC", l=rows.LIFE)
@@ -58,7 +24,7 @@ _CHANNELS = select(
 _CERTIFICATES = select(
     "FROM certificate AS c WHERE c.device_id = $1 ORDER BY c.issued_at DESC, c.number DESC", c=rows.CERTIFICATE
 )
-_OF_DEVICE = f"SELECT {_SEEN}, {_OPEN} FROM connection AS l WHERE l.device_id = $1"
+_OF_DEVICE = f"SELECT {SEEN}, {OPEN} FROM connection AS l WHERE l.device_id = $1"
 _LAST_PUSH = (
     "SELECT p.at, p.outcome FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
     " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = $1 ORDER BY p.at DESC LIMIT 1"
@@ -127,20 +93,10 @@ class PostgresDirectory:
     async def devices(
         self, *, search: str | None, phase: str | None, after: str | None, limit: int, facts: Facts = ANY
     ) -> tuple[DeviceSummary, ...]:
-        statement, values = _SUMMARIES, [after or "", limit]
-        if search:
-            statement += _SEARCHED
-            values.append(search)
-        if phase:
-            values.append(phase)
-            place = f"${len(values)}"
-            statement += f" AND d.id IN (SELECT device_id FROM connection WHERE phase = {place}) AND l.phase = {place}"
-        for name, text in _FACTS.items():
-            if getattr(facts, name) is not None:
-                values.append(getattr(facts, name))
-                statement += text.format(f"${len(values)}")
-        found = await self._database.all(statement + " ORDER BY d.id LIMIT $2", *values)
-        return tuple(_summary(row) for row in found)
+        def read(sql: Session) -> Awaitable[list[Row]]:
+            return list_devices(sql, search=search, phase=phase, after=after or "", limit=limit, facts=facts)
+
+        return summaries(await self._database.read(read))
 
     async def device(self, device_id: str) -> DeviceDetail | None:
         return await self._database.read(lambda sql: _read_detail(sql, device_id))
@@ -155,7 +111,7 @@ class PostgresDirectory:
     async def select(
         self, *, search: str | None, platform: str | None, after: str, limit: int
     ) -> tuple[tuple[str, str | None], ...]:
-        searched = _SEARCHED if search else " AND $3::text IS NULL"
+        searched = SEARCHED if search else " AND $3::text IS NULL"
         statement = f"{_SELECT}{searched} ORDER BY d.id LIMIT $2"
         found = await self._database.all(statement, after, limit, search or None, platform)
         return tuple((row[0], row[1]) for row in found)
@@ -192,18 +148,6 @@ class PostgresDirectory:
 
     async def backlog(self) -> Backlog:
         return rows.backlog(await self._database.all(_OPEN_COMMANDS), await self._database.all(_WORK))
-
-
-def _summary(row: Row) -> DeviceSummary:
-    first, second = len(rows.DEVICE.split()), len(rows.DEVICE.split()) + len(rows.LIFE.split())
-    life = row[first:second]
-    last_seen, open_commands = row[second:]
-    return DeviceSummary(
-        device=rows.device(row[:first]),
-        connection=rows.life(life) if life[0] is not None else None,
-        last_seen=last_seen,
-        open_commands=open_commands,
-    )
 
 
 async def _read_detail(sql: Session, device_id: str) -> DeviceDetail | None:

@@ -7,43 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from corral.lifecycle.state import EnrollmentKind, Instant
 from corral.store import rows
+from corral.store.device_listing import summaries
 from corral.store.directory import ANY, Backlog, CommandTarget, DeviceDetail, DeviceSummary, Facts
 from corral.store.sqlite import snapshot
-from corral.store.sqlite.connecting import Row, Sql
+from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
+from corral.store.sqlite.listing import LAST_CHARACTER, OPEN, SEARCHED, SEEN, list_devices
 from corral.store.sqlite.statements import select
-
-_SHOWN = (
-    "(SELECT rowid FROM connection WHERE device_id = d.id ORDER BY"
-    " CASE phase WHEN 'connected' THEN 0 WHEN 'ending' THEN 0 WHEN 'authenticating' THEN 1 ELSE 2 END,"
-    " created_at DESC, rowid DESC LIMIT 1)"
-)
-"""The row of the life that stands for a device."""
-
-_SEEN = (
-    "(SELECT max(last_seen) FROM contact WHERE channel_id = l.id"
-    " OR (channel_id > l.id || '/' AND channel_id < l.id || '0'))"
-)
-_OPEN = (
-    "(SELECT count(*) FROM channel AS ch CROSS JOIN delivery AS q ON q.channel_id = ch.id AND q.state = 'open'"
-    " WHERE ch.connection_id = l.id)"
-)
-"""CROSS JOIN keeps the order: while a fleet has an open command, all of those would be read for each device."""
-_SEARCHED = (
-    " AND d.id IN (SELECT id FROM device WHERE id COLLATE NOCASE >= :low AND id COLLATE NOCASE < :high"
-    " UNION SELECT id FROM device WHERE serial_number COLLATE NOCASE >= :low AND serial_number COLLATE NOCASE < :high"
-    " UNION SELECT id FROM device WHERE name COLLATE NOCASE >= :low AND name COLLATE NOCASE < :high)"
-)
-_SHOWN_IN_PHASE = " AND l.phase = :phase"
-_IN_PHASE = " AND d.id IN (SELECT device_id FROM connection WHERE phase = :phase)" + _SHOWN_IN_PHASE
-_FACTS = {
-    "platform": " AND d.platform = :platform",
-    "os_version": " AND (d.os_version = :os_version OR d.os_version >= :os_version || '.'"
-    " AND d.os_version < :os_version || '/')",
-    "model": " AND :model IN (d.product_name, d.model)",
-}
-_BY_FACTS = " INDEXED BY device_facts"
-"""It has them all, in the order of the listing. Left to itself, SQLite reads every device for them."""
 
 _LIVES = select("FROM life AS l WHERE l.device_id = ? ORDER BY l.created_at DESC, l.row DESC", l=rows.LIFE)
 _CHANNELS = select(
@@ -54,7 +24,7 @@ _CHANNELS = select(
 _CERTIFICATES = select(
     "FROM certificate AS c WHERE c.device_id = ? ORDER BY c.issued_at DESC, c.rowid DESC", c=rows.CERTIFICATE
 )
-_OF_DEVICE = f"SELECT {_SEEN}, {_OPEN} FROM connection AS l WHERE l.device_id = ?"
+_OF_DEVICE = f"SELECT {SEEN}, {OPEN} FROM connection AS l WHERE l.device_id = ?"
 _LAST_PUSH = (
     "SELECT p.at, p.outcome FROM connection AS co JOIN channel AS ch ON ch.connection_id = co.id"
     " JOIN push_state AS p ON p.channel_id = ch.id WHERE co.device_id = ? ORDER BY p.at DESC LIMIT 1"
@@ -106,8 +76,6 @@ _TOPICS = (
 _OPEN_COMMANDS = "SELECT count(*), min(queued_at) FROM delivery WHERE state = 'open'"
 _WORK = "SELECT kind, count(*), min(due_at) FROM work GROUP BY kind ORDER BY kind"
 
-_LAST_CHARACTER = "\U0010ffff"
-
 
 class SqliteDirectory:
     def __init__(self, database: Database) -> None:
@@ -116,22 +84,10 @@ class SqliteDirectory:
     async def devices(
         self, *, search: str | None, phase: str | None, after: str | None, limit: int, facts: Facts = ANY
     ) -> tuple[DeviceSummary, ...]:
-        asked = [text for name, text in _FACTS.items() if getattr(facts, name) is not None]
-        # Nearly all are connected: a list of those would be made for the few that the facts leave.
-        in_phase = _SHOWN_IN_PHASE if asked and phase == "connected" else _IN_PHASE
-        statement = _summaries(
-            _SEARCHED if search else "", in_phase if phase else "", *asked, index=_BY_FACTS if asked else ""
+        found = await self._database.browse(
+            lambda sql: list_devices(sql, search=search, phase=phase, after=after or "", limit=limit, facts=facts)
         )
-        values = {
-            "after": after or "",
-            "low": search or "",
-            "high": (search or "") + _LAST_CHARACTER,
-            "phase": phase,
-            "limit": limit,
-            **{name: getattr(facts, name) for name in _FACTS},
-        }
-        found = await self._database.browse(lambda sql: sql.execute(statement, values).fetchall())
-        return tuple(_summary(row) for row in found)
+        return summaries(found)
 
     async def device(self, device_id: str) -> DeviceDetail | None:
         return self._database.read(lambda sql: _read_detail(sql, device_id))
@@ -150,9 +106,9 @@ class SqliteDirectory:
     async def select(
         self, *, search: str | None, platform: str | None, after: str, limit: int
     ) -> tuple[tuple[str, str | None], ...]:
-        statement = f"{_SELECT}{_SEARCHED if search else ''} ORDER BY d.id LIMIT :limit"
+        statement = f"{_SELECT}{SEARCHED if search else ''} ORDER BY d.id LIMIT :limit"
         low = search or ""
-        values = {"after": after, "platform": platform, "low": low, "high": low + _LAST_CHARACTER, "limit": limit}
+        values = {"after": after, "platform": platform, "low": low, "high": low + LAST_CHARACTER, "limit": limit}
         found = await self._database.browse(lambda sql: sql.execute(statement, values).fetchall())
         return tuple((row[0], row[1]) for row in found)
 
@@ -182,28 +138,6 @@ class SqliteDirectory:
             return rows.backlog(sql.execute(_OPEN_COMMANDS).fetchall(), sql.execute(_WORK).fetchall())
 
         return await self._database.browse(read)
-
-
-def _summaries(*conditions: str, index: str = "") -> str:
-    """Joins the tables of the view `life` itself: as the right side of a LEFT JOIN it would be read whole."""
-    columns = select("", d=rows.DEVICE, l=rows.LIFE.removesuffix(" profile"))
-    return (
-        f"{columns}, coalesce(p.body, x''), {_SEEN}, {_OPEN} FROM device AS d{index}"
-        f" LEFT JOIN connection AS l ON l.rowid = {_SHOWN} LEFT JOIN profile AS p ON p.id = l.profile_id"
-        f" WHERE d.id > :after{''.join(conditions)} ORDER BY d.id LIMIT :limit"
-    )
-
-
-def _summary(row: Row) -> DeviceSummary:
-    first, second = len(rows.DEVICE.split()), len(rows.DEVICE.split()) + len(rows.LIFE.split())
-    life = row[first:second]
-    last_seen, open_commands = row[second:]
-    return DeviceSummary(
-        device=rows.device(row[:first]),
-        connection=rows.life(life) if life[0] is not None else None,
-        last_seen=last_seen,
-        open_commands=open_commands,
-    )
 
 
 def _read_detail(sql: Sql, device_id: str) -> DeviceDetail | None:

@@ -1,6 +1,7 @@
 """What the API shows of a device, its lives, channels and certificates."""
 
 from datetime import datetime
+from typing import Literal, TypeAlias, cast
 
 from corral.http.admin.endpoint import View
 from corral.http.admin.times import shown
@@ -81,21 +82,39 @@ class CertificateView(View):
     attested: HardwareProperties | None
 
 
+Way: TypeAlias = Literal[
+    "link",
+    "over-the-air",
+    "automated",
+    "account-user",
+    "account-device",
+    "return-to-service",
+    "trusted-identity",
+    "restore",
+]
+"""How a connection came: a kind of enrollment, or taken up again by a device that was restored after its end."""
+
+
 class SummaryView(View):
-    """A device with its latest life: the one that is not over, if there is one."""
+    """A device with its latest life: the one that is not over, if there is one. `way` is how that came, `restore` where
+    it was taken up again after its end; `supervised` is what the device says, null while it has said nothing."""
 
     device: DeviceView
     connection: ConnectionView | None
+    way: Way | None
     last_seen: datetime | None
     open_commands: int
+    supervised: bool | None
 
 
 def summary_view(found: DeviceSummary) -> SummaryView:
     return SummaryView(
         device=device_view(found.device),
         connection=connection_view(found.connection) if found.connection else None,
+        way=cast("Way | None", found.way),
         last_seen=shown(found.last_seen),
         open_commands=found.open_commands,
+        supervised=found.supervised,
     )
 
 

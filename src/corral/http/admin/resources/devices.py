@@ -14,6 +14,7 @@ from corral.http.admin.resources.device_views import (
     ConnectionView,
     DeviceView,
     SummaryView,
+    Way,
     certificate_view,
     channel_view,
     connection_view,
@@ -21,7 +22,7 @@ from corral.http.admin.resources.device_views import (
     summary_view,
 )
 from corral.http.admin.resources.waiting import Waiting, why_waiting
-from corral.http.admin.times import Time, due, shown
+from corral.http.admin.times import Seconds, Time, due, past, shown
 from corral.lifecycle.state import FOREVER, DeliveryState, Phase
 from corral.service.errors import NotFound
 from corral.store.directory import DeviceDetail, Facts
@@ -50,15 +51,28 @@ class DetailView(View):
     takeover: str | None
 
 
+_Text = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
 class DeviceQuery(Query):
-    """`search`: the start of an id, serial number or name. `os_version`: as a whole, or up to a dot: `17` is 17.5 too.
-    `model`: a product name (`iPhone16,1`) or a model number. More can be asked of the inventory."""
+    """`search`: the start of an id, serial number or name; `contains`: text anywhere in these, the product name or the
+    model number. `os_version`: as a whole, or up to a dot: `17` is 17.5 too. `model`: a product name (`iPhone16,1`) or
+    a model number. When it was last seen: `seen_before` a time or `not_seen_for` so many seconds, `seen_after` a time
+    (or then) or `seen_within` so many seconds. `way` is how its connection came; `supervised`: as it has said itself.
+    What is not known fits nothing. More can be asked of the inventory."""
 
     search: Annotated[str, Meta(max_length=255)] | None = None
+    contains: _Text | None = None
     phase: Phase | None = None
     platform: Platform | None = None
     os_version: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    model: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    model: _Text | None = None
+    seen_before: Time | None = None
+    not_seen_for: Seconds | None = None
+    seen_after: Time | None = None
+    seen_within: Seconds | None = None
+    way: Way | None = None
+    supervised: bool | None = None
     after: str | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
@@ -97,7 +111,16 @@ async def list_devices(call: Call, query: DeviceQuery) -> DevicePage:
         phase=query.phase,
         after=query.after,
         limit=query.limit + 1,
-        facts=Facts(platform=query.platform, os_version=query.os_version, model=query.model),
+        facts=Facts(
+            platform=query.platform,
+            os_version=query.os_version,
+            model=query.model,
+            contains=query.contains,
+            seen_before=past("seen_before", query.seen_before, "not_seen_for", query.not_seen_for, call.now),
+            seen_after=past("seen_after", query.seen_after, "seen_within", query.seen_within, call.now),
+            way=query.way,
+            supervised=query.supervised,
+        ),
     )
     page = found[: query.limit]
     following = page[-1].device.id if len(found) > len(page) else None
