@@ -15,7 +15,7 @@ from corral.http.asgi import App, Receive, Scope, Send
 from corral.http.device.answers import Direct, messages_of
 from corral.http.routes import routes_of
 from corral.lifecycle.change import Change, Event
-from corral.service.metrics import Metrics
+from corral.service.installation.metrics import Metrics
 from corral.store.postgres.devices import PostgresDevices
 from corral.store.postgres.events import PostgresEvents
 from corral.store.postgres.queue import PostgresQueue

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from corral.lifecycle.state import DAY
 from corral.pki.authority import Authority, create_authority, issue_server
-from corral.service.authorities import Authorities, Held, Roster
+from corral.service.authorities.authorities import Authorities, Held, Roster
 from corral.service.clock import system_clock, to_datetime, to_instant
 from corral.settings import Settings, read_settings
 from corral.tls import OWN_DAYS, RENEWED_BEFORE, ServerTls

@@ -10,7 +10,9 @@ import time
 from types import SimpleNamespace
 
 from corral.cli import main
-from corral.service import clock, pushing, retaining
+from corral.service import clock
+from corral.service.installation import retaining
+from corral.service.push import pushing
 from corral.worker import worker
 
 

@@ -26,9 +26,9 @@ from corral.service.access.caller import LOCAL_ADMINISTRATOR
 from corral.service.access.credentials import Credentials
 from corral.service.access.permission import ADMINISTRATOR
 from corral.service.access.roles import Roles
-from corral.service.authorities import Authorities
+from corral.service.authorities.authorities import Authorities
 from corral.service.clock import Clock, system_clock, to_datetime
-from corral.service.metrics import Metrics
+from corral.service.installation.metrics import Metrics
 from corral.service.services import Services
 from corral.service.tracing import UNTRACED
 from corral.settings import Settings

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from corral.lifecycle.state import DAY, Instant
 from corral.logs import lines
 from corral.pki.authority import issue_server
-from corral.service.authorities import Authorities
+from corral.service.authorities.authorities import Authorities
 from corral.service.clock import Clock, to_datetime, to_instant
 from corral.settings import Settings
 

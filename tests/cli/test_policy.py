@@ -7,7 +7,7 @@ import pytest
 
 from cli.conftest import Cli, Running
 from corral.apple.machine_info import MachineInfo, write_machine_info
-from corral.service.trying import Way
+from corral.service.enrollment.trying import Way
 
 RULES = """
 [[rules]]

@@ -15,7 +15,7 @@ from corral.lifecycle.change import Change, Escrow
 from corral.lifecycle.collecting import COLLECTOR, PRIORITY
 from corral.lifecycle.state import DAY, HOUR, EscrowKind, Instant, Purpose, Renewal
 from corral.sealing import Sealer
-from corral.service.retaining import PIECES, Keep, Retaining
+from corral.service.installation.retaining import PIECES, Keep, Retaining
 from corral.store.contacts import Heard
 from corral.store.devices import Committed, Next
 from corral.store.inventory import Taken

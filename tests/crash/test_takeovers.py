@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from corral.service.pushing import LEASE
+from corral.service.push.pushing import LEASE
 from corral.simulator.device import Device
 from corral.simulator.identity import ProxyHeader
 from corral.simulator.world import State

@@ -39,15 +39,15 @@ from samples import profile
 
 STANDARD: dict[str, Any] = {"profile_name": "standard", "is_supervised": True}
 FAILS = (
-    "corral.service.checkin.CheckIn.answer",
-    "corral.service.channel.Channel.answer",
-    "corral.service.scep_requests.ScepRequests.operate",
+    "corral.service.mdm.checkin.CheckIn.answer",
+    "corral.service.mdm.channel.Channel.answer",
+    "corral.service.identities.scep_requests.ScepRequests.operate",
     "corral.service.acme.callers.Callers.register",
-    "corral.service.commanding.Commanding.send",
+    "corral.service.commands.commanding.Commanding.send",
     "corral.service.access.sessions.UserSessions.begin",
-    "corral.service.push_certificates.PushCertificates.import_",
-    "corral.service.enrolling.Enrolling.find_link",
-    "corral.service.pushing.Pushing.push_due",
+    "corral.service.push.certificates.PushCertificates.import_",
+    "corral.service.enrollment.enrolling.Enrolling.find_link",
+    "corral.service.push.pushing.Pushing.push_due",
 )
 """Where it is made to fail, with secrets in its hands."""
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from corral.cli.process import ServiceFailed, ServiceProcess, free_port, running
-from corral.service.pushing import LEASE
+from corral.service.push.pushing import LEASE
 from corral.simulator.device import State
 from corral.simulator.identity import ProxyHeader
 from crash.field import BEHIND_PROXY, gather_field

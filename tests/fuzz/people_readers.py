@@ -39,12 +39,12 @@ from corral.lifecycle.state import EnrollmentKind, Instant
 from corral.pki import cms
 from corral.sealing import Sealer, SealError, read_keys
 from corral.service.accounts.sign_in import ForSetup, SignIns
-from corral.service.challenges import Challenges
+from corral.service.connections.returning import check_profile
+from corral.service.enrollment.challenges import Challenges
+from corral.service.enrollment.policy_document import PolicyDocument, compile_policy
 from corral.service.errors import RequestRefused
-from corral.service.pairing_tokens import PairingTokens
-from corral.service.policy_document import PolicyDocument, compile_policy
-from corral.service.profiles.reading import identifier_of, read_profile
-from corral.service.returning import check_profile
+from corral.service.mdm.pairing_tokens import PairingTokens
+from corral.service.uploaded_profile import identifier_of, read_profile
 from corral.settings import parse_duration
 from corral.store.transfer import SCHEMA, TABLES
 from corral.tracing.context import caller, parent

@@ -27,8 +27,8 @@ ELSEWHERE: Mapping[str, str] = {
     "corral.service.access.credentials.Credentials.verify": "looks the digest of a token up; test_doors.py",
     "corral.service.access.sessions.UserSessions.open": "opens a session, and reads nothing",
     "corral.service.accounts.sessions.Sessions.verify": "looks the digest of a token up; test_doors.py",
-    "corral.service.applicants.Applicants.open": "DeviceTrust.open, and read_machine_info of what that gives",
-    "corral.service.commanding.Commanding.judge": "judges a command that read_raw has read",
+    "corral.service.enrollment.applicants.Applicants.open": "DeviceTrust.open, and read_machine_info of that",
+    "corral.service.commands.commanding.Commanding.judge": "judges a command that read_raw has read",
     "corral.service.kept_profile.read_kept": "reads a row that the same module has written",
     "corral.settings.read_settings": "settings are the operator's own, and every wrong one is told; test_settings.py",
 }

@@ -12,17 +12,17 @@ from corral.lifecycle.state import DAY
 from corral.pki.authority import Authority, create_authority
 from corral.pki.trust import Trust
 from corral.sealing import Sealer
-from corral.service.authorities import Authorities, Roster
-from corral.service.challenges import Challenges
+from corral.service.authorities.authorities import Authorities, Roster
 from corral.service.clock import to_datetime
-from corral.service.contacts import ContactBook
-from corral.service.enrolling import Enrolling
-from corral.service.granting import Granting
-from corral.service.identifying import Identifying
-from corral.service.issuing import Issuing
-from corral.service.scep_requests import ScepRequests
-from corral.service.transitions import Transitions
-from corral.service.turns import Turns
+from corral.service.enrollment.challenges import Challenges
+from corral.service.enrollment.enrolling import Enrolling
+from corral.service.identities.granting import Granting
+from corral.service.identities.issuing import Issuing
+from corral.service.identities.scep_requests import ScepRequests
+from corral.service.identities.turns import Turns
+from corral.service.mdm.contacts import ContactBook
+from corral.service.mdm.identifying import Identifying
+from corral.service.mdm.transitions import Transitions
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
 from service.fakes import NOW, Clock, push_certificate

@@ -9,11 +9,11 @@ from structlog.testing import capture_logs
 
 from corral.apns.push import Outcome, Push
 from corral.lifecycle.policy import Policy
-from corral.service.contacts import ContactBook
-from corral.service.pushing import BATCH, Pushing
-from corral.service.retaining import Keep, Retaining
-from corral.service.sweeping import Sweeping
-from corral.service.transitions import Transitions
+from corral.service.connections.sweeping import Sweeping
+from corral.service.installation.retaining import Keep, Retaining
+from corral.service.mdm.contacts import ContactBook
+from corral.service.mdm.transitions import Transitions
+from corral.service.push.pushing import BATCH, Pushing
 from corral.store.errors import StoreUnavailable
 from corral.store.retention import Kind, Pruned
 from corral.worker import worker as module

@@ -23,7 +23,7 @@ MAY_HAVE_TOKEN = Answer(200)
 """To GetToken: what the token is, or that there is none, is for the token services to say."""
 
 MAY_RETURN = Answer(200)
-"""To ReturnToService: how, or that it may not, is for service/returning.py to say."""
+"""To ReturnToService: how, or that it may not, is for service/connections/returning.py to say."""
 
 NO_RETURN = Answer(200, plist.dump({"ReturnToService": {"Enabled": False}}), PLIST)
 

@@ -167,7 +167,7 @@ class Connection:
     admitted_by: str = ""
     """What let it in: `grant:<id>`, `authority:<name>` or `restore:<former connection>`."""
     profile: bytes = b""
-    """What a renewal must repeat exactly of its enrollment profile, as JSON of service.enrolling.KeptProfile."""
+    """What a renewal must repeat exactly of its enrollment profile, as JSON of service.kept_profile.KeptProfile."""
     connected_at: Instant | None = None
     reauthenticated_at: Instant | None = None
     """An Authenticate came under the certificate of this connected life; its TokenUpdate is awaited."""

@@ -9,7 +9,7 @@ from corral.service.accounts.accounts import AccountSetup, make_accounts
 from corral.service.accounts.gate import AccountGate
 from corral.service.accounts.person import AccountRules
 from corral.service.accounts.sessions import Sessions
-from corral.service.applicants import Applicants
+from corral.service.enrollment.applicants import Applicants
 from corral.settings import Settings
 from corral.wiring.ground import Ground
 from corral.wiring.outside import identity_client, outgoing_of

@@ -2,13 +2,13 @@
 
 from corral.apns.client import PushClient
 from corral.lifecycle.collecting import COLLECT
-from corral.service.identity_warnings import IdentityWarnings
-from corral.service.metrics import Metrics
-from corral.service.pushing import Pushing
-from corral.service.renewing import Renewing
-from corral.service.retaining import Forget, Keep, Retaining
+from corral.service.connections.sweeping import Sweeping
+from corral.service.identities.renewing import Renewing
+from corral.service.identities.warnings import IdentityWarnings
+from corral.service.installation.metrics import Metrics
+from corral.service.installation.retaining import Forget, Keep, Retaining
+from corral.service.push.pushing import Pushing
 from corral.service.services import Services
-from corral.service.sweeping import Sweeping
 from corral.settings import Settings
 from corral.store.store import Store
 from corral.wiring.ground import Ground

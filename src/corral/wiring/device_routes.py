@@ -19,14 +19,14 @@ from corral.pki.device_signature import DeviceTrust
 from corral.service.acme.callers import Callers
 from corral.service.acme.nonces import Nonces
 from corral.service.acme.ordering import Ordering
-from corral.service.applicants import Applicants
-from corral.service.channel import Channel
-from corral.service.checkin import CheckIn
-from corral.service.over_the_air import OverTheAir
-from corral.service.pairing_tokens import PAIRING, PairingTokens
-from corral.service.scep_requests import ScepRequests
+from corral.service.enrollment.applicants import Applicants
+from corral.service.enrollment.over_the_air import OverTheAir
+from corral.service.identities.scep_requests import ScepRequests
+from corral.service.mdm.channel import Channel
+from corral.service.mdm.checkin import CheckIn
+from corral.service.mdm.pairing_tokens import PAIRING, PairingTokens
+from corral.service.mdm.token_services import MAID, MaidTokens, TokenServices
 from corral.service.services import Services
-from corral.service.token_services import MAID, MaidTokens, TokenServices
 from corral.settings import Settings
 from corral.wiring import named_files
 from corral.wiring.account_routes import account_gate, account_routes

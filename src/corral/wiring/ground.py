@@ -9,20 +9,20 @@ from cryptography import x509
 from corral.lifecycle.policy import Policy
 from corral.pki.escrow_key import EscrowKey, EscrowKeyError, create_escrow_key, read_escrow_key
 from corral.pki.identity import Trust
-from corral.service.admitting import Admitting
-from corral.service.assignments import WEB_PATH, ListedAssignments
-from corral.service.authorities import Authorities, AuthorityFile
-from corral.service.challenges import Challenges
+from corral.service.ade.assignments import WEB_PATH, ListedAssignments
+from corral.service.authorities.authorities import Authorities, AuthorityFile
 from corral.service.clock import Clock, to_datetime
-from corral.service.contacts import ContactBook
-from corral.service.enrolling import Enrolling
-from corral.service.granting import Granting
-from corral.service.identifying import Identifying
-from corral.service.issuing import Issuing
-from corral.service.policies import Policies
+from corral.service.enrollment.admitting import Admitting
+from corral.service.enrollment.challenges import Challenges
+from corral.service.enrollment.enrolling import Enrolling
+from corral.service.enrollment.policies import Policies
+from corral.service.identities.granting import Granting
+from corral.service.identities.issuing import Issuing
+from corral.service.identities.turns import Turns
+from corral.service.mdm.contacts import ContactBook
+from corral.service.mdm.identifying import Identifying
+from corral.service.mdm.transitions import Transitions
 from corral.service.tracing import UNTRACED, Traces
-from corral.service.transitions import Transitions
-from corral.service.turns import Turns
 from corral.settings import Settings
 from corral.store.errors import StoreRefused
 from corral.store.store import Store

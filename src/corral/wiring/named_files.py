@@ -12,8 +12,8 @@ from corral.pki.attestation import attestation_trust
 from corral.pki.device_roots import APPLE_DEVICE_AUTHORITY
 from corral.pki.identity import Trust
 from corral.sealing import Sealer, read_keys
+from corral.service.connections.returning import check_profile
 from corral.service.errors import RequestRefused
-from corral.service.returning import check_profile
 from corral.settings import Settings
 from corral.store.errors import StoreRefused
 

@@ -7,10 +7,10 @@ from functools import partial
 from corral.lifecycle.state import SECOND
 from corral.logs import lines
 from corral.service.clock import Clock
-from corral.service.contacts import ContactBook
-from corral.service.pushing import BATCH, Pushing
-from corral.service.retaining import Retaining
-from corral.service.sweeping import Sweeping
+from corral.service.connections.sweeping import Sweeping
+from corral.service.installation.retaining import Retaining
+from corral.service.mdm.contacts import ContactBook
+from corral.service.push.pushing import BATCH, Pushing
 from corral.store.errors import StoreUnavailable
 from corral.store.work import WorkStore
 from corral.worker.inventory import InventoryKeeper

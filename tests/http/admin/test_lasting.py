@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from corral.http.asgi import App
-from corral.service.event_feed import EventFeed
+from corral.service.events.feed import EventFeed
 from corral.store.errors import StoreUnavailable
 from inprocess import Installation
 

@@ -27,7 +27,7 @@ from corral.pki.attestation import attestation_trust
 from corral.service.acme.callers import Caller
 from corral.service.acme.ordering import Ordering
 from corral.service.clock import to_datetime
-from corral.service.turns import Turns
+from corral.service.identities.turns import Turns
 from corral.simulator import attesting
 from corral.simulator.attesting import AttestationServer, attestation_object, attestation_server, freshness
 from corral.store.acme import MOST_ORDERS

@@ -18,8 +18,8 @@ from corral.sealing import Sealer
 from corral.service.collecting.collecting import Collecting
 from corral.service.collecting.refreshing import Refreshing
 from corral.service.collecting.schedule import Schedules
+from corral.service.commands.targeting import Targeting
 from corral.service.inventory.looking import Inventory
-from corral.service.targeting import Targeting
 from corral.store.devices import Committed
 from corral.store.queue import CommandRecord
 from corral.store.sqlite import open_sqlite

@@ -8,10 +8,10 @@ from corral.lifecycle.collecting import COLLECT, PRIORITY, REPORTS, next_turn
 from corral.lifecycle.state import DAY, FOREVER, HOUR, MINUTE
 from corral.service.collecting.collecting import AT_ONCE, Collecting
 from corral.service.collecting.schedule import DEFAULT, Report, Schedule, ScheduleDocument, ScheduleRule, Schedules
+from corral.service.commands.targeting import Targeting
 from corral.service.errors import RequestRefused
 from corral.service.inventory.looking import Inventory
 from corral.service.inventory.taking_in import TakingIn
-from corral.service.targeting import Targeting
 
 from .conftest import Place
 

@@ -6,7 +6,7 @@ import msgspec
 
 from corral.outgoing import Outgoing, OutgoingError, Reply
 from corral.outgoing.line import Line, Target
-from corral.service.event_document import EventDocument
+from corral.service.events.document import EventDocument
 
 
 class FakeLine(Line):

@@ -19,7 +19,7 @@ from corral.pki.acme.request import MAX_REQUEST
 from corral.service.acme.callers import Callers
 from corral.service.acme.nonces import Nonces
 from corral.service.acme.ordering import IDENTIFIER, Ordering
-from corral.service.authorities import Authorities
+from corral.service.authorities.authorities import Authorities
 from corral.service.clock import to_datetime
 from corral.service.errors import OverCapacity
 from corral.store.errors import StoreUnavailable

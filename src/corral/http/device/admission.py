@@ -14,7 +14,7 @@ from corral.apple.machine_info import MAX_MESSAGE
 from corral.apple.profile import CONTENT_TYPE
 from corral.http.asgi import BodyTooLarge, ClientGone, read_body
 from corral.lifecycle.admission import Refusal
-from corral.service.applicants import AskingError
+from corral.service.enrollment.applicants import AskingError
 from corral.service.errors import OverCapacity, RequestRefused
 from corral.store.errors import StoreUnavailable
 

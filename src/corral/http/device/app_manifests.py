@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from corral.service.apps import Apps
+from corral.service.apps.apps import Apps
 from corral.store.errors import StoreUnavailable
 
 

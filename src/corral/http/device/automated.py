@@ -16,8 +16,8 @@ from corral.lifecycle.admission import Refusal
 from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.sessions import Sessions
-from corral.service.admitting import Admitting
-from corral.service.applicants import Applicants
+from corral.service.enrollment.admitting import Admitting
+from corral.service.enrollment.applicants import Applicants
 
 
 class Automated:

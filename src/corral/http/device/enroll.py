@@ -6,9 +6,9 @@ from starlette.responses import Response
 from corral.http.device.pages import HEADERS, page, unavailable
 from corral.lifecycle.admission import Refusal
 from corral.lifecycle.state import Link
-from corral.service.admitting import Admitting
 from corral.service.clock import Clock, to_datetime
-from corral.service.enrolling import Enrolling
+from corral.service.enrollment.admitting import Admitting
+from corral.service.enrollment.enrolling import Enrolling
 from corral.service.errors import OverCapacity, RequestRefused
 from corral.store.errors import StoreUnavailable
 

@@ -8,9 +8,9 @@ from corral.http.device.identity_source import IdentitySource, present
 from corral.lifecycle.change import Answer
 from corral.logs import lines
 from corral.pki.identity import IdentityError
-from corral.service.channel import Channel
-from corral.service.checkin import CheckIn
-from corral.service.identifying import Identifying
+from corral.service.mdm.channel import Channel
+from corral.service.mdm.checkin import CheckIn
+from corral.service.mdm.identifying import Identifying
 from corral.store.errors import StoreUnavailable
 
 CHECKIN_TYPE = b"application/x-apple-aspen-mdm-checkin"

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from corral.http.device.admission import answered, profile_response
 from corral.http.device.enroll import EnrollPages
-from corral.service.over_the_air import OverTheAir
+from corral.service.enrollment.over_the_air import OverTheAir
 
 
 class OverTheAirRoute:

@@ -8,7 +8,7 @@ from corral.logs import lines
 from corral.pki import scep
 from corral.pki.scep import ScepError
 from corral.service.errors import OverCapacity
-from corral.service.scep_requests import ScepRequests
+from corral.service.identities.scep_requests import ScepRequests
 from corral.store.errors import StoreUnavailable
 
 MAX_MESSAGE = 64 * 1024

@@ -16,8 +16,8 @@ from corral.http.device.pages import page, unavailable
 from corral.lifecycle.admission import Refusal
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.sign_in import ForSetup
-from corral.service.admitting import Admitting
-from corral.service.applicants import Applicants, AskingError
+from corral.service.enrollment.admitting import Admitting
+from corral.service.enrollment.applicants import Applicants, AskingError
 from corral.store.errors import StoreUnavailable
 
 

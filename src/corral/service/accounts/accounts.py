@@ -11,8 +11,8 @@ from corral.service.accounts.person import AccountRules
 from corral.service.accounts.provider import Client, Provider
 from corral.service.accounts.sessions import Sessions
 from corral.service.accounts.signing_in import SigningIn
-from corral.service.admitting import Admitting
 from corral.service.clock import Clock
+from corral.service.enrollment.admitting import Admitting
 from corral.store.accounts import AccountStore
 from corral.store.events import EventStore
 

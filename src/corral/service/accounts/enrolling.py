@@ -9,7 +9,7 @@ from corral.lifecycle.applicant import Applicant
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.person import AccountRules, Person
 from corral.service.accounts.sessions import Sessions
-from corral.service.admitting import Admitting
+from corral.service.enrollment.admitting import Admitting
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from corral.service.accounts.provider import NotBelieved, Provider, make_proof
 from corral.service.accounts.sessions import Sessions
 from corral.service.accounts.sign_in import ForCode, ForSetup, ForToken, Purpose, SignIn, SignIns
 from corral.service.clock import Clock
-from corral.service.remarks import Remarks
+from corral.service.events.remarks import Remarks
 from corral.store.accounts import AccountStore, AccountToken, TokenKind
 from corral.store.events import EventStore
 

@@ -28,10 +28,10 @@ from corral.pki.attestation import AttestationError, check_attestation, read_att
 from corral.pki.trust import Trust
 from corral.service.acme.callers import Caller
 from corral.service.clock import Clock, fresh_id, to_datetime
-from corral.service.granting import Granting
-from corral.service.issuing import Issuing
-from corral.service.transitions import ATTEMPTS, Transitions
-from corral.service.turns import Turns
+from corral.service.identities.granting import Granting
+from corral.service.identities.issuing import Issuing
+from corral.service.identities.turns import Turns
+from corral.service.mdm.transitions import ATTEMPTS, Transitions
 from corral.store.acme import MOST_ORDERS, AcmeStore
 from corral.store.errors import StoreUnavailable
 from corral.store.grants import GrantStore

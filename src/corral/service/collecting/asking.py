@@ -10,7 +10,7 @@ from corral.apple import catalog, command
 from corral.apple.catalog import Target
 from corral.lifecycle.collecting import PRIORITY
 from corral.lifecycle.state import Instant
-from corral.service.targeting import asks_supervision
+from corral.service.commands.targeting import asks_supervision
 from corral.store.queue import QueuedCommand
 
 ANY_PRIORITY: Final = 1_000

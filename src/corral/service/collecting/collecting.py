@@ -10,7 +10,7 @@ from corral.service.clock import Clock
 from corral.service.collecting.asking import depends_on_answers, takes
 from corral.service.collecting.batch import Batch
 from corral.service.collecting.schedule import Schedule, ScheduleDocument, Schedules
-from corral.service.targeting import Aim, Targeting
+from corral.service.commands.targeting import Aim, Targeting
 from corral.store.collection import CollectionStore
 from corral.store.work import LeasedWork, WorkStore
 

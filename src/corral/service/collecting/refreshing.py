@@ -11,9 +11,9 @@ from corral.service.clock import Clock
 from corral.service.collecting.asking import depends_on_answers, takes
 from corral.service.collecting.batch import Batch
 from corral.service.collecting.schedule import DEFAULT, Report, Schedule, Schedules
-from corral.service.commanding import DEVICES_TOLD
-from corral.service.targeting import Aim, Targeting
-from corral.service.verdicts import UNKNOWN
+from corral.service.commands.commanding import DEVICES_TOLD
+from corral.service.commands.targeting import Aim, Targeting
+from corral.service.commands.verdicts import UNKNOWN
 from corral.store.collection import CollectionStore
 from corral.store.work import WorkStore
 

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 from corral.apple.plist import PlistError, PlistValue, parse_dict
 from corral.lifecycle.state import DeliveryState, Instant
+from corral.service.commands.targeting import Targeting
 from corral.service.kept_profile import read_kept
-from corral.service.targeting import Targeting
 from corral.store.profiles import ProfileStore, StoredProfile, WantedProfile
 from corral.store.queue import QueueStore, StoredResult
 

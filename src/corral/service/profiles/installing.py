@@ -8,9 +8,9 @@ from corral.apple.platform import Platform
 from corral.apple.plist import PlistValue
 from corral.service.clock import Clock
 from corral.service.collecting.refreshing import Refreshing
-from corral.service.commanding import Commanding
+from corral.service.commands.commanding import Commanding
+from corral.service.commands.verdicts import How, Sent
 from corral.service.profiles.keeping import Keeping
-from corral.service.verdicts import How, Sent
 from corral.store.profiles import ProfileStore, StoredProfile
 
 

@@ -10,7 +10,7 @@ from corral.apple.catalog import Finding, Target, lint
 from corral.lifecycle.change import Event
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
-from corral.service.profiles.reading import ReadProfile, read_profile
+from corral.service.uploaded_profile import ReadProfile, read_profile
 from corral.store.events import EventStore
 from corral.store.profiles import NewVersion, ProfileStore, ProfileVersion, StoredProfile
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from corral.service.clock import Clock
 from corral.service.collecting.refreshing import Refreshing
-from corral.service.commanding import Commanding
+from corral.service.commands.commanding import Commanding
+from corral.service.commands.targeting import Targeting
 from corral.service.profiles.comparing import Comparing
 from corral.service.profiles.installing import Installing
 from corral.service.profiles.keeping import Keeping
-from corral.service.targeting import Targeting
 from corral.store.store import Store
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from corral import __version__
 from corral.lifecycle.state import SECOND, Instant
-from corral.service.event_document import document
+from corral.service.events.document import document
 from corral.store.events import StoredEvent
 from corral.store.webhooks import SigningSecret, Webhook
 

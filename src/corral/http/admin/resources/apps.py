@@ -11,9 +11,9 @@ from corral.http.admin.endpoint import Body, Call, File, Query, View
 from corral.http.admin.resources import targets
 from corral.http.admin.resources.plist_json import from_json
 from corral.http.admin.times import shown
-from corral.service.apps import NewApp, Options
+from corral.service.apps.apps import NewApp, Options
+from corral.service.commands.verdicts import How, Sent
 from corral.service.errors import NotFound
-from corral.service.verdicts import How, Sent
 from corral.store.apps import AppKind, StoredApp
 
 Names = Annotated[str, Meta(max_length=255)]

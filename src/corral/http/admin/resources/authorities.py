@@ -9,7 +9,7 @@ from msgspec import Meta
 from corral.http.admin.endpoint import Body, Call, View
 from corral.http.admin.times import shown
 from corral.lifecycle.state import DAY
-from corral.service.rotating import LONGEST_MOVE, Standing
+from corral.service.authorities.rotating import LONGEST_MOVE, Standing
 
 
 class AuthorityView(View):

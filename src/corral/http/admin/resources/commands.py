@@ -17,7 +17,7 @@ from corral.http.admin.resources import devices, targets
 from corral.http.admin.resources.plist_json import from_json, to_json
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.state import FOREVER, Consequence, DeliveryState, channel_id
-from corral.service.commanding import Schedule
+from corral.service.commands.commanding import Schedule
 from corral.service.errors import NotFound
 from corral.store.queue import CommandRecord, StoredResult
 

@@ -12,8 +12,8 @@ from corral.http.admin.problems import ProblemError
 from corral.lifecycle.vocabulary import OF_RIGHTS
 from corral.service.access.permission import Permission
 from corral.service.errors import RequestRefused
-from corral.service.event_document import EventDocument, document
-from corral.service.event_feed import Page, Selection
+from corral.service.events.document import EventDocument, document
+from corral.service.events.feed import Page, Selection
 from corral.store.errors import StoreUnavailable
 
 HEARTBEAT = 15.0

@@ -8,7 +8,7 @@ from corral.http.admin.endpoint import Call, File, View
 from corral.http.admin.times import shown
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
-from corral.service.metrics import CONTENT_TYPE
+from corral.service.installation.metrics import CONTENT_TYPE
 
 
 class PushState(View):

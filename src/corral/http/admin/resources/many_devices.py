@@ -8,7 +8,7 @@ from msgspec import Meta
 from corral.http.admin.endpoint import Body, Call, Number, View
 from corral.http.admin.resources import targets
 from corral.http.admin.times import Seconds, Time, due
-from corral.service.deciding_for_many import LARGEST, Decided, Verdict
+from corral.service.connections.deciding_for_many import LARGEST, Decided, Verdict
 
 
 class ManyDevices(Body):

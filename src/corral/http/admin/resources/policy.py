@@ -8,10 +8,10 @@ from msgspec import Meta
 from corral.apple.machine_info import MAX_MESSAGE, MachineInfo, MachineInfoError, read_machine_info
 from corral.http.admin.endpoint import Body, Call, View
 from corral.pki import cms
-from corral.service.applicants import described
+from corral.service.enrollment.applicants import described
+from corral.service.enrollment.policy_document import PolicyDocument, RuleDocument
+from corral.service.enrollment.trying import Somebody, Verdict, Way, try_ways
 from corral.service.errors import NotFound, RequestRefused
-from corral.service.policy_document import PolicyDocument, RuleDocument
-from corral.service.trying import Somebody, Verdict, Way, try_ways
 
 
 class PolicyView(View):

@@ -11,8 +11,8 @@ from corral.apple.profile import CONTENT_TYPE
 from corral.http.admin.endpoint import Body, Call, File, Number, Query, View
 from corral.http.admin.resources import targets
 from corral.http.admin.times import shown
+from corral.service.commands.verdicts import How
 from corral.service.profiles.comparing import DRIFT, Compared, Standing
-from corral.service.verdicts import How
 from corral.store.profiles import ProfileVersion, StoredProfile
 
 MAX_BODY = 8 * 1024 * 1024

@@ -11,9 +11,9 @@ from corral.apple.platform import Platform
 from corral.http.admin.endpoint import Call, View
 from corral.service.access.permission import Permission
 from corral.service.breathing import pieces
+from corral.service.commands.targeting import LARGEST, DeviceQuery
+from corral.service.commands.verdicts import Sent, Verdict
 from corral.service.errors import RequestRefused
-from corral.service.targeting import LARGEST, DeviceQuery
-from corral.service.verdicts import Sent, Verdict
 
 
 class TargetQuery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

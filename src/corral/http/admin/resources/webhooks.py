@@ -13,7 +13,7 @@ from corral.lifecycle.state import DAY, SECOND
 from corral.lifecycle.vocabulary import OF_RIGHTS
 from corral.service.access.permission import Permission
 from corral.service.errors import RequestRefused
-from corral.service.event_document import EventDocument, document
+from corral.service.events.document import EventDocument, document
 from corral.service.webhooks.message import good_secrets
 from corral.store.events import StoredEvent
 from corral.store.webhooks import Letters, Webhook

@@ -11,7 +11,7 @@ from corral.http.device.admission import profile_response, refused, text
 from corral.lifecycle.admission import Refusal
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.enrolling import AccountEnrolling, NotProven
-from corral.service.applicants import Applicants, AskingError
+from corral.service.enrollment.applicants import Applicants, AskingError
 from corral.service.errors import OverCapacity, RequestRefused
 from corral.store.errors import StoreUnavailable
 

@@ -21,9 +21,9 @@ from corral.http.device.setup_web import SetupWeb
 from corral.lifecycle.state import EnrollmentKind
 from corral.service.accounts.accounts import Accounts
 from corral.service.accounts.signing_in import REDIRECT_URL
-from corral.service.admitting import Admitting
-from corral.service.applicants import Applicants
-from corral.service.assignments import WEB_PATH
+from corral.service.ade.assignments import WEB_PATH
+from corral.service.enrollment.admitting import Admitting
+from corral.service.enrollment.applicants import Applicants
 
 
 def make_challenge(method: Literal["as-web", "oauth2"], public_url: str, *, sso: bool) -> Challenge:

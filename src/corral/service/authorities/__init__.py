@@ -1,0 +1,1 @@
+"""The certificate authorities of the installation: which there are, and how one follows another."""

@@ -1,0 +1,1 @@
+"""Pushes: the certificate they need, and sending them."""
