@@ -29,6 +29,8 @@ class Receiver:
     open: int = 0
     most_open: int = 0
     ids: list[str] = field(default_factory=list[str])
+    traceparents: list[str | None] = field(default_factory=list[str | None])
+    """Which trace the calls belong to that were taken."""
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """In the order in which they were taken, those that came twice too."""
 
@@ -71,6 +73,7 @@ class Receiver:
             await asyncio.sleep(3600)
         if status is not None and 200 <= status < 300:
             self.ids.append(headers["webhook-id"])
+            self.traceparents.append(headers.get("traceparent"))
             self.events.append(msgspec.json.decode(body))
         writer.write(f"HTTP/1.1 {status} Whatever\r\ncontent-length: 0\r\n\r\n".encode())
         await writer.drain()

@@ -6,7 +6,7 @@ from contract import values as v
 from corral.apple.report import Status
 from corral.lifecycle.change import Change
 from corral.lifecycle.state import Consequence
-from corral.lifecycle.trace import within
+from corral.lifecycle.trace import MOST_FOLLOWED, within
 from corral.store.devices import Next
 from corral.store.store import Store
 from corral.store.work import TRACES
@@ -73,3 +73,21 @@ async def test_a_push_is_for_what_is_open_and_followed(fleet: Store) -> None:
     for number in range(2 * TRACES):
         await queue(fleet, f"more {number}", TRACE)
     assert len(await fleet.work.traces(["C1"])) == TRACES
+
+
+async def test_an_event_tells_the_trace_that_it_happened_in(store: Store) -> None:
+    with within(TRACE):
+        await store.devices.commit(v.enrolled(events=(v.event("test.traced"),)))
+    await store.events.append((v.event("test.untraced"),))
+    found = await store.events.read(0, 10)
+    assert [(each.event.type, each.event.trace) for each in found] == [("test.traced", TRACE), ("test.untraced", None)]
+
+
+async def test_of_a_command_for_very_many_the_first_are_followed(store: Store) -> None:
+    numbers = range(1, MOST_FOLLOWED + 21)
+    for number in numbers:
+        await store.devices.commit(v.enrolled(number))
+    channels = sorted(f"C{number}" for number in numbers)
+    await queue(store, "U1", TRACE, *channels)
+    followed = {channel for channel, _ in await store.work.traces(channels)}
+    assert followed == set(channels[:MOST_FOLLOWED])

@@ -17,6 +17,7 @@ from e2e.installation import Installation, Template, installation, make_template
 from e2e.messages import report
 from otlp import Collector, Received, collector
 from postgres_server import fresh_database
+from receiver import Receiver, receiver
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +27,22 @@ def traces() -> Generator[Collector]:
         assert made.problems == []
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def hook(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Receiver]:
+    async with receiver(tmp_path_factory.mktemp("hook")) as made:
+        yield made
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["postgres", "sqlite"])
 async def followed(
     request: pytest.FixtureRequest,
     template: Template,
     traces: Collector,
+    hook: Receiver,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncGenerator[Installation]:
     folder = tmp_path_factory.mktemp(request.param)
-    settings = traces.environment | {"OTEL_SERVICE_NAME": f"corral on {request.param}"}
+    settings = traces.environment | hook.settings | {"OTEL_SERVICE_NAME": f"corral on {request.param}"}
     if request.param == "sqlite":
         async with installation(template, folder, settings) as made:
             yield made
@@ -173,6 +181,28 @@ async def test_who_is_not_followed_leaves_nothing_behind(followed: Installation,
     await device.settle()
     await spans(traces, other, "command.result")
     assert traces.of(trace_id) == []
+
+
+async def test_a_webhook_is_called_in_the_trace_of_what_it_tells(
+    followed: Installation, traces: Collector, hook: Receiver
+) -> None:
+    before = len(hook.events)
+    made = await followed.post("/webhooks", url=hook.url, types=["link.created", "connection.connected"])
+    trace_id, headers = new_trace()
+    assert (await followed.api.post("/links", json={"note": "followed"}, headers=headers)).is_success
+    device = await followed.enrolled()
+    await until(lambda: device.facts.udid in [each["device_id"] for each in hook.events[before:]])
+    told = dict(zip([each["data"].get("note") for each in hook.events], hook.traceparents, strict=True))["followed"]
+    assert told is not None
+    assert told.split("-")[1] == trace_id
+    asked, called = await spans(traces, trace_id, "POST /api/v1/links", "POST")
+    assert (called.parent_id, called.span_id) == (asked.span_id, told.split("-")[2])
+    assert called.attributes["corral.webhook.id"] == made["webhook"]["id"]
+    assert called.attributes["corral.event.type"] == "link.created"
+    assert called.attributes["http.response.status_code"] == 204
+    # What a device causes is told in the trace of its message.
+    assert None not in hook.traceparents[before:]
+    await followed.delete(f"/webhooks/{made['webhook']['id']}")
 
 
 async def test_logs_name_the_trace(followed: Installation, traces: Collector) -> None:

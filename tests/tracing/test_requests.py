@@ -1,6 +1,7 @@
 """A span for each request that is worth telling, by the conventions, and without what is secret in it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,16 +9,17 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from corral.http.asgi import App, Receive, Scope
 from corral.http.routes import front
-from corral.lifecycle.change import Answer
-from corral.lifecycle.trace import trace
+from corral.lifecycle.change import Answer, Event
+from corral.lifecycle.trace import MOST_FOLLOWED, trace
+from corral.store.events import StoredEvent
 from corral.tracing.requests import traced
-from corral.tracing.spans import MOST_CHANNELS, Spans
+from corral.tracing.spans import Spans
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CHECKIN = {"content-type": "application/x-apple-aspen-mdm-checkin"}
@@ -164,20 +166,65 @@ async def test_what_fails_is_told() -> None:
     assert "a secret" not in span.to_json()
 
 
-async def test_a_command_for_very_many_is_followed_into_the_queue_only() -> None:
+async def test_of_a_command_for_very_many_it_is_told_how_many_are_followed() -> None:
     made = Traced()
-    seen: list[bool] = []
 
     def queue(channels: int) -> None:
         with made.spans.queue("ProfileList", "U1", channels):
-            seen.append(trace() is not None)
+            assert trace() is not None
 
-    made.during = lambda: queue(MOST_CHANNELS)
-    await made.ask("POST", "/api/v1/devices/D1")
-    made.during = lambda: queue(MOST_CHANNELS + 1)
-    await made.ask("POST", "/api/v1/devices/D1")
-    assert seen == [True, False]
-    assert [each.name for each in made.exporter.get_finished_spans()].count("command.queue") == 2
+    for channels in (MOST_FOLLOWED, MOST_FOLLOWED + 1):
+        made.during = partial(queue, channels)
+        await made.ask("POST", "/api/v1/devices/D1")
+    told = [each.attributes or {} for each in made.exporter.get_finished_spans() if each.name == "command.queue"]
+    assert [(each["corral.command.channels"], each.get("corral.command.followed")) for each in told] == [
+        (MOST_FOLLOWED, None),
+        (MOST_FOLLOWED + 1, MOST_FOLLOWED),
+    ]
+
+
+def _context(span: ReadableSpan) -> SpanContext:
+    assert span.context is not None
+    return span.context
+
+
+@pytest.mark.parametrize(
+    ("status", "problem", "error"),
+    [(204, "", None), (307, "", None), (500, "", "500"), (None, "OutgoingError", "OutgoingError")],
+)
+def test_a_call_of_a_webhook_goes_on_with_the_trace_of_its_event(
+    status: int | None, problem: str, error: str | None
+) -> None:
+    made = Traced()
+    event = Event(type="link.created", at=1, trace=CALLER)
+    telling = made.spans.tell(
+        "wh_1", "https://hooks.example.org:8443/s3cret?k=s3cret", StoredEvent(sequence=7, event=event)
+    )
+    telling.end(status, problem)
+    (span,) = made.exporter.get_finished_spans()
+    assert (span.name, span.kind, span.parent is not None) == ("POST", SpanKind.CLIENT, True)
+    assert telling.headers == {"traceparent": f"{CALLER[:36]}{_context(span).span_id:016x}-01"}
+    found = span.attributes or {}
+    assert (found["corral.webhook.id"], found["corral.event.type"], found["corral.event.sequence"]) == (
+        "wh_1",
+        "link.created",
+        7,
+    )
+    assert (found["server.address"], found["server.port"]) == ("hooks.example.org", 8443)
+    assert (found.get("http.response.status_code"), found.get("error.type")) == (status, error)
+    assert (span.status.status_code is StatusCode.ERROR) is (error is not None)
+    assert "s3cret" not in span.to_json()
+
+
+def test_an_event_that_belongs_to_no_trace_is_told_in_one_of_its_own_and_unrecorded_in_none() -> None:
+    stored = StoredEvent(sequence=7, event=Event(type="link.created", at=1))
+    made = Traced()
+    telling = made.spans.tell("wh_1", "https://hooks.example.org/", stored)
+    telling.end(200)
+    (span,) = made.exporter.get_finished_spans()
+    assert span.parent is None
+    assert f"{_context(span).trace_id:032x}" in telling.headers["traceparent"]
+    assert Traced(sampler=ALWAYS_OFF).spans.tell("wh_1", "https://hooks.example.org/", stored).headers == {}
 
 
 def test_what_nobody_has_asked_for_is_in_no_trace() -> None:

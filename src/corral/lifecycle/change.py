@@ -31,6 +31,8 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
     actor: Actor | None = field(default_factory=acting, compare=False, repr=False)
     """Who has caused it, if a person or program did: with the event goes an entry of the audit trail."""
+    trace: str | None = field(default_factory=trace, compare=False, repr=False)
+    """The W3C `traceparent` that it happened in, if that is followed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

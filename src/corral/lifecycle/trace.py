@@ -3,6 +3,11 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Final
+
+MOST_FOLLOWED: Final = 100
+"""Of a command for more channels, and of a decision about more devices, the first so many are followed: a span for each
+of a fleet would be a trace that nobody could read."""
 
 _TRACE: ContextVar[str | None] = ContextVar("corral.trace", default=None)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from types import MappingProxyType
 from typing import Protocol
 
 from corral.apns.push import Outcome, Push
+from corral.store.events import StoredEvent
 from corral.store.work import PushTarget
 
 
@@ -18,8 +20,20 @@ class Pushes(Protocol):
     def end(self, push: Push, outcome: Outcome) -> None: ...
 
 
+class Telling(Protocol):
+    """A call of a webhook. `headers` go with it: whoever receives it goes on with the trace."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def end(self, status: int | None, problem: str = "") -> None:
+        """How it was answered; None where it was not, and what kind of problem that was."""
+        ...
+
+
 class Traces(Protocol):
-    """Who follows commands. A `traceparent` (W3C Trace Context) is what a delivery is kept with, and followed by."""
+    """Who follows commands, and what is told of it. A `traceparent` (W3C Trace Context) is what a delivery or an event
+    is kept with, and followed by."""
 
     @property
     def follows(self) -> bool:
@@ -42,11 +56,23 @@ class Traces(Protocol):
         """A device has answered a command with this status, and that is kept."""
         ...
 
+    def tell(self, webhook_id: str, url: str, stored: StoredEvent) -> Telling:
+        """A webhook is about to be called, in the trace that the event happened in, or in one of its own."""
+        ...
+
+
+class _Untold:
+    headers: Mapping[str, str] = MappingProxyType({})
+
+    def end(self, status: int | None, problem: str = "") -> None:
+        pass
+
 
 class _Untraced:
     """Nobody follows anything."""
 
     follows = False
+    _untold = _Untold()
 
     @contextmanager
     def queue(self, request_type: str, command_uuid: str, channels: int) -> Generator[None]:
@@ -68,6 +94,10 @@ class _Untraced:
 
     def result(self, traceparent: str, device_id: str, command_uuid: str, status: str) -> None:
         pass
+
+    def tell(self, webhook_id: str, url: str, stored: StoredEvent) -> Telling:
+        del webhook_id, url, stored
+        return self._untold
 
 
 UNTRACED: Traces = _Untraced()

@@ -73,7 +73,7 @@ DELIVERY = (
     " not_now_count trace"
 )
 
-EVENT = "type at device_id connection_id data"
+EVENT = "type at device_id connection_id data trace"
 
 _DEVICE = DEVICE.split()
 _CERTIFICATE = CERTIFICATE.split()
@@ -271,7 +271,7 @@ def delivery(row: Row) -> Delivery:
 
 
 def event(row: Row) -> Event:
-    kind, at, device_id, connection_id, data = row
+    kind, at, device_id, connection_id, data, trace = row
     return Event(
         type=kind,
         at=at,
@@ -279,11 +279,13 @@ def event(row: Row) -> Event:
         connection_id=connection_id,
         data=msgspec.json.decode(data),
         actor=None,
+        trace=trace,
     )
 
 
 def event_row(value: Event) -> Row:
-    return value.type, value.at, value.device_id, value.connection_id, msgspec.json.encode(value.data).decode()
+    data = msgspec.json.encode(value.data).decode()
+    return value.type, value.at, value.device_id, value.connection_id, data, value.trace
 
 
 def connection_of(channel_id: str) -> str:

@@ -122,7 +122,7 @@ TABLES = (
     _table("wanted_profile", "channel_id profile_id version command_uuid at asked_by"),
     _table("app", "id kind bundle_id version title minimum_os manifest_url manifest created_at created_by", wide=True),
     _table("escrow", "id connection_id kind at value", numbered="id"),
-    _table("event", "sequence type at device_id connection_id data", numbered="sequence"),
+    _table("event", "sequence type at device_id connection_id data trace", numbered="sequence"),
     _table("work", "kind key due_at free_at lease again_at attempts"),
     _table("contact", "channel_id last_seen"),
     _table("contact_hour", "channel_id hour count"),

@@ -3,7 +3,6 @@
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from time import time_ns
-from typing import Final
 from urllib.parse import urlsplit
 
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -15,18 +14,17 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer
 
 from corral.apns.push import Accepted, Outcome, Push, Unregistered
 from corral.apple.report import Status
-from corral.lifecycle.trace import trace, within
-from corral.service.tracing import Pushes
+from corral.lifecycle.trace import MOST_FOLLOWED, trace, within
+from corral.service.tracing import Pushes, Telling
+from corral.store.events import StoredEvent
 from corral.store.work import PushTarget
-from corral.tracing.context import parent, traceparent_of
+from corral.tracing.context import ROOT, parent, traceparent_of
 from corral.tracing.requests import ANSWERING
 
-MOST_CHANNELS: Final = 100
-"""A command for more of them is followed into the queue and no further: nobody could read such a trace."""
-
 COMMAND, REQUEST_TYPE, STATUS = "corral.command.uuid", "corral.command.request_type", "corral.command.status"
-CHANNELS, DEVICE = "corral.command.channels", "corral.device.id"
+CHANNELS, FOLLOWED, DEVICE = "corral.command.channels", "corral.command.followed", "corral.device.id"
 TOPIC, PUSH_ID = "corral.push.topic", "corral.push.id"
+WEBHOOK, EVENT, TYPE = "corral.webhook.id", "corral.event.sequence", "corral.event.type"
 
 _WELL = {Status.ACKNOWLEDGED.value, Status.NOT_NOW.value}
 
@@ -52,8 +50,10 @@ class Spans:
             kind=SpanKind.PRODUCER,
             attributes={REQUEST_TYPE: request_type, COMMAND: command_uuid, CHANNELS: channels},
         )
+        if channels > MOST_FOLLOWED:
+            span.set_attribute(FOLLOWED, MOST_FOLLOWED)
         try:
-            with within(traceparent_of(span) if channels <= MOST_CHANNELS else None):
+            with within(traceparent_of(span)):
                 yield
         except Exception as error:
             _fail(span, type(error).__name__)
@@ -77,6 +77,25 @@ class Spans:
             _fail(span, status)
         span.end()
 
+    def tell(self, webhook_id: str, url: str, stored: StoredEvent) -> Telling:
+        event, where = stored.event, urlsplit(url)
+        span = self._tracer.start_span(
+            "POST",
+            context=parent(event.trace) if event.trace is not None else ROOT,
+            kind=SpanKind.CLIENT,
+            attributes={
+                HTTP_REQUEST_METHOD: "POST",
+                SERVER_ADDRESS: where.hostname or "",
+                SERVER_PORT: where.port or 443,
+                URL_FULL: f"https://{where.netloc}/REDACTED",  # secrets are put into paths and queries
+                NETWORK_PROTOCOL_VERSION: "1.1",
+                WEBHOOK: webhook_id,
+                EVENT: stored.sequence,
+                TYPE: event.type,
+            },
+        )
+        return _Telling(span)
+
     def _told(self, name: str, traceparent: str, attributes: Mapping[str, str]) -> Span:
         """A span in the command's trace, as long as the device's request lasts; each leads to the other."""
         answering = ANSWERING.get()
@@ -92,6 +111,20 @@ class Spans:
             answering.span.add_link(span.get_span_context())
             answering.worth_telling = True
         return span
+
+
+class _Telling:
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        traceparent = traceparent_of(span)
+        self.headers: Mapping[str, str] = {} if traceparent is None else {"traceparent": traceparent}
+
+    def end(self, status: int | None, problem: str = "") -> None:
+        if status is not None:
+            self._span.set_attribute(HTTP_RESPONSE_STATUS_CODE, status)
+        if status is None or status >= 400:
+            _fail(self._span, problem or str(status))
+        self._span.end()
 
 
 class _Pushes:

@@ -173,5 +173,5 @@ def _sign(authorities: Authorities, profile: bytes) -> bytes:
 def _webhooks(ground: Ground, metrics: Metrics) -> Webhooks:
     settings, store, clock = ground.settings, ground.store, ground.clock
     outgoing = outgoing_of(settings, settings.webhook_ca)
-    delivering = Delivering(store.webhooks, store.events, outgoing, clock, metrics.told)
+    delivering = Delivering(store.webhooks, store.events, outgoing, clock, metrics.told, traces=ground.traces)
     return Webhooks(store.webhooks, store.events, delivering, outgoing, clock)

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import Instant
+from corral.lifecycle.trace import MOST_FOLLOWED, trace, within
 from corral.service.access.confirming import Confirming
 from corral.service.connections.operating import Deciding, Operating
 from corral.service.errors import NotFound, RequestRefused
@@ -88,13 +89,14 @@ async def _each(
         raise RequestRefused(
             f"These are {len(names):,} devices, and a request is about {LARGEST:,} at most; narrow it."
         )
-    failure = ""
-    for name in names:
+    failure, asked_in = "", trace()
+    for place, name in enumerate(names):
         if failure:
             yield Decided(name, "failed", f"Not tried: {failure}")
             continue
         try:
-            await act(name)
+            with within(asked_in if place < MOST_FOLLOWED else None):
+                await act(name)
         except NotFound as error:
             yield Decided(name, "unknown", str(error))
         except (OperationRefused, RequestRefused) as error:

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from corral.lifecycle.state import SECOND, Instant
 from corral.outgoing import KeptLines, Outgoing, OutgoingError
 from corral.service.clock import Clock
+from corral.service.tracing import UNTRACED, Traces
 from corral.service.webhooks import schedule
 from corral.service.webhooks.answer import Outcome, Refused, Taken, outcome
 from corral.service.webhooks.message import message
@@ -65,6 +66,7 @@ class Delivering:
         clock: Clock,
         count: Callable[[str], None],
         chance: Callable[[], float] | None = None,
+        traces: Traces = UNTRACED,
     ) -> None:
         self._store = store
         self._events = events
@@ -72,6 +74,7 @@ class Delivering:
         self._clock = clock
         self._count = count
         self._chance = chance or random.SystemRandom().random
+        self._traces = traces
         self._lines: dict[str, tuple[str, KeptLines]] = {}
 
     async def turn(self, holder: str, webhook_id: str) -> Instant | None:
@@ -112,10 +115,13 @@ class Delivering:
         """One event, told once."""
         now = self._clock()
         told = message(webhook, stored, now)
+        telling = self._traces.tell(webhook.id, webhook.url, stored)
         try:
-            reply = await self._line(webhook).request("POST", told.headers, told.body)
+            reply = await self._line(webhook).request("POST", {**told.headers, **telling.headers}, told.body)
         except OutgoingError as error:
+            telling.end(None, type(error).__name__)
             return Refused(str(error).rstrip("."))
+        telling.end(reply.status)
         return outcome(reply, self._clock())
 
     def forget(self, webhook_id: str) -> None:

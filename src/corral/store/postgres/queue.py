@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import FOREVER, Consequence, DeliveryState, Instant
+from corral.lifecycle.trace import MOST_FOLLOWED
 from corral.sealing import Sealer
 from corral.store import rows
 from corral.store.bodies import open_command, seal_command
@@ -34,7 +35,8 @@ _ENQUEUE = (
     " SELECT $2, $3, $8::bigint, $10, $11::bytea WHERE EXISTS (SELECT 1 FROM target) " + HOLD_COMMAND + "), new AS ("
     "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
     " expires_at, queued_at, trace) SELECT id, $2, $3, $4, 'open', $5::bigint, $6::bigint, $7::bigint, $8::bigint,"
-    " $12::text FROM target ORDER BY n ON CONFLICT DO NOTHING RETURNING channel_id"
+    f" CASE WHEN n <= {MOST_FOLLOWED} THEN $12::text END FROM target ORDER BY n"
+    " ON CONFLICT DO NOTHING RETURNING channel_id"
     "), superseded AS ("
     "UPDATE delivery AS d SET state = 'superseded', finished_at = $8 FROM new"
     " WHERE $9 AND d.channel_id = new.channel_id AND d.state = 'open' AND d.request_type = $3"
@@ -191,14 +193,18 @@ async def put_in_queue(
     queued: list[str] = []
     new: list[str] = []
     for start in range(0, len(channel_ids), AT_ONCE):
-        for channel_id, is_new in await _enqueue(write, command, sealed, list(channel_ids[start : start + AT_ONCE])):
+        trace = command.trace if start == 0 else None  # the first are followed
+        some = list(channel_ids[start : start + AT_ONCE])
+        for channel_id, is_new in await _enqueue(write, command, sealed, some, trace):
             queued.append(channel_id)
             if is_new:
                 new.append(channel_id)
     return queued, new
 
 
-async def _enqueue(write: Write, command: QueuedCommand, sealed: bytes, channel_ids: list[str]) -> list[Row]:
+async def _enqueue(
+    write: Write, command: QueuedCommand, sealed: bytes, channel_ids: list[str], trace: str | None
+) -> list[Row]:
     return await write.sql.all(
         _ENQUEUE,
         channel_ids,
@@ -212,7 +218,7 @@ async def _enqueue(write: Write, command: QueuedCommand, sealed: bytes, channel_
         command.replaces_like,
         command.created_by,
         sealed,
-        command.trace,
+        trace,
         command.unless_open,
     )
 

@@ -8,6 +8,7 @@ import msgspec
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Consequence, DeliveryState, Instant
+from corral.lifecycle.trace import MOST_FOLLOWED
 from corral.sealing import Sealer
 from corral.store import rows
 from corral.store.bodies import open_command
@@ -33,7 +34,8 @@ _TARGETS = (
 _LAST = "SELECT coalesce(max(sequence), 0) FROM delivery"
 _NEW_DELIVERIES = (
     "INSERT INTO delivery (channel_id, command_uuid, request_type, consequence, state, priority, not_before,"
-    " expires_at, queued_at, trace) SELECT value, ?, ?, ?, 'open', ?, ?, ?, ?, ? FROM json_each(?) WHERE TRUE"
+    " expires_at, queued_at, trace) SELECT value, ?, ?, ?, 'open', ?, ?, ?, ?,"
+    f" CASE WHEN key < {MOST_FOLLOWED} THEN ? END FROM json_each(?) WHERE TRUE"
     " ORDER BY key ON CONFLICT DO NOTHING"
 )
 _SUPERSEDE = (
