@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract import values as v
 from contract.conftest import HOMES
-from contract.inventories import CHECK_IN, attributes, report
+from contract.inventories import CHECK_IN, attributes, report, take
 from corral.apple.inventory.facts import Facts
 from corral.apple.inventory.items import ITEM_KINDS
 from corral.apple.inventory.leaves import Remarks
@@ -38,7 +38,8 @@ def few() -> Iterator[None]:
     inventory_question.FEW = before
 
 
-DEVICES = st.tuples(devices(), items(), st.sampled_from([NOW - 86_400_000, NOW, None]))
+AT = st.sampled_from([NOW - 86_400_000, NOW, None])
+DEVICES = st.tuples(devices(), items(), AT, AT)
 
 
 @pytest.mark.parametrize("back_end", sorted(HOMES))
@@ -46,7 +47,7 @@ DEVICES = st.tuples(devices(), items(), st.sampled_from([NOW - 86_400_000, NOW, 
 @settings(max_examples=4, deadline=None)
 async def test_a_question_is_answered_as_the_pure_rule_says(
     back_end: str,
-    fleet: list[tuple[dict[str, Value], list[tuple[str, dict[str, Value]]], int | None]],
+    fleet: list[tuple[dict[str, Value], list[tuple[str, dict[str, Value]]], int | None, int | None]],
     asked: list[Question],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, HOMES[back_end](Path(folder)) as home:
@@ -62,7 +63,12 @@ async def test_a_question_is_answered_as_the_pure_rule_says(
 
 
 async def _arrive(
-    store: Store, number: int, values: dict[str, Value], several: list[tuple[str, dict[str, Value]]], seen: int | None
+    store: Store,
+    number: int,
+    values: dict[str, Value],
+    several: list[tuple[str, dict[str, Value]]],
+    seen: int | None,
+    told_at: int | None,
 ) -> Known:
     change = v.enrolled(number)
     lives = tuple(replace(each, connected_at=NOW - number) for each in change.connections)
@@ -80,6 +86,10 @@ async def _arrive(
     own: dict[str, Value] = {"state": "connected", "enrolled_at": NOW - number}
     if seen is not None:
         own["last_seen"] = seen
+    if told_at is not None:
+        own["reported.availableosupdates"] = told_at
+        no_updates = Facts(kinds=frozenset({"update"}))
+        await take(store, report("AvailableOSUpdates", no_updates, told_at), number=number)
     kinds = {kind: tuple(dict(fields) for other, fields in several if other == kind) for kind, _ in several}
     return Known(values={**values, **own}, items=kinds)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from corral.apple.inventory.value import Kind, Value
 from corral.inventory.fields import FIELDS, ITEM_FIELDS, Field
-from corral.inventory.question import Age, And, Compare, Has, IsKnown, Not, OneOf, Operator, Or, Question
+from corral.inventory.question import Age, And, Compare, Has, IsKnown, Moment, Not, OneOf, Operator, Or, Question
 
 NOW = 1_790_000_000_000
 
@@ -15,6 +15,7 @@ VERSIONS = ["15", "15.0", "15.3", "15.10", "15.3.1", "2.0b1", "2.0", "2.0b2", "2
 NUMBERS: list[int | float] = [0, 1, -1, 0.5, -0.5, 64, 1e16, 2**53, -0.0, 953.67411804199219]
 TIMES = [NOW - 1, NOW, NOW + 1, NOW - 86_400_000, 1, 0]
 AGES = [Age(1), Age(86_400_000), Age(86_400_001), Age(7 * 86_400_000)]
+MOMENTS = [Moment(0), Moment(1), Moment(86_400_000), Moment(-86_400_000)]
 
 _VALUES: dict[Kind, list[Any]] = {
     Kind.TEXT: TEXTS,
@@ -24,7 +25,7 @@ _VALUES: dict[Kind, list[Any]] = {
     Kind.YES_NO: [True, False],
 }
 _DEVICE = ("os_version", "name", "serial", "capacity", "supervised", "filevault", "cloud_backup_at", "carrier_settings")
-_OWN = ("state", "last_seen", "enrolled_at")
+_OWN = ("state", "last_seen", "enrolled_at", "reported.availableosupdates")
 _ITEMS = {"app": ("identifier", "version", "beta", "name"), "certificate": ("fingerprint", "not_after", "identity")}
 
 
@@ -56,7 +57,7 @@ def questions(draw: st.DrawFn, scope: str = "", depth: int = 3) -> Question:
 def _terms(draw: st.DrawFn, scope: str, shape: str) -> Question:
     names = _ITEMS[scope] if scope else _DEVICE + _OWN
     field = (ITEM_FIELDS[scope] if scope else FIELDS)[draw(st.sampled_from(names))]
-    known = st.sampled_from(_VALUES[field.kind])
+    known = st.sampled_from(field.values or _VALUES[field.kind])
     if shape == "known":
         return IsKnown(field.name, scope)
     if shape == "one-of":
@@ -64,7 +65,7 @@ def _terms(draw: st.DrawFn, scope: str, shape: str) -> Question:
     operator = draw(st.sampled_from(_operators(field)))
     value = draw(known)
     if field.kind is Kind.TIME and operator not in (Operator.EQUAL, Operator.DIFFERENT):
-        value = draw(known | st.sampled_from(AGES))
+        value = draw(known | st.sampled_from(MOMENTS if field.ahead else [*AGES, *MOMENTS]))
     return Compare(field.name, operator, value, scope)
 
 

@@ -8,7 +8,6 @@ A field alone is one of yes or no. `app.version` is a field of an app; all that 
 said of one and the same app.
 """
 
-from collections.abc import Mapping
 from difflib import get_close_matches
 
 from corral.apple.inventory.items import ITEM_KINDS
@@ -25,6 +24,8 @@ from corral.inventory.question import (
     Everything,
     Has,
     IsKnown,
+    Literal,
+    Moment,
     Not,
     OneOf,
     Operator,
@@ -176,17 +177,24 @@ class _Reader:
             return IsKnown(field.name, scope) if known.keyword == "known" else Not(IsKnown(field.name, scope))
         if field.kind is Kind.YES_NO:
             return Compare(field.name, Operator.EQUAL, True, scope)
-        raise QuestionError(f"{field.name} is compared with something, as `{field.name} = ...`", word.place)
+        if word.kind == "end":
+            raise QuestionError(f"{field.name} is compared with something, as `{field.name} = ...`", word.place)
+        signs = " ".join(each for each in Operator if each is not Operator.CONTAINS or field.kind is Kind.TEXT)
+        what = f"{word.text!r} does not compare; {field.name} takes {signs}, `in (...)` and `is known`"
+        raise QuestionError(f"{what}; `~` is: has this in it" if field.kind is Kind.TEXT else what, word.place)
 
     def _operated(self, field: Field, operator: Operator, scope: str) -> Question:
         word = self._value()
-        value = read_literal(field.kind, word)
+        value = self._literal(field, word, whole=operator is not Operator.CONTAINS)
         if operator is Operator.CONTAINS and field.kind is not Kind.TEXT:
             raise QuestionError(f"`~` is for text, and {field.name} is of kind {field.kind}", word.place)
         if operator not in (Operator.EQUAL, Operator.DIFFERENT) and field.kind is Kind.YES_NO:
             raise QuestionError(f"{field.name} is yes or no, and neither is the larger", word.place)
-        if operator in (Operator.EQUAL, Operator.DIFFERENT) and isinstance(value, Age):
-            raise QuestionError("an age is compared by `<` or `>`", word.place)
+        if operator in (Operator.EQUAL, Operator.DIFFERENT) and isinstance(value, Age | Moment):
+            raise QuestionError("ages and moments are compared by `<` or `>`", word.place)
+        if field.ahead and isinstance(value, Age):
+            what = f"{field.name} lies ahead, and {word.text} is an age"
+            raise QuestionError(f"{what}: `< +{word.text}` is in less than that, `< now` is over", word.place)
         return Compare(field.name, operator, value, scope)
 
     def _one_of(self, field: Field, scope: str) -> Question:
@@ -194,9 +202,9 @@ class _Reader:
         values = list[Value]()
         while True:
             word = self._value()
-            value = read_literal(field.kind, word)
-            if isinstance(value, Age):
-                raise QuestionError("an age is compared by `<` or `>`", word.place)
+            value = self._literal(field, word, whole=True)
+            if isinstance(value, Age | Moment):
+                raise QuestionError("ages and moments are compared by `<` or `>`", word.place)
             if len(values) >= MOST_VALUES:
                 raise QuestionError(f"more than {MOST_VALUES} values", word.place)
             values.append(value)
@@ -205,6 +213,27 @@ class _Reader:
             self._take()
         self._expect(")")
         return OneOf(field.name, tuple(values), scope)
+
+    def _literal(self, field: Field, word: Word, *, whole: bool) -> Literal:
+        """`whole`: all of the value, and not a part of it."""
+        if whole and word.kind == "bare" and "*" in word.text and field.kind in (Kind.TEXT, Kind.VERSION):
+            how = "~ ..." if field.kind is Kind.TEXT else ">= 15 and < 16"
+            raise QuestionError(
+                f"`*` stands for nothing; write `{field.name} {how}`, or it in quotation marks", word.place
+            )
+        try:
+            value = read_literal(field.kind, word)
+        except QuestionError as error:
+            if field.kind is not Kind.NUMBER:
+                raise
+            unit = f" ({field.unit})" if field.unit else ""
+            raise QuestionError(f"{error.what}; {field.name}: {field.title}{unit}", word.place) from None
+        if whole and field.values and str(value).lower() not in map(str.lower, field.values):
+            also = " (iPads too)" if field.name == "platform" else ""
+            raise QuestionError(
+                f"{word.text!r} is no {field.name}; there are {', '.join(field.values)}{also}", word.place
+            )
+        return value
 
     def _value(self) -> Word:
         word = self._take()
@@ -237,11 +266,22 @@ def _field(name: str, scope: str, place: int) -> Field:
     fields = ITEM_FIELDS[scope] if scope else FIELDS
     if name not in fields:
         of = f" of {scope}" if scope else ""
-        near = _nearest(name, fields)
-        raise QuestionError(f"{name!r} is no field{of}{near}; see `corral inventory attributes`", place)
+        raise QuestionError(f"{name!r} is no field{of}{_hint(name, scope)}; see `corral inventory attributes`", place)
     return fields[name]
 
 
-def _nearest(name: str, fields: Mapping[str, Field]) -> str:
-    found = get_close_matches(name, fields, 1)
-    return f", but {found[0]} is" if found else ""
+def _hint(name: str, scope: str) -> str:
+    """What may have been meant: a kind of item, or up to three fields that the name is a part of or is spelt like."""
+    kind = next((each for each in ITEM_KINDS if not scope and name in (each, f"{each}s")), None)
+    if kind is not None:
+        first = next(iter(ITEM_FIELDS[kind]))
+        return f", but a kind of item: `has {kind}`, `{kind}.{first} = ...`"
+    fields = ITEM_FIELDS[scope] if scope else FIELDS
+    parts = set(name.split("_"))
+    found = [each for each in fields if parts <= set(each.split("_"))] or [
+        each for each in fields if each.startswith(name)
+    ]
+    near = (get_close_matches(name, fields, 1, 0.75) + found)[:3]
+    if not near:
+        return ""
+    return f", but {', '.join(dict.fromkeys(near))} {'is' if len(set(near)) == 1 else 'are'}"

@@ -4,11 +4,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from corral.apple.inventory.value import LONGEST, Kind, Value, fit
-from corral.inventory.question import Age, Literal, QuestionError
+from corral.inventory.question import Age, Literal, Moment, QuestionError
 from corral.inventory.words import Word, quoted
 
-_YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
-_AGE = re.compile(r"([0-9]{1,12})(ms|s|m|h|d|w)")
+_YES, _NO = frozenset({"yes", "true", "on", "1"}), frozenset({"no", "false", "off", "0"})
+_SPAN = re.compile(r"([+-]?)([0-9]{1,12})(ms|s|m|h|d|w)")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,15 +34,15 @@ def read_literal(kind: Kind, word: Word) -> Literal:
         case Kind.NUMBER:
             return _number(text, word.place)
         case Kind.TIME:
-            age = _AGE.fullmatch(text)
-            return Age(int(age[1]) * _UNITS[age[2]]) if age is not None else _time(text, word.place)
+            return _moment(text) or _time(text, word.place)
 
 
 def write_literal(kind: Kind, value: Literal) -> str:
     """What `read_literal` reads as the same value."""
     if isinstance(value, Age):
-        unit = next(name for name, size in reversed(_UNITS.items()) if value.span % size == 0)
-        return f"{value.span // _UNITS[unit]}{unit}"
+        return _written_span(value.span)
+    if isinstance(value, Moment):
+        return f"{'-' if value.offset < 0 else '+'}{_written_span(abs(value.offset))}" if value.offset else "now"
     match kind:
         case Kind.YES_NO:
             return "yes" if value else "no"
@@ -52,6 +52,27 @@ def write_literal(kind: Kind, value: Literal) -> str:
             return _written_time(int(value))
         case Kind.TEXT | Kind.VERSION:
             return quoted(str(value))
+
+
+def _moment(text: str) -> Age | Moment | None:
+    if text.lower() == "now":
+        return Moment(0)
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        return None
+    span = int(found[2]) * _UNITS[found[3]]
+    match found[1]:
+        case "+":
+            return Moment(span)
+        case "-":
+            return Moment(-span)
+        case _:
+            return Age(span)
+
+
+def _written_span(span: int) -> str:
+    unit = next(name for name, size in reversed(_UNITS.items()) if span % size == 0)
+    return f"{span // _UNITS[unit]}{unit}"
 
 
 def _number(text: str, place: int) -> Value:
@@ -76,8 +97,10 @@ def _time(text: str, place: int) -> int:
         _written_time(at)  # what cannot be said again in UTC is none
         return at
     except (ValueError, OverflowError):
-        what = f"{text!r} is neither a time, as 2026-09-30 or 2026-09-30T08:00:00Z, nor an age, as 30d"
-        raise QuestionError(what, place) from None
+        kinds = (
+            "neither a time, as 2026-09-30 or 2026-09-30T08:00:00Z, nor an age, as 30d, nor a moment, as +30d or now"
+        )
+        raise QuestionError(f"{text!r} is {kinds}", place) from None
 
 
 def _written_time(at: int) -> str:

@@ -24,6 +24,7 @@ class QuestionError(ValueError):
 
     def __init__(self, what: str, place: int) -> None:
         super().__init__(f"{what} (at character {place + 1})")
+        self.what = what
         self.place = place
 
 
@@ -44,7 +45,14 @@ class Age:
     span: int
 
 
-Literal: TypeAlias = Value | Age
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """So long (ms) after the moment of the question, or before it."""
+
+    offset: int
+
+
+Literal: TypeAlias = Value | Age | Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +114,11 @@ def field_of(name: str, scope: str) -> Field:
 
 
 def resolved(operator: Operator, value: Literal, now: int) -> tuple[Operator, Value]:
-    """With an age made a time, which turns the operator round."""
+    """With a moment made a time, or an age, which turns the operator round."""
     if isinstance(value, Age):
         return _TURNED.get(operator, operator), now - value.span
+    if isinstance(value, Moment):
+        return operator, now + value.offset
     return operator, value
 
 

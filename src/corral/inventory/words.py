@@ -8,14 +8,18 @@ from corral.inventory.question import LONGEST, QuestionError
 
 KEYWORDS = frozenset({"and", "or", "not", "in", "has", "is", "known", "unknown"})
 
+_INSTEAD = {"==": "=", "=~": "~", "<>": "!=", "!": "not", "&&": "and", "&": "and", "||": "or", "|": "or"}
+"""Of signs that other languages have."""
+
 _WORD = re.compile(
     r"\s+"
+    r"|(?P<foreign>==|=~|<>|!(?!=)|&&?|\|\|?)"
     r"|(?P<sign><=|>=|!=|[=<>~(),])"
     r'|"(?P<quoted>(?:[^"\\]|\\.)*)"'
     r"""|(?P<bare>[^\s<>=!~(),"]+)""",
     re.DOTALL,
 )
-_PLAIN = re.compile(r"""[^\s<>=!~(),"]+""")
+_PLAIN = re.compile(r"""[^\s<>=!~(),"&|][^\s<>=!~(),"]*""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ def words(text: str) -> Iterator[Word]:
         if match is None:
             what = "a quotation mark without its end" if text[place] == '"' else f"{text[place]!r} means nothing here"
             raise QuestionError(what, place)
+        if match.lastgroup == "foreign":
+            raise QuestionError(f"{match[0]!r} means nothing here; write `{_INSTEAD[match[0]]}`", place)
         if match.lastgroup is not None:
             found = match[match.lastgroup]
             yield Word(match.lastgroup, _unquoted(found) if match.lastgroup == "quoted" else found, place)

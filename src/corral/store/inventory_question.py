@@ -87,10 +87,16 @@ class Condition:
         """The rows of `inventory` that fit, as a SELECT of their numbers; `of_one`: of the row `v` alone, which is to
         be found by its number, and not by what it is compared with."""
         only = "inventory_id = v.id AND " if of_one else ""
-        column = self.dialect.aside.format("key") if of_one else "key"
+        aside = self.dialect.aside if of_one else "{0}"
+        column = aside.format("key")
         if isinstance(term, Has):
             which = "" if term.which is None else f" AND ({self._item(term.which)})"
             return f"SELECT inventory_id FROM inventory_has AS h WHERE {only}h.kind = {self.bind(term.kind)}{which}"
+        report = field_of(term.field, term.scope).report
+        if report:
+            told = self._plainly(term, aside.format("received_at"))
+            name = self.bind(report)
+            return f"SELECT inventory_id FROM inventory_report WHERE {only}report = {name} AND user_id = ''{told}"
         name = self.bind(term.field)
         return f"SELECT inventory_id FROM inventory_attribute WHERE {only}name = {name}{self._key(term, column)}"
 
@@ -126,16 +132,22 @@ class Condition:
 
     def _column(self, term: Compare | OneOf | IsKnown) -> str:
         column = _COLUMNS[term.field]
+        if isinstance(term, IsKnown):
+            return f"{column} IS NOT NULL"
+        return f"coalesce({self._plainly(term, column).removeprefix(' AND ')}, FALSE)"
+
+    def _plainly(self, term: Compare | OneOf | IsKnown, column: str) -> str:
+        """` AND ...` of a column that holds values as they are, or nothing where it is enough that there is a row."""
         kind = field_of(term.field, "").kind
         match term:
             case IsKnown():
-                return f"{column} IS NOT NULL"
+                return ""
             case OneOf(_, several):
                 parts = [f"{column} = {self.bind(_plain(kind, each))}" for each in several]
-                return f"coalesce({' OR '.join(parts)}, FALSE)"
+                return f" AND ({' OR '.join(parts)})"
             case Compare(_, operator, value):
                 turned, other = resolved(operator, value, self.now)
-                return f"coalesce({self._compared(column, turned, _plain(kind, other))}, FALSE)"
+                return f" AND {self._compared(column, turned, _plain(kind, other))}"
 
     def _compared(self, column: str, operator: Operator, value: object) -> str:
         place = self.bind(value)

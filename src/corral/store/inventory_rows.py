@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from corral.inventory.fields import FIELDS
 from corral.inventory.merging import Change, Freshness, Kept, KeptItem, attribute_key, is_news, item_keys, merge
-from corral.lifecycle.state import Phase
+from corral.lifecycle.state import Instant, Phase
 from corral.sealing import Sealer, SealError
 from corral.store.bodies import open_command, open_result
 from corral.store.inventory import Answer, DeviceRecord, StoredChange, Taken
@@ -115,6 +116,13 @@ def record(row: Row, attributes: Mapping[str, str]) -> DeviceRecord:
     own = {"state": phase, "enrolled_at": connected_at, "last_seen": last_seen}
     values = {name: str(value) for name, value in own.items() if value is not None} | dict(attributes)
     return DeviceRecord(device_id=device_id, connection_id=connection_id, phase=Phase(phase), values=values)
+
+
+def put_told(attributes: dict[str, str], report: str, at: Instant) -> None:
+    """When this was told, beside the attributes of a device."""
+    name = f"reported.{report.lower()}"
+    if name in FIELDS:
+        attributes[name] = str(at)
 
 
 def answer(row: Row, sealer: Sealer) -> Answer:

@@ -83,15 +83,18 @@ async def test_one_device_is_shown_with_what_has_changed(installation: Installat
 
 
 async def test_an_export_is_safe_for_spreadsheets(installation: Installation) -> None:
-    formulas = ["=1+1", "+1", "-1", "@SUM(A1)", 'a "quoted", name', "ünïcode"]
+    formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1+1", 'a "quoted", name', "ünïcode"]
     for name in formulas:
         await installation.device(platform="macOS", name=name)
     await installation.corral.services.taking_in.turn()
     response = await installation.api.get("/inventory/export", params={"columns": "name,device,filevault"})
-    assert (response.headers["corral-total"], response.headers["content-type"].partition(";")[0]) == ("6", "text/csv")
+    assert (response.headers["corral-total"], response.headers["content-type"].partition(";")[0]) == (
+        str(len(formulas)),
+        "text/csv",
+    )
     head, *rows = csv.reader(io.StringIO(response.text))
     assert head == ["name", "device", "filevault"]
-    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", *formulas[4:]]
+    assert [row[0] for row in rows] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\uff1d1+1", *formulas[5:]]
     lines = await installation.api.get("/inventory/export", params={"format": "jsonl", "columns": "name,enrolled_at"})
     parsed = [json.loads(line) for line in lines.text.splitlines()]
     assert [each["name"] for each in parsed] == formulas

@@ -57,7 +57,13 @@ async def test_arrivals_and_answers_are_taken_in_and_counted(store: Store) -> No
         await answer(store, f"U{number}", at=v.NOW + number, SecurityInfo={"FDE_Enabled": number == AT_ONCE})
     assert not await taking_in.turn()
     assert counted == [AT_ONCE, 1]
-    assert await values(store) == {"device": "D1", "personal": "false", "serial": "SERIAL-D1", "filevault": "true"}
+    assert await values(store) == {
+        "device": "D1",
+        "personal": "false",
+        "serial": "SERIAL-D1",
+        "filevault": "true",
+        "reported.securityinfo": str(v.NOW + AT_ONCE),
+    }
     assert (await store.inventory.waiting()).answers == 0
     assert (await store.directory.backlog()).work.get(WORK) is None, "nothing is left of the lease"
 

@@ -17,7 +17,8 @@ Format: TypeAlias = Literal["csv", "jsonl"]
 
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/x-ndjson"}
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Some spreadsheets take the wide ones, which East Asian keyboards have, for the others."""
 
 
 async def export(

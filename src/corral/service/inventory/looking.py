@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from corral.apple.inventory.items import ITEM_KINDS
 from corral.inventory.asking import read_question
-from corral.inventory.fields import FIELDS
+from corral.inventory.fields import FIELDS, ITEM_FIELDS
 from corral.inventory.question import And, Compare, OneOf, Operator, Question, QuestionError
 from corral.lifecycle.state import Phase
 from corral.service.clock import Clock
@@ -108,7 +108,12 @@ def columns_of(columns: str | None) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(each.strip().lower() for each in columns.split(",") if each.strip()))
     unknown = [each for each in names if each not in FIELDS]
     if unknown:
-        raise RequestRefused(f"{unknown[0]!r} is no attribute; `GET /inventory/attributes` lists them.")
+        kind, _, name = unknown[0].rpartition(".")
+        if name in ITEM_FIELDS.get(kind, {}):
+            raise RequestRefused(
+                f"A device has many of {kind}, and no column for {unknown[0]}; name fields of the device."
+            )
+        raise RequestRefused(f"{unknown[0]!r} is no attribute; `corral inventory attributes` lists them.")
     if len(names) > MOST_COLUMNS:
         raise RequestRefused(f"More than {MOST_COLUMNS} columns.")
     return names

@@ -58,6 +58,10 @@ _RECORDS = (
     " JOIN connection AS c ON c.id = v.connection_id WHERE v.device_id = ANY ($1::text[]) ORDER BY v.device_id"
 )
 _ATTRIBUTES = "SELECT inventory_id, name, written FROM inventory_attribute WHERE inventory_id = ANY ($1::bigint[])"
+_TOLD = (
+    "SELECT inventory_id, report, received_at FROM inventory_report"
+    " WHERE inventory_id = ANY ($1::bigint[]) AND user_id = ''"
+)
 _ITEMS = select(
     "FROM inventory_has AS h JOIN inventory_item AS i ON i.id = h.item_id WHERE h.inventory_id = $1"
     " ORDER BY h.kind, i.identifier, i.label, h.user_id",
@@ -186,4 +190,6 @@ async def _records(sql: Session, device_ids: Sequence[str]) -> list[tuple[int, D
     attributes: dict[int, dict[str, str]] = {row[0]: {} for row in found}
     for number, name, value in await sql.all(_ATTRIBUTES, list(attributes)):
         attributes[number][name] = value
+    for number, report, at in await sql.all(_TOLD, list(attributes)):
+        rows.put_told(attributes[number], report, at)
     return [(row[0], rows.record(tuple(row)[1:], attributes[row[0]])) for row in found]

@@ -68,6 +68,10 @@ _ATTRIBUTES = (
     "SELECT a.inventory_id, a.name, a.written FROM json_each(?) AS asked"
     " CROSS JOIN inventory_attribute AS a ON a.inventory_id = asked.value"
 )
+_TOLD = (
+    "SELECT r.inventory_id, r.report, r.received_at FROM json_each(?) AS asked"
+    " CROSS JOIN inventory_report AS r ON r.inventory_id = asked.value AND r.user_id = ''"
+)
 _ITEMS = select(
     "FROM inventory_has AS h JOIN inventory_item AS i ON i.id = h.item_id WHERE h.inventory_id = ?"
     " ORDER BY h.kind, i.identifier, i.label, h.user_id",
@@ -212,6 +216,8 @@ def _records(sql: Sql, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecor
     attributes: dict[int, dict[str, str]] = {row[0]: {} for row in found}
     for number, name, value in sql.execute(_ATTRIBUTES, (_json(list(attributes)),)):
         attributes[number][name] = value
+    for number, report, at in sql.execute(_TOLD, (_json(list(attributes)),)):
+        rows.put_told(attributes[number], report, at)
     return [(row[0], rows.record(row[1:], attributes[row[0]])) for row in found]
 
 

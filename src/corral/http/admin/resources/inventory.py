@@ -199,7 +199,9 @@ async def show_inventory(call: Call, device: str) -> DeviceInventoryView:
     return DeviceInventoryView(
         device=record.device_id,
         connection=record.connection_id,
-        values={name: shown(record, name) for name in FIELDS if name in record.values},
+        values={
+            name: shown(record, name) for name, each in FIELDS.items() if name in record.values and not each.report
+        },
         items=tuple(_item(each.item, each.user_id) for each in found.items),
         reports=tuple(
             ReportView(
