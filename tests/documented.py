@@ -25,7 +25,7 @@ async def hold(response: httpx.Response) -> None:
         return
     assert status in (endpoint.status, *refusals(endpoint)), (
         f"{asked} has answered {status}, which its description does not have: "
-        f"add it to `refuses` of the endpoint in routes.py, and run tools/generate_openapi.py"
+        f"add it to `refuses` of the endpoint in http/admin/routes, and run tools/generate_openapi.py"
     )
     well = status == endpoint.status
     media_types = endpoint.gives[1] if well else (PROBLEM_TYPE,)

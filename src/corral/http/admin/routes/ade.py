@@ -1,0 +1,137 @@
+"""Automated Device Enrollment: its servers, profiles and devices."""
+
+from corral.http.admin.endpoint import Endpoint
+from corral.http.admin.resources import ade_devices, ade_profiles, ade_servers
+from corral.service.access.permission import Permission as May
+
+ENDPOINTS = (
+    Endpoint("GET", "/ade/servers", May.ADE_READ, ade_servers.list_ade_servers, "Servers of automated enrollment"),
+    Endpoint(
+        "POST",
+        "/ade/servers",
+        May.ADE_WRITE,
+        ade_servers.add_ade_server,
+        "Add one, with a key of its own",
+        201,
+    ),
+    Endpoint(
+        "GET",
+        "/ade/servers/{server}",
+        May.ADE_READ,
+        ade_servers.show_ade_server,
+        "A server, and how its synchronization goes",
+    ),
+    Endpoint(
+        "DELETE",
+        "/ade/servers/{server}",
+        May.ADE_WRITE,
+        ade_servers.remove_ade_server,
+        "Forget a server",
+        204,
+        edits="/ade/servers/{server}",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/token",
+        May.ADE_WRITE,
+        ade_servers.import_ade_token,
+        "Import its token from Apple's portal",
+        edits="/ade/servers/{server}",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/sync",
+        May.ADE_WRITE,
+        ade_servers.sync_ade_server,
+        "Synchronize with Apple now",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/discovery",
+        May.ADE_WRITE,
+        ade_servers.register_ade_discovery,
+        "Register a discovery URL",
+        204,
+    ),
+    Endpoint("GET", "/ade/servers/{server}/profiles", May.ADE_READ, ade_profiles.list_ade_profiles, "Its profiles"),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/profiles",
+        May.ADE_WRITE,
+        ade_profiles.define_ade_profile,
+        "Define a profile at Apple",
+        201,
+    ),
+    Endpoint(
+        "GET", "/ade/servers/{server}/profiles/{profile}", May.ADE_READ, ade_profiles.show_ade_profile, "One profile"
+    ),
+    Endpoint(
+        "DELETE",
+        "/ade/servers/{server}/profiles/{profile}",
+        May.ADE_WRITE,
+        ade_profiles.remove_ade_profile,
+        "Forget a profile",
+        204,
+        edits="/ade/servers/{server}/profiles/{profile}",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/default",
+        May.ADE_WRITE,
+        ade_profiles.set_ade_default,
+        "Which profile no rule gives out",
+        edits="/ade/servers/{server}",
+    ),
+    Endpoint(
+        "GET",
+        "/ade/servers/{server}/rules",
+        May.ADE_READ,
+        ade_profiles.list_ade_rules,
+        "Which devices get which profile",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/rules",
+        May.ADE_WRITE,
+        ade_profiles.set_ade_rules,
+        "Set all rules of a server",
+        edits="/ade/servers/{server}/rules",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/assign",
+        May.ADE_ASSIGN,
+        ade_devices.assign_ade_devices,
+        "Give devices a profile",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/unassign",
+        May.ADE_ASSIGN,
+        ade_devices.unassign_ade_devices,
+        "Take their profile away",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/release",
+        May.ADE_ASSIGN,
+        ade_devices.release_ade_devices,
+        "Leave devices to the rules again",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/disown",
+        May.ADE_DISOWN,
+        ade_devices.disown_ade_devices,
+        "Give devices up for ever",
+    ),
+    Endpoint(
+        "POST",
+        "/ade/servers/{server}/lock",
+        May.DEVICES_LOCK,
+        ade_devices.lock_ade_device,
+        "Activation Lock for the organization",
+    ),
+    Endpoint("GET", "/ade/devices", May.ADE_READ, ade_devices.list_ade_devices, "Devices that Apple lists"),
+    Endpoint("GET", "/ade/devices/{device}", May.ADE_READ, ade_devices.show_ade_device, "A device, by serial number"),
+)
