@@ -1,5 +1,6 @@
 """Which devices a command of the command line is about: by name, or all connected ones that fit."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -30,21 +31,29 @@ User = Annotated[str, typer.Option("--user", help="Id of the user whose channel 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell which of them would take it.")]
 
 
-def aimed(
-    devices: list[str] | None,
-    everything: bool,
-    search: str | None,
-    platform: str | None,
-    os_below: str | None,
-    where: str | None,
-) -> dict[str, Any]:
-    """The part of a request's body that says which devices; raises UsageFailure for none."""
-    given = {"search": search, "platform": platform, "os_below": os_below, "where": where}
-    query = {name: value for name, value in given.items() if value is not None}
-    if devices and (everything or query):
-        raise UsageFailure("Name devices, or give --all, --query, --search, --platform and --os-below; not both.")
-    if devices:
-        return {"devices": devices}
-    if not everything and not query:
-        raise UsageFailure("Name a device; --all means all that are connected.")
-    return {"query": query}
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Which devices a command is for: those that are named, or all that a query fits."""
+
+    devices: Devices = None
+    everything: Everything = False
+    search: Search = None
+    platform: OfPlatform = None
+    os_below: Below = None
+    where: Where = None
+
+    def body(self) -> dict[str, Any]:
+        """The part of a request's body that says it; raises UsageFailure for none."""
+        given = {"search": self.search, "platform": self.platform, "os_below": self.os_below, "where": self.where}
+        query = {name: value for name, value in given.items() if value is not None}
+        if self.devices and (self.everything or query):
+            raise UsageFailure("Name devices, or give --all, --query, --search, --platform and --os-below; not both.")
+        if self.devices:
+            return {"devices": self.devices}
+        if not self.everything and not query:
+            raise UsageFailure("Name a device; --all means all that are connected.")
+        return {"query": query}
+
+    def only_one(self, *, dry_run: bool) -> str | None:
+        """The one device that is named, which has an address of its own; None for many, or where it is only asked."""
+        return self.devices[0] if self.devices is not None and len(self.devices) == 1 and not dry_run else None

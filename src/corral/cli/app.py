@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, Where, aimed
+from corral.cli.aiming import Aim, DryRun
 from corral.cli.asking import confirm
 from corral.cli.documents import read_document
 from corral.cli.failure import ExitCode, UsageFailure
@@ -89,12 +89,7 @@ def show_app(session: Session, name: App) -> None:
 def install_app(
     session: Session,
     name: App,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     unmanaged: Annotated[bool, typer.Option("--unmanaged", help="A Mac does not take it under management.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="It stays when the enrollment ends.")] = False,
     configuration: Annotated[
@@ -104,7 +99,7 @@ def install_app(
     dry_run: DryRun = False,
 ) -> None:
     """Install an app on devices, or another version of it."""
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
+    body: dict[str, Any] = aim.body()
     body |= {"managed": not unmanaged, "remove_with_enrollment": not keep, "force": force, "dry_run": dry_run}
     if configuration is not None:
         from corral.cli.files import read_text
@@ -121,17 +116,12 @@ def install_app(
 def remove_app(
     session: Session,
     name: App,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Remove a managed app from devices."""
-    body = aimed(devices, everything, search, platform, os_below, where) | {"force": force, "dry_run": dry_run}
+    body = aim.body() | {"force": force, "dry_run": dry_run}
     _send(session, f"/apps/{_segment(name)}/remove", body)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, User, Where, aimed
+from corral.cli.aiming import Aim, DryRun, User
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, Failure, UsageFailure
 from corral.cli.files import read_bytes
@@ -22,7 +22,7 @@ OfDevice = Annotated[str | None, typer.Option("--device", help="Only this device
 @over_api
 def send_command(
     session: Session,
-    devices: Devices = None,
+    aim: Aim,
     request_type: Annotated[str | None, typer.Option("--type", help="RequestType, such as DeviceInformation.")] = None,
     keys: Annotated[
         list[str] | None,
@@ -33,11 +33,6 @@ def send_command(
     plist: Annotated[
         Path | None, typer.Option("--plist", help="Instead: a whole command as a property list, sent byte for byte.")
     ] = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
     user: User = "",
     priority: Annotated[int, typer.Option("--priority", min=-999, max=999, help="Higher goes first.")] = 0,
     not_before: Annotated[
@@ -65,7 +60,7 @@ def send_command(
         raise UsageFailure("Give --type with its keys, or --plist FILE.")
     if plist is not None and keys:
         raise UsageFailure("--set goes with --type; a command of --plist is sent as it is.")
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
+    body: dict[str, Any] = aim.body()
     body |= {"user": user, "priority": priority, "force": force, "dry_run": dry_run}
     if confirm_number is not None:
         body["confirm"] = confirm_number

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from corral.cli import device_escrow, device_verbs, many_devices
-from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Where, aimed
+from corral.cli.aiming import Aim
 from corral.cli.asking import confirm
 from corral.cli.failure import Failure, UsageFailure
 from corral.cli.many_devices import Number, WouldIt
@@ -109,24 +109,19 @@ def show_timeline(
 @over_api
 def renew_device(
     session: Session,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     dry_run: WouldIt = False,
 ) -> None:
     """Renew the identity certificate of devices.
 
     Each gets its profile again, makes a new key and comes back with it; queue and secrets stay.
     """
-    aim = aimed(devices, everything, search, platform, os_below, where)
-    if (device := many_devices.only_one(devices, dry_run=dry_run)) is not None:
+    aimed = aim.body()
+    if (device := aim.only_one(dry_run=dry_run)) is not None:
         data = session.api.post(f"/devices/{_segment(device)}/renew")
         session.show(data, lambda found: print(f"The renewal is queued as command {found['command_uuid']}."))
         return
-    many_devices.decide(session, "renew", aim, dry_run=dry_run)
+    many_devices.decide(session, "renew", aimed, dry_run=dry_run)
 
 
 @app.command("takeover")
@@ -200,12 +195,7 @@ def revoke_certificate(
 @over_api
 def end_device(
     session: Session,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     deadline: Annotated[
         str | None,
         typer.Option(
@@ -227,25 +217,20 @@ def end_device(
     if now and deadline is not None:
         raise UsageFailure("Give --deadline or --now, not both.")
     body = moment("--deadline", "0s" if now else deadline, "deadline", "deadline_in")
-    aim = aimed(devices, everything, search, platform, os_below, where)
-    if (device := many_devices.only_one(devices, dry_run=dry_run)) is not None:
+    aimed = aim.body()
+    if (device := aim.only_one(dry_run=dry_run)) is not None:
         confirm(f"End the connection of {device}, and take all that came with its profile off the device?", yes)
         session.show(session.api.post(f"/devices/{_segment(device)}/end", body), _write_ending)
         return
     confirm("End the connections of all of these, and take what came with their profiles off?", yes or dry_run)
-    many_devices.decide(session, "end", aim | body, dry_run=dry_run, number=number)
+    many_devices.decide(session, "end", aimed | body, dry_run=dry_run, number=number)
 
 
 @app.command("block")
 @over_api
 def block_device(
     session: Session,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     reason: Annotated[str, typer.Option("--reason", help="Why, for those who look later.")] = "",
     dry_run: WouldIt = False,
     number: Number = None,
@@ -254,12 +239,12 @@ def block_device(
 
     They are told to leave when they call, and cannot enroll until they are unblocked.
     """
-    aim = aimed(devices, everything, search, platform, os_below, where)
-    if (device := many_devices.only_one(devices, dry_run=dry_run)) is not None:
+    aimed = aim.body()
+    if (device := aim.only_one(dry_run=dry_run)) is not None:
         data = session.api.post(f"/devices/{_segment(device)}/block", {"reason": reason})
         session.show(data, lambda found: print(f"Device {found['device']['id']} is blocked."))
         return
-    many_devices.decide(session, "block", aim | {"reason": reason}, dry_run=dry_run, number=number)
+    many_devices.decide(session, "block", aimed | {"reason": reason}, dry_run=dry_run, number=number)
 
 
 @app.command("unblock")

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Where, aimed
+from corral.cli.aiming import Aim
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, Failure, UsageFailure
-from corral.cli.many_devices import WouldIt, decide, only_one
+from corral.cli.many_devices import WouldIt, decide
 from corral.cli.reach.session import Session, over_api
 
 PIN_LENGTH = 6
@@ -151,24 +151,19 @@ def disable_lost_mode(session: Session, device: Name, force: Force = False) -> N
 @over_api
 def wake_device(
     session: Session,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     dry_run: WouldIt = False,
 ) -> None:
     """Push to devices, so that they ask for their commands."""
     from corral.cli.pages.writing import count
     from corral.cli.reach.api import segment
 
-    aim = aimed(devices, everything, search, platform, os_below, where)
-    if (device := only_one(devices, dry_run=dry_run)) is not None:
+    aimed = aim.body()
+    if (device := aim.only_one(dry_run=dry_run)) is not None:
         data = session.api.post(f"/devices/{segment(device)}/wake")
         session.show(data, lambda found: print(f"{count(found['pushes'], 'push', 'pushes')} on the way."))
         return
-    decide(session, "wake", aim, dry_run=dry_run)
+    decide(session, "wake", aimed, dry_run=dry_run)
 
 
 def _pin(session: Session, device: str, given: str | None) -> str | None:

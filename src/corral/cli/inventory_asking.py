@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, Everything, OfPlatform, Search, Where, aimed
+from corral.cli.aiming import Aim
 from corral.cli.documents import read_rules
 from corral.cli.failure import ExitCode
 from corral.cli.reach.session import Session, over_api
@@ -27,19 +27,14 @@ def add(app: typer.Typer) -> None:
 @over_api
 def refresh_inventory(
     session: Session,
-    devices: Devices = None,
+    aim: Aim,
     reports: Reports = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
 ) -> None:
     """Ask devices now for what they are and have.
 
     Each is asked for the reports of its schedule, unless some are named, and woken.
     """
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
+    body: dict[str, Any] = aim.body()
     found = session.api.post("/inventory/refresh", body | {"reports": reports or []})
     session.show(found, _write_refreshed)
     if any(each["problem"] for each in found["devices"]):

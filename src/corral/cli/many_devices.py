@@ -1,6 +1,5 @@
 """What is decided about many devices at once, and the verdict for each."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,11 +12,6 @@ Number = Annotated[
     int | None,
     typer.Option("--confirm", min=0, help="How many devices these are: asked of what is dangerous, for many."),
 ]
-
-
-def only_one(devices: Sequence[str] | None, *, dry_run: bool) -> str | None:
-    """The one device that is named, which has an address of its own; None for many, or where it is only asked."""
-    return devices[0] if devices is not None and len(devices) == 1 and not dry_run else None
 
 
 def decide(session: Session, verb: str, body: dict[str, Any], *, dry_run: bool, number: int | None = None) -> None:

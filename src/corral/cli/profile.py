@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from corral.cli.aiming import Below, Devices, DryRun, Everything, OfPlatform, Search, User, Where, aimed
+from corral.cli.aiming import Aim, DryRun, User
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode
 from corral.cli.files import read_bytes
@@ -126,19 +126,14 @@ def export_profile(
 def install_profile(
     session: Session,
     profile: Profile,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     version: Version = None,
     user: User = "",
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Install a profile on devices, or another version of it."""
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
+    body: dict[str, Any] = aim.body()
     body |= {"user": user, "force": force, "dry_run": dry_run} | ({"version": version} if version else {})
     _send(session, f"/profiles/{_segment(profile)}/install", body)
 
@@ -148,18 +143,13 @@ def install_profile(
 def remove_profile(
     session: Session,
     profile: Profile,
-    devices: Devices = None,
-    everything: Everything = False,
-    search: Search = None,
-    platform: OfPlatform = None,
-    os_below: Below = None,
-    where: Where = None,
+    aim: Aim,
     user: User = "",
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Remove a profile from devices; it stays here."""
-    body: dict[str, Any] = aimed(devices, everything, search, platform, os_below, where)
+    body: dict[str, Any] = aim.body()
     _send(
         session,
         f"/profiles/{_segment(profile)}/remove",

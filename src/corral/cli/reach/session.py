@@ -2,9 +2,9 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
 
 import typer
 
@@ -56,23 +56,39 @@ class Session:
 
 
 def over_api(command: Callable[Concatenate[Session, _P], None]) -> Callable[..., None]:
-    """A command that gets a Session first; the options that make one are added to its own."""
+    """A command that gets a Session first; the options that make one are added to its own.
+
+    A parameter whose type is a dataclass stands for its fields, which many commands share.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = list(signature.parameters.values())[1:]
+    groups = {p.name: _fields(p.annotation) for p in own if is_dataclass(p.annotation)}
 
     def run(**values: Any) -> None:
         from corral.cli.reach.api import Api
 
         given = {name: values.pop(name) for name, _, _ in _PARAMETERS}
+        for name, shared in groups.items():
+            kind = signature.parameters[name].annotation
+            values[name] = kind(**{each.name: values.pop(each.name) for each in shared})
         access = choose(given["url"], given["token_file"], given["data"], given["ca"])
         with Api(access) as api:
             command(Session(api, given["as_json"]), **values)  # pyright: ignore[reportCallIssue] - by the signature below
 
-    signature = inspect.signature(command, eval_str=True)
-    own = [p.replace(kind=p.KEYWORD_ONLY) for p in list(signature.parameters.values())[1:]]
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, kind, default in _PARAMETERS
+    parameters = [
+        *(each for p in own for each in groups.get(p.name, [p.replace(kind=p.KEYWORD_ONLY)])),
+        *(_parameter(name, kind, default) for name, kind, default in _PARAMETERS),
     ]
     run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
-    run.__signature__ = signature.replace(parameters=[*own, *added])  # pyright: ignore[reportFunctionMemberAccess] - read by inspect.signature
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess] - read by inspect.signature
     return run
+
+
+def _fields(kind: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [_parameter(each.name, hints[each.name], each.default) for each in fields(kind)]
+
+
+def _parameter(name: str, kind: object, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
