@@ -4,6 +4,7 @@ from contract import values as v
 from contract.conftest import Home
 from corral.lifecycle.state import DAY, HOUR
 from corral.store.contacts import Attempt, Heard
+from corral.store.events import Place
 from corral.store.store import Store
 
 
@@ -12,7 +13,7 @@ def heard(channel_id: str = "C1", last_seen: int = v.NOW, count: int = 1) -> Hea
 
 
 async def hours(store: Store, before: int = v.NOW + DAY) -> list[tuple[int, str, int]]:
-    timeline = await store.events.timeline("D1", before, 1000)
+    timeline = await store.events.timeline("D1", Place.of(before), 1000)
     return [(each.at, each.data["channel"], each.data["count"]) for each in timeline if each.kind == "contacts"]
 
 

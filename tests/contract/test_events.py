@@ -9,8 +9,9 @@ from contract.conftest import Home
 from corral.apple.report import Status
 from corral.lifecycle.change import Change
 from corral.store.contacts import Attempt, Heard
-from corral.store.events import TimelineEntry
+from corral.store.events import Place, TimelineEntry
 from corral.store.store import Store
+from corral.store.timeline import read_place, write_place
 from corral.store.work import PushRecord
 
 HOUR = 3_600_000
@@ -72,6 +73,9 @@ async def test_a_number_is_never_given_twice(home: Home) -> None:
         assert (await store.events.read(0, 9))[0].sequence > newest
 
 
+END = Place.of(v.NOW + 2 * HOUR)
+
+
 @pytest.fixture
 async def told(fleet: Store) -> Store:
     """A device to which everything has happened that a timeline tells."""
@@ -112,7 +116,7 @@ def tell(entry: TimelineEntry) -> tuple[object, ...]:
 
 async def test_a_timeline_tells_all_that_has_happened_to_a_device_newest_first(told: Store) -> None:
     hour = HOUR - v.NOW % HOUR
-    entries = await told.events.timeline("D1", v.NOW + 2 * HOUR, 100)
+    entries = await told.events.timeline("D1", END, 100)
     assert {entry.connection_id for entry in entries} == {"C1"}
     assert [tell(entry) for entry in entries] == [
         (hour, "contacts", "C1", 4),
@@ -130,16 +134,36 @@ async def test_a_timeline_tells_all_that_has_happened_to_a_device_newest_first(t
 
 
 async def test_a_timeline_has_pages_that_lose_nothing(told: Store) -> None:
-    await told.events.append(tuple(v.event(f"at once {n}", at=v.NOW) for n in range(7)))
-    everything = await told.events.timeline("D1", v.NOW + 2 * HOUR, 1000)
+    """Also where much has happened at the same time, of one kind and of several."""
+    await told.events.append(tuple(v.event(f"at once {n}", at=v.NOW + 4) for n in range(7)))
+    for number in range(4):
+        await told.queue.enqueue(v.command(f"at once {number}", created_at=v.NOW + 4), ["C1"])
+    everything = await told.events.timeline("D1", END, 1000)
     for size in (1, 2, 3, 5):
         pages: list[TimelineEntry] = []
-        before = v.NOW + 2 * HOUR
+        before = END
         while page := await told.events.timeline("D1", before, size):
+            assert len(page) <= size
             pages += page
-            before = page[-1].at
+            before = read_place(write_place(page[-1].place)) or END
         assert pages == list(everything)
 
 
+async def test_a_page_of_a_timeline_begins_behind_the_one_before_whatever_happens_meanwhile(told: Store) -> None:
+    await told.events.append((v.event("first", at=v.NOW + 7), v.event("second", at=v.NOW + 7)))
+    (*_, last) = await told.events.timeline("D1", Place.of(v.NOW + 8), 1)
+    assert last.data["type"] == "second"
+    await told.events.append((v.event("third", at=v.NOW + 7), v.event("later", at=v.NOW + 8)))
+    (following,) = await told.events.timeline("D1", last.place, 1)
+    assert following.data["type"] == "first"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1.2", "1.7.3", "1.-1.3", "1.0.x", "x.0.1", "1.0.", "1.6.", "9" * 30 + ".0.1"]
+)
+def test_what_is_no_place_in_a_timeline_is_none(text: str) -> None:
+    assert read_place(text) is None
+
+
 async def test_a_device_that_nobody_knows_has_no_timeline(told: Store) -> None:
-    assert await told.events.timeline("nobody", v.NOW + 2 * HOUR, 10) == ()
+    assert await told.events.timeline("nobody", END, 10) == ()

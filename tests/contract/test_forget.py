@@ -8,6 +8,7 @@ from corral.lifecycle.change import Escrow
 from corral.lifecycle.state import EscrowKind, Phase, Snapshot
 from corral.store.contacts import Heard
 from corral.store.devices import Committed
+from corral.store.events import Place
 from corral.store.store import Store
 from corral.store.work import PushRecord
 
@@ -56,7 +57,7 @@ async def test_nothing_of_a_forgotten_device_is_left(store: Store) -> None:
     assert await store.queue.command_body(f"{MARK} 1") is None
     assert await store.contacts.last_seen(["C1", "old 1"]) == {}
     assert await store.events.read(0, 9) == ()
-    assert await store.events.timeline("D1", v.NOW * 2, 10) == ()
+    assert await store.events.timeline("D1", Place.of(v.NOW * 2), 10) == ()
     assert await store.work.next_due("push") is None
     assert not await store.devices.forget("D1")
 

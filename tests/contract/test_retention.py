@@ -18,6 +18,7 @@ from corral.sealing import Sealer
 from corral.service.installation.retaining import PIECES, Keep, Retaining
 from corral.store.contacts import Heard
 from corral.store.devices import Committed, Next
+from corral.store.events import Place
 from corral.store.inventory import Taken
 from corral.store.postgres import open_postgres
 from corral.store.postgres.connecting import Target
@@ -257,7 +258,7 @@ async def test_old_pushes_and_contacts_go_and_the_last_of_each_stays(at: Opened)
     assert await at.prune(Kind.PUSHES) == 2
     assert await at.prune(Kind.CONTACT_HOURS, OLD) == 2
     assert await at.store.contacts.last_seen(["C1"]) == {"C1": v.NOW + HOUR}
-    timeline = await at.store.events.timeline("D1", LATER, 50)
+    timeline = await at.store.events.timeline("D1", Place.of(LATER), 50)
     assert [each.kind for each in timeline if each.kind in ("push", "contacts")] == ["push", "push"]
 
 

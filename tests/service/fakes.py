@@ -10,7 +10,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.state import DeliveryState, Instant
 from corral.store.contacts import Attempt, Heard
 from corral.store.errors import StoreUnavailable
-from corral.store.events import StoredEvent, TimelineEntry
+from corral.store.events import Place, StoredEvent, TimelineEntry
 from corral.store.queue import CommandRecord, QueuedCommand, StoredResult
 from corral.store.vault import StoredPushCertificate
 from corral.store.work import ExpiringIdentity, LeasedWork, PushRecord, PushTarget
@@ -49,7 +49,7 @@ class FakeEvents:
     def _stored(self) -> list[StoredEvent]:
         return [StoredEvent(sequence=n, event=event) for n, event in enumerate(self.told, 1)]
 
-    async def timeline(self, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
+    async def timeline(self, device_id: str, before: Place, limit: int) -> tuple[TimelineEntry, ...]:
         del device_id, before, limit
         return ()
 
@@ -164,11 +164,11 @@ class FakeWork:
         self.asked.append(("silent", silent_since, pushed_before, now, limit))
         return self.silent
 
-    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[tuple[str, str], ...]:
+    async def unconfigured(self, awaiting_before: Place, limit: int) -> tuple[tuple[str, str], ...]:
         self.asked.append(("unconfigured", awaiting_before, limit))
         return self.waiting
 
-    async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
+    async def expiring(self, before: Place, limit: int) -> tuple[ExpiringIdentity, ...]:
         self.asked.append(("expiring", before, limit))
         return ()
 

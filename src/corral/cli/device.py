@@ -1,5 +1,6 @@
 """`corral device`: what is managed, and what people decide about it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,7 +91,7 @@ def show_timeline(
     device: Name,
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="So many lines.")] = 50,
     before: Annotated[
-        str | None, typer.Option("--before", metavar="TIME", help="Only what is older than this time.")
+        str | None, typer.Option("--before", metavar="TIME", help="Only what is older, or the end of the page before.")
     ] = None,
 ) -> None:
     """What happened with a device, newest first.
@@ -99,9 +100,11 @@ def show_timeline(
     """
     from corral.cli.pages.devices import write_timeline
 
-    given = moment("--before", before, "before", "before_in").get("before")
-    if before is not None and given is None:
-        raise UsageFailure("--before takes a time, such as 2026-12-31T12:00.")
+    given = before
+    if before is not None and not re.match(r"\d+\.\d\.", before):
+        given = moment("--before", before, "before", "before_in").get("before")
+        if given is None:
+            raise UsageFailure("--before takes a time, such as 2026-12-31T12:00.")
     session.show(session.api.get(f"/devices/{_segment(device)}/timeline", limit=limit, before=given), write_timeline)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
@@ -17,6 +17,23 @@ class StoredEvent:
     event: Event
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a timeline an entry stands: at equal times by what tells of it, then by the key that it has there."""
+
+    at: Instant
+    source: int
+    key: int | str
+
+    @classmethod
+    def of(cls, at: Instant) -> Self:
+        """Before all that happened at this time."""
+        return cls(at, _ALL_SOURCES, 0)
+
+
+_ALL_SOURCES = 99
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
     """One line of a device's timeline: an event, a push, a delivery, a result, or an hour's contacts."""
@@ -26,6 +43,7 @@ class TimelineEntry:
     """`event`, `push`, `delivery`, `result` or `contacts`."""
     connection_id: str | None
     data: Mapping[str, Any]
+    place: Place
 
 
 class EventStore(Protocol):
@@ -50,7 +68,7 @@ class EventStore(Protocol):
         """
         ...
 
-    async def timeline(self, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
+    async def timeline(self, device_id: str, before: Place, limit: int) -> tuple[TimelineEntry, ...]:
         """Newest first, of all lives of the device.
 
         A page ends between two times, since the next one begins by time: it may be longer than `limit`.

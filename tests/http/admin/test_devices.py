@@ -189,6 +189,27 @@ async def test_the_timeline_goes_back_page_by_page(installation: Installation) -
     assert found == ["device.unblocked", "device.blocked"] * 2
 
 
+async def test_a_timeline_has_pages_that_end_between_two_entries_of_one_moment(installation: Installation) -> None:
+    await installation.device()
+    for _ in range(3):
+        await installation.post("/devices/D1/block", {})
+        await installation.post("/devices/D1/unblock")
+    everything = (await installation.get("/devices/D1/timeline"))["entries"]
+    assert len(everything) >= 6
+    pages: list[Any] = []
+    page = await installation.get("/devices/D1/timeline", limit=1)
+    while True:
+        pages += page["entries"]
+        if page["next"] is None:
+            break
+        page = await installation.get("/devices/D1/timeline", limit=1, before=page["next"])
+    assert pages == everything
+    now = to_datetime(installation.now).isoformat()
+    assert (await installation.get("/devices/D1/timeline", before=now))["entries"] == []
+    for before in ("soon", "1.9.1", "2026-09-21T00:00:00"):
+        assert (await installation.api.get("/devices/D1/timeline", params={"before": before})).status_code == 422
+
+
 async def test_the_timeline_tells_why_the_next_command_waits(installation: Installation) -> None:
     device = await installation.device()
     await installation.post(

@@ -27,8 +27,12 @@ def due(name: str, at: datetime | None, seconds: int | None, now: Instant) -> In
         raise RequestRefused(f"Give {name} as a time or in seconds from now, not both.")
     if seconds is not None:
         return now + seconds * 1000
-    # Whole milliseconds without a float between: a cursor that comes back must be the time that went out.
-    return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
+    return None if at is None else instant_of(at)
+
+
+def instant_of(at: datetime) -> Instant:
+    """In whole milliseconds, without a float between: a cursor that comes back must be the time that went out."""
+    return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def past(name: str, at: datetime | None, other: str, seconds: int | None, now: Instant) -> Instant | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.store import rows
-from corral.store.events import StoredEvent, TimelineEntry, search
+from corral.store.events import Place, StoredEvent, TimelineEntry, search
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import select
@@ -74,7 +74,7 @@ class PostgresEvents:
 
         return await search(look, await self.last(), at)
 
-    async def timeline(self, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
+    async def timeline(self, device_id: str, before: Place, limit: int) -> tuple[TimelineEntry, ...]:
         return await self._database.read(lambda sql: read_timeline(sql, device_id, before, limit))
 
     async def _settle(self, after: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.store import rows
-from corral.store.events import StoredEvent, TimelineEntry, search
+from corral.store.events import Place, StoredEvent, TimelineEntry, search
 from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import any_of, select
@@ -55,5 +55,5 @@ class SqliteEvents:
 
         return await search(look, await self.last(), at)
 
-    async def timeline(self, device_id: str, before: Instant, limit: int) -> tuple[TimelineEntry, ...]:
+    async def timeline(self, device_id: str, before: Place, limit: int) -> tuple[TimelineEntry, ...]:
         return await self._database.browse(lambda sql: read_timeline(sql, device_id, before, limit))

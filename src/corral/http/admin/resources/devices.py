@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, ValidationError, convert
 
 from corral.apple.platform import Platform
 from corral.http.admin.endpoint import Call, Query, View
@@ -22,10 +22,12 @@ from corral.http.admin.resources.device_views import (
     summary_view,
 )
 from corral.http.admin.resources.waiting import Waiting, why_waiting
-from corral.http.admin.times import Seconds, Time, due, past, shown
+from corral.http.admin.times import Seconds, Time, instant_of, past, shown
 from corral.lifecycle.state import FOREVER, DeliveryState, Phase
-from corral.service.errors import NotFound
+from corral.service.errors import NotFound, RequestRefused
 from corral.store.directory import DeviceDetail, Facts
+from corral.store.events import Place
+from corral.store.timeline import read_place, write_place
 
 OPEN_SHOWN = 500
 """Open commands that are looked at to tell why the next one waits."""
@@ -85,7 +87,9 @@ class DevicePage(View):
 
 
 class TimelineQuery(Query):
-    before: Time | None = None
+    """`before` is the `next` of the page before, or a time."""
+
+    before: Annotated[str, Meta(min_length=1, max_length=400)] | None = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
 
 
@@ -102,7 +106,7 @@ class Timeline(View):
     device_id: str
     waiting: tuple[Waiting, ...]
     entries: tuple[EntryView, ...]
-    next: datetime | None
+    next: str | None
 
 
 async def list_devices(call: Call, query: DeviceQuery) -> DevicePage:
@@ -145,9 +149,9 @@ async def show_device(call: Call, device: str) -> DetailView:
 
 async def show_timeline(call: Call, device: str, query: TimelineQuery) -> Timeline:
     """Also of a device (by its UDID) that was never let in, and of which only refusals are known."""
-    before = due("before", query.before, None, call.now)
     device_id = await call.services.directory.resolve(device) or device
-    entries = await call.services.events.timeline(device_id, FOREVER if before is None else before, query.limit)
+    found = await call.services.events.timeline(device_id, _place(query.before), query.limit + 1)
+    entries = found[: query.limit]
     detail = await find(call, device) if not entries else await call.services.directory.device(device_id)
     return Timeline(
         device_id=device_id,
@@ -156,8 +160,21 @@ async def show_timeline(call: Call, device: str, query: TimelineQuery) -> Timeli
             EntryView(at=shown(each.at), kind=each.kind, connection_id=each.connection_id, data=each.data)
             for each in entries
         ),
-        next=shown(entries[-1].at) if len(entries) >= query.limit else None,
+        next=write_place(entries[-1].place) if len(found) > len(entries) else None,
     )
+
+
+def _place(before: str | None) -> Place:
+    if before is None:
+        return Place.of(FOREVER)
+    place = read_place(before)
+    if place is None:
+        try:
+            at = convert(before, type=Time)
+        except ValidationError:
+            raise RequestRefused("`before` is the `next` of the page before, or a time (RFC 3339).") from None
+        place = Place.of(instant_of(at))
+    return place
 
 
 async def find(call: Call, name: str) -> DeviceDetail:
