@@ -115,9 +115,9 @@ async def test_one_that_does_not_take_it_is_passed_over(fleet: Store) -> None:
 async def test_who_is_not_looked_at_is_found(fleet: Store) -> None:
     await fleet.work.add(COLLECT, ["C2"], v.NOW)
     await fleet.devices.commit(Change(connections=(v.connection("C3", "D3", phase=Phase.ENDED),)))
-    assert [each.connection_id for each in await fleet.collection.uncollected(9)] == ["C1"]
-    assert [each.device_id for each in await fleet.collection.uncollected(9)] == ["D1"]
-    assert len(await fleet.collection.uncollected(0)) == 0
+    assert [each.connection_id for each in await fleet.collection.uncollected("", 9)] == ["C1"]
+    assert [each.device_id for each in await fleet.collection.uncollected("", 9)] == ["D1"]
+    assert len(await fleet.collection.uncollected("C1", 9)) == 0
 
 
 async def test_those_who_would_wait_longer_are_looked_at_sooner(fleet: Store) -> None:

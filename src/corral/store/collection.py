@@ -44,8 +44,8 @@ class CollectionStore(Protocol):
         """Remember that this command changes these reports of channels, and look at their connections soon after."""
         ...
 
-    async def uncollected(self, limit: int) -> tuple[Uncollected, ...]:
-        """Connected lives that nobody is going to look at."""
+    async def uncollected(self, after: str, limit: int) -> tuple[Uncollected, ...]:
+        """Connected lives that nobody is going to look at, by their ids, behind this one."""
         ...
 
     async def hurry(self, due_at: Instant, limit: int) -> int:

@@ -72,7 +72,9 @@ class Collecting:
         now = self._clock()
         if not self._enabled or now < self._notice_at:
             return
-        while found := await self._store.uncollected(NOTICED):
+        after = ""
+        while found := await self._store.uncollected(after, NOTICED):
+            after = found[-1].connection_id
             at: dict[Instant, list[str]] = {}
             for each in found:
                 turn = next_turn(DAY, each.device_id, now)

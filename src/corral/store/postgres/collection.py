@@ -40,8 +40,8 @@ _LOOK = (
     " SELECT $2, a.key, $3::bigint, $3::bigint, 0 FROM unnest($1::text[]) AS a (key) " + PUT_WORK_AGAIN
 )
 _UNCOLLECTED = (
-    "SELECT id, device_id FROM connection AS co WHERE phase = 'connected'"
-    " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = $1 AND key = co.id) LIMIT $2"
+    "SELECT id, device_id FROM connection AS co WHERE phase = 'connected' AND id > $2"
+    " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = $1 AND key = co.id) ORDER BY id LIMIT $3"
 )
 _HURRY = (
     "UPDATE work SET due_at = $1::bigint, free_at = $1::bigint WHERE kind = $2 AND key = ANY (ARRAY(SELECT key"
@@ -99,8 +99,9 @@ class PostgresCollection:
 
         await self._database.write(stir)
 
-    async def uncollected(self, limit: int) -> tuple[Uncollected, ...]:
-        return tuple([Uncollected(row[0], row[1]) for row in await self._database.all(_UNCOLLECTED, COLLECT, limit)])
+    async def uncollected(self, after: str, limit: int) -> tuple[Uncollected, ...]:
+        found = await self._database.all(_UNCOLLECTED, COLLECT, after, limit)
+        return tuple([Uncollected(row[0], row[1]) for row in found])
 
     async def hurry(self, due_at: Instant, limit: int) -> int:
         async def hurry(write: Write) -> int:

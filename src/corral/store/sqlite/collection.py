@@ -39,8 +39,8 @@ _LOOK = (
     + PUT_WORK_AGAIN
 )
 _UNCOLLECTED = (
-    "SELECT id, device_id FROM connection AS co WHERE phase = 'connected'"
-    " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = ?1 AND key = co.id) LIMIT ?2"
+    "SELECT id, device_id FROM connection AS co WHERE phase = 'connected' AND id > ?2"
+    " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = ?1 AND key = co.id) ORDER BY id LIMIT ?3"
 )
 _HURRY = (
     "UPDATE work SET due_at = ?1, free_at = ?1 WHERE kind = ?2 AND key IN (SELECT key FROM work WHERE kind = ?2"
@@ -90,8 +90,8 @@ class SqliteCollection:
 
         await self._database.write(stir)
 
-    async def uncollected(self, limit: int) -> tuple[Uncollected, ...]:
-        found = await self._database.browse(lambda sql: sql.execute(_UNCOLLECTED, (COLLECT, limit)).fetchall())
+    async def uncollected(self, after: str, limit: int) -> tuple[Uncollected, ...]:
+        found = await self._database.browse(lambda sql: sql.execute(_UNCOLLECTED, (COLLECT, after, limit)).fetchall())
         return tuple(Uncollected(row[0], row[1]) for row in found)
 
     async def hurry(self, due_at: Instant, limit: int) -> int:
