@@ -5,11 +5,10 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
-from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import SECOND, Instant
 from corral.logs import lines
 from corral.service.clock import Clock, fresh_id
-from corral.service.errors import RequestRefused, TooManyAttempts
+from corral.service.errors import AnswerLost, KeyReused, StillUnderWay, TooManyKeysKept
 from corral.store.errors import StoreUnavailable
 from corral.store.idempotency import Asked, IdempotencyStore, KeptAnswer, Known, TooManyKeys
 
@@ -41,15 +40,15 @@ class Repeating:
         """What `act` answers, or the kept answer of an earlier request with this key.
 
         `act` is given the attempt by which all that it changes must be done (`Actor.attempt`); what it raises is raised
-        here, and kept as `failed` says if something was changed before it failed. Raises RequestRefused for a key of
-        another request, OperationRefused while the first is under way or where its answer is not known, and
-        TooManyAttempts.
+        here, and kept as `failed` says if something was changed before it failed. Raises KeyReused for a key of
+        another request, StillUnderWay while the first is, AnswerLost where its answer is not known, and
+        TooManyKeysKept.
         """
         attempt, now = fresh_id(), self._clock()
         try:
             known = await self._store.begin(asked, attempt, now=now, held_until=now + HELD, expires_at=now + self._keep)
         except TooManyKeys:
-            raise TooManyAttempts("Too many idempotency keys of yours are kept; ask without one.", WAIT) from None
+            raise TooManyKeysKept("Too many idempotency keys of yours are kept; ask without one.", WAIT) from None
         if known is not None:
             return _answered(known, asked)
         async with self._holding(attempt):
@@ -86,12 +85,12 @@ class Repeating:
 
 def _answered(known: Known, asked: Asked) -> KeptAnswer:
     if known.digest != asked.digest:
-        raise RequestRefused("This idempotency key was used for another request; take a new one for each request.")
+        raise KeyReused("This idempotency key was used for another request; take a new one for each request.")
     if known.running:
-        raise OperationRefused("The first request with this idempotency key is still under way; ask again later.")
+        raise StillUnderWay("The first request with this idempotency key is still under way; ask again later.")
     if known.answer is None or known.answer.body is None:
         why = "was interrupted" if known.answer is None else "was too large to be kept"
-        raise OperationRefused(
+        raise AnswerLost(
             f"A request with this idempotency key has been carried out, and is not again; its answer {why}: "
             "`GET /audit` has what it did."
         )

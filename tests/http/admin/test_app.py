@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 
 from corral.http.admin.app import admin_app
 from corral.http.admin.endpoint import Endpoint, Stream
+from corral.http.admin.problems import TYPES
 from corral.http.admin.routes import ENDPOINTS
 from corral.http.asgi import Receive, Scope, Send
 from corral.store.errors import StoreUnavailable
 from inprocess import Installation, local
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def address(endpoint: Endpoint) -> str:
@@ -114,9 +118,56 @@ async def test_who_did_it_is_kept(installation: Installation) -> None:
 async def test_an_unknown_address_is_404_and_a_wrong_method_405(installation: Installation) -> None:
     assert_problem(await installation.api.get("/nothing"), 404, "/nothing")
     response = await installation.api.put("/links")
-    assert_problem(response, 405, "GET, POST")
-    assert response.headers["allow"] == "GET, POST"
+    assert_problem(response, 405, "GET, POST, HEAD, OPTIONS")
+    assert response.headers["allow"] == "GET, POST, HEAD, OPTIONS"
     assert_problem(await installation.api.post("/openapi.json"), 405)
+
+
+async def test_what_an_address_takes_is_told(installation: Installation) -> None:
+    for path, allowed in (("/links", "GET, POST, HEAD, OPTIONS"), ("/links/x", "GET, DELETE, HEAD, OPTIONS")):
+        response = await installation.api.options(path)
+        assert (response.status_code, response.headers["allow"], response.content) == (204, allowed, b"")
+    assert_problem(await installation.api.options("/nothing"), 404)
+    assert_problem(await installation.remote.options("/links"), 401)
+
+
+KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "not-readable": ("POST", "/links", {"content": b"{", "headers": {"content-type": "application/json"}}),
+    "not-found": ("GET", "/devices/nobody", {}),
+    "no-such-address": ("GET", "/nothing", {}),
+    "method-not-allowed": ("PUT", "/links", {}),
+    "not-json": ("POST", "/links", {"content": b"{}"}),
+    "malformed": ("GET", "/devices?limit=none", {}),
+    "refused": ("POST", "/commands", {"json": {"request_type": "ProfileList"}}),
+    "edited-since": ("PUT", "/policy", {"json": {}, "headers": {"if-match": '"no-such"'}}),
+    "conflict": ("DELETE", "/devices/D1", {}),
+    "too-large": (
+        "POST",
+        "/links",
+        {"content": b" " * (1024 * 1024 + 1), "headers": {"content-type": "application/json"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+async def test_each_problem_has_a_type_that_the_documents_explain(name: str, installation: Installation) -> None:
+    await installation.device()
+    method_, path, more = KINDS[name]
+    problem = (await installation.api.request(method_, path, **more)).json()
+    assert problem["type"] == f"/api/v1/docs#problem-{name}"
+    assert (problem["status"], problem["title"]) == (TYPES[name].status, TYPES[name].title)
+    page = (await installation.api.get("/docs")).text
+    assert f'id="problem-{name}"' in page, "a browser that follows the type gets there"
+
+
+def test_every_type_of_problem_is_in_the_documents() -> None:
+    told = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", (DOCS / "api.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted((str(each.status), name) for name, each in TYPES.items())
+
+
+async def test_a_key_that_is_not_known_is_pointed_at(installation: Installation) -> None:
+    (error,) = (await installation.api.post("/commands", json={"query": {"serch": "x"}})).json()["errors"]
+    assert error == {"detail": "Object contains unknown field `serch`", "pointer": "/query/serch"}
 
 
 async def test_no_answer_is_stored_by_caches(installation: Installation) -> None:

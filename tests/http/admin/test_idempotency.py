@@ -56,6 +56,7 @@ async def test_a_key_is_of_one_request(installation: Installation) -> None:
         refused = await post(installation, "k", path, body)
         assert refused.status_code == 422
         assert "another request" in refused.json()["detail"]
+        assert refused.json()["type"].endswith("#problem-key-reused")
     assert await links(installation) == 1
 
 
@@ -112,6 +113,7 @@ async def test_while_the_first_goes_on_a_second_is_told_so(
         go_on.set()
     assert (second.status_code, (await first).status_code) == (409, 201)
     assert "still under way" in second.json()["detail"]
+    assert second.json()["type"].endswith("#problem-under-way")
     assert (await post(installation, "k")).json() == (await first).json()
 
 
@@ -126,6 +128,7 @@ async def test_an_answer_that_could_not_be_kept_is_given_and_nothing_is_done_twi
     again = await post(installation, "k")
     assert again.status_code == 409
     assert "has been carried out" in again.json()["detail"]
+    assert again.json()["type"].endswith("#problem-answer-lost")
     assert await links(installation) == 1
 
 

@@ -135,6 +135,10 @@ class _Address:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.method == "OPTIONS":
+            headers = {"allow": _allowed(tuple(self.endpoints))} | _NO_STORE | {REQUEST_HEADER: request_id(scope)}
+            await Response(status_code=204, headers=headers)(scope, receive, send)
+            return
         endpoint = self.endpoints.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
             raise _wrong_method(request, tuple(self.endpoints))
@@ -255,11 +259,18 @@ def _page() -> bytes:
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     del receive, send
-    raise ProblemError(404, f"There is nothing at {scope['path']}; /api/v1/openapi.json has all addresses.")
+    detail = f"There is nothing at {scope['path']}; /api/v1/openapi.json has all addresses."
+    raise ProblemError(404, detail, name="no-such-address")
+
+
+def _allowed(methods: Sequence[str]) -> str:
+    """As in `Allow` (RFC 9110 10.2.1)."""
+    looks = ("HEAD",) if "GET" in methods else ()
+    return ", ".join((*methods, *looks, "OPTIONS"))
 
 
 def _wrong_method(request: Request, methods: Sequence[str]) -> ProblemError:
-    allowed = ", ".join(methods)
+    allowed = _allowed(methods)
     detail = f"{request.url.path} takes {allowed}, not {request.method}."
     return ProblemError(405, detail, headers={"allow": allowed})
 

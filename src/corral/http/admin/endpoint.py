@@ -274,8 +274,10 @@ def _invalid(error: msgspec.ValidationError) -> ProblemError:
     """From `Expected int, got str - at $.uses` to a sentence and a JSON pointer."""
     what, _, place = str(error).partition(" - at `$")
     path = place.rstrip("`")
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL):
+        path += f".{unknown[1]}"
     pointer = "".join(f"/{step}" for step in re.findall(r"[^.\[\]]+", path))
-    where = f" at {path.lstrip('.')}" if path else ""
+    where = f" at {path.lstrip('.')}" if path and not unknown else ""
     return ProblemError(
         422, f"The request is not as it should be{where}: {what}.", (FieldError(detail=what, pointer=pointer),)
     )

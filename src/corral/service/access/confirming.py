@@ -1,6 +1,6 @@
 """A second confirmation for what is done to many devices at once."""
 
-from corral.lifecycle.operating import OperationRefused
+from corral.service.errors import NotConfirmed
 
 
 class Confirming:
@@ -10,13 +10,13 @@ class Confirming:
         self._above = above
 
     def check(self, what: str, devices: int, confirmed: int | None) -> None:
-        """Raises OperationRefused unless there are few, or `confirmed` is their number.
+        """Raises NotConfirmed unless there are few, or `confirmed` is their number.
 
         The number is counted by whoever asks: a script that has caught more than was meant does not know it.
         """
         if devices > self._above and confirmed != devices:
             said = "" if confirmed is None else f", not {confirmed}"
-            raise OperationRefused(
+            raise NotConfirmed(
                 f"{what} would concern {devices} devices{said}: more than {self._above} at once need a confirmation; "
                 f'ask again with "confirm": {devices}, if that is what is meant.'
             )

@@ -74,6 +74,7 @@ def describe(endpoints: Iterable[Endpoint]) -> Mapping[str, Any]:
         "tags": [{"name": name, "description": TAGS.get(name, "")} for name in used],
         "paths": paths,
         "webhooks": webhooks(),
+        "x-problem-types": refusals.types(),
         "components": {
             "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from corral.http.admin.endpoint import Endpoint
-from corral.http.admin.problems import PROBLEM_TYPE, RETRY_AFTER, FieldError, make
+from corral.http.admin.problems import PROBLEM_TYPE, RETRY_AFTER, TYPE, TYPES, FieldError, make
 from corral.service.access.permission import Freely, Permission
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -101,6 +101,11 @@ def refusals(endpoint: Endpoint) -> tuple[int, ...]:
 def responses(endpoint: Endpoint) -> dict[str, Any]:
     """Those of an operation's responses that are errors."""
     return {str(status): {"$ref": f"#/components/responses/{REFUSALS[status].name}"} for status in refusals(endpoint)}
+
+
+def types() -> list[dict[str, Any]]:
+    """Every type that a problem can be of."""
+    return [{"type": TYPE.format(name), "status": each.status, "title": each.title} for name, each in TYPES.items()]
 
 
 def components() -> dict[str, Any]:

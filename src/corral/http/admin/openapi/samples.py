@@ -360,7 +360,7 @@ SAMPLES: Final[Mapping[str, Any]] = {
     "escrow_key": "",
     "lost_message": "",
     # -- errors
-    "type": "about:blank",
+    "type": "/api/v1/docs#problem-malformed",
     "status": 422,
     "detail": "Expected `int`, got `str`",
     "pointer": "/uses",
