@@ -30,7 +30,7 @@ ELSEWHERE: Mapping[str, str] = {
     "corral.service.enrollment.applicants.Applicants.open": "DeviceTrust.open, and read_machine_info of that",
     "corral.service.commands.commanding.Commanding.judge": "judges a command that read_raw has read",
     "corral.service.kept_profile.read_kept": "reads a row that the same module has written",
-    "corral.settings.read_settings": "settings are the operator's own, and every wrong one is told; test_settings.py",
+    "corral.settings.settings.read_settings": "settings are the operator's own; wrong ones are told: test_settings.py",
 }
 """Functions that are named like readers and stand in no room, and why."""
 

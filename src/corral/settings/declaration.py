@@ -1,25 +1,11 @@
-"""What an operator sets: from flags, the environment (`CORRAL_*`), one file (`DATA/corral.toml`) and defaults,
-the first of these that names a setting counts.
-"""
+"""Which settings there are: the type, the default and the meaning of each."""
 
-import os
-import re
-import tomllib
-from collections.abc import Callable, Mapping
-from ipaddress import ip_address, ip_network
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from corral.lifecycle.policy import (
     Admission,
@@ -29,135 +15,24 @@ from corral.lifecycle.policy import (
     OnRestore,
     OnReturn,
     OnTakeover,
-    Policy,
     UserAuthentication,
 )
-from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, IdentityKind, Instant
+from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, IdentityKind
+from corral.settings.values import (
+    Addresses,
+    Authorities,
+    Database,
+    Duration,
+    Issuer,
+    Networks,
+    Proxies,
+    Retention,
+    Table,
+    Url,
+    Words,
+)
 
-FILE = "corral.toml"
 DEFAULT_DATA = Path("data")
-
-_UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
-_DURATION = re.compile(r"(\d{1,9})\s*(ms|[smhdw])")
-
-
-class SettingsError(ValueError):
-    """A setting is wrong; one line says which, and what is allowed."""
-
-
-def parse_duration(given: object) -> Instant:
-    """Milliseconds of `7d`, `10m`, `1h30m`, or of a number, which is in seconds. Raises ValueError."""
-    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 1e11:
-        return int(given * 1000)
-    text = str(given).strip().lower()
-    if text.isdecimal() and len(text) < 12:
-        return int(text) * 1000
-    rest = _DURATION.sub("", text).strip()
-    if rest or not text:
-        raise ValueError(f"a duration such as 7d, 12h, 10m or 30s, not {text!r}")
-    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
-
-
-def _parse_retention(given: object) -> Instant | None:
-    if given is None or str(given).strip().lower() == "forever":
-        return None
-    span = parse_duration(given)
-    if span < HOUR:
-        raise ValueError("`forever`, or at least 1h")
-    return span
-
-
-def _split(given: object) -> object:
-    """Lists come from the environment and from flags as one string, with commas."""
-    return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
-
-
-def _pairs(given: object) -> object:
-    """A table comes from the environment and from flags as `name=value,name=value`."""
-    if not isinstance(given, str):
-        return given
-    pairs = [part.partition("=") for part in given.split(",") if part.strip()]
-    if not all(equals and name.strip() for name, equals, _ in pairs):
-        raise ValueError("a list of NAME=VALUE with commas between them")
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _check_address(address: str) -> str:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
-        raise ValueError(f"HOST:PORT, such as 0.0.0.0:443 or [::]:443, not {address!r}")
-    return address
-
-
-def _check_proxy(proxy: str) -> str:
-    try:
-        return str(ip_network(proxy))
-    except ValueError:
-        raise ValueError(f"the IP address or network of a proxy, such as 10.0.0.7, not {proxy!r}") from None
-
-
-def _check_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
-    except ValueError:
-        valid, parts = False, urlsplit("")
-    if not valid or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"https://HOST or https://HOST:PORT without a path, not {url!r}")
-    return url.rstrip("/")
-
-
-def _check_issuer(url: str) -> str:
-    """Kept exactly as given: it is compared with what the provider says of itself."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
-    except ValueError:
-        valid, parts = False, urlsplit("")
-    if not valid or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"the https URL of an identity provider, such as https://id.example.org/tenant, not {url!r}")
-    return url
-
-
-def _check_network(network: str) -> str:
-    try:
-        return str(ip_network(network))
-    except ValueError:
-        raise ValueError(f"IP addresses or networks, such as 10.1.0.0/16, not {network!r}") from None
-
-
-def _check_database(given: str) -> str:
-    """Never quotes what was given: a password may be in it."""
-    try:
-        parts = urlsplit(given)
-        servers = parts.netloc.rpartition("@")[2].split(",")
-        ports = [urlsplit(f"//{server}").port for server in servers]
-        valid = given == "sqlite" or (parts.scheme in ("postgresql", "postgres") and 0 not in ports)
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ValueError("sqlite, or postgresql://USER:PASSWORD@HOST:PORT/NAME; of several servers HOST:PORT,HOST:PORT")
-    return given
-
-
-def _check_authority(authorities: dict[str, Path]) -> dict[str, Path]:
-    for name in authorities:
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
-            raise ValueError(f"names of letters, digits, dot and hyphen for the authorities, not {name!r}")
-    return authorities
-
-
-Table = Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)]
-Duration = Annotated[int, BeforeValidator(parse_duration)]
-Retention = Annotated[int | None, BeforeValidator(_parse_retention)]
-Url = Annotated[str, AfterValidator(_check_url)]
-Issuer = Annotated[str, AfterValidator(_check_issuer)]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(_split)]
-Database = Annotated[str, AfterValidator(_check_database)]
-Addresses = Annotated[tuple[Annotated[str, AfterValidator(_check_address)], ...], NoDecode, BeforeValidator(_split)]
-Proxies = Annotated[tuple[Annotated[str, AfterValidator(_check_proxy)], ...], NoDecode, BeforeValidator(_split)]
-Authorities = Annotated[dict[str, Path], NoDecode, BeforeValidator(_pairs), AfterValidator(_check_authority)]
 
 
 def _in_data(name: str) -> Callable[[dict[str, Any]], Path]:
@@ -169,8 +44,8 @@ def _in_data(name: str) -> Callable[[dict[str, Any]], Path]:
     return default
 
 
-class Settings(BaseSettings):
-    """All settings, checked. Durations are milliseconds."""
+class Declared(BaseSettings):
+    """All settings, each checked for itself. Durations are milliseconds."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_prefix="CORRAL_", extra="forbid", hide_input_in_errors=True, validate_default=False
@@ -436,143 +311,3 @@ class Settings(BaseSettings):
         "auto", description="`json`, `console`, or `auto`: console on a terminal"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged")
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Self:
-        if self.tls == "files" and (self.tls_certificate is None or self.tls_key is None):
-            raise ValueError("tls = files needs tls_certificate and tls_key")
-        if self.tls != "files" and (self.tls_certificate is not None or self.tls_key is not None):
-            raise ValueError(f"tls_certificate and tls_key need tls = files, not {self.tls}")
-        if self.tls == "off" and not self.proxy and not all(map(_is_loopback, self.listen)):
-            raise ValueError("tls = off needs a proxy, named in `proxy`, or addresses in `listen` that are local")
-        if self.proxy_address_header and not self.proxy:
-            raise ValueError("proxy_address_header needs the address of the proxy in `proxy`")
-        if self.identity == "header" and not self.proxy:
-            raise ValueError("identity = header needs the address of the proxy in `proxy`")
-        if self.identity == "tls" and self.tls == "off":
-            raise ValueError("identity = tls needs TLS: set tls to own or files")
-        if (self.user_authentication is UserAuthentication.DIGEST) != (self.user_file is not None):
-            raise ValueError("user_authentication = digest needs user_file, and the other way round")
-        if self.workers > 1 and self.database == "sqlite":
-            raise ValueError("workers above 1 need PostgreSQL: set database to its URL")
-        if self.pooler != "none" and self.database == "sqlite":
-            raise ValueError("pooler is for PostgreSQL: set database to its URL")
-        if self.oidc_issuer is not None and not (self.oidc_client_id and (self.account_domains or self.admin_groups)):
-            raise ValueError(
-                "oidc_issuer needs oidc_client_id, and account_domains (whose accounts may enroll) or admin_groups"
-            )
-        if self.admin_groups and self.oidc_issuer is None:
-            raise ValueError("admin_groups needs an identity provider: set oidc_issuer")
-        if self.admission is Admission.TRUSTED_IDENTITY and not self.authorities:
-            raise ValueError("admission = trusted-identity needs at least one authority in `authorities`")
-        return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del dotenv_settings, file_secret_settings
-        given = dict[str, Any]()
-        if isinstance(init_settings, InitSettingsSource):
-            given |= cast(dict[str, Any], init_settings.init_kwargs)  # pyright: ignore[reportUnknownMemberType] - a bare dict there
-        data = Path(given.get("data") or os.environ.get("CORRAL_DATA") or DEFAULT_DATA)
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(data))
-
-    def policy(self) -> Policy:
-        """What the life cycle needs of these settings."""
-        return Policy(
-            on_restore=self.on_restore,
-            on_takeover=self.on_takeover,
-            on_lost_binding=self.on_lost_binding,
-            on_expired_identity=self.on_expired_identity,
-            admission=self.admission,
-            attestation=self.attestation,
-            user_authentication=self.user_authentication,
-            manage_users=self.manage_users,
-            collect_inventory=self.collect_inventory,
-            ending_deadline=self.ending_deadline,
-            breaker_limit=self.breaker_limit,
-            breaker_window=self.breaker_window,
-            setup_time=self.setup_time,
-            configured_retry=self.configured_retry,
-            installation_time=self.installation_time,
-            renewal_time=self.renewal_time,
-            not_now_push=self.not_now_push,
-            keys_per_grant=self.keys_per_grant,
-        )
-
-
-def read_settings(flags: Mapping[str, object] | None = None) -> Settings:
-    """The settings of an installation; `flags` are those given on the command line. Raises SettingsError."""
-    values: dict[str, Any] = {name: value for name, value in (flags or {}).items() if value is not None}
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        raise SettingsError(_explain(error.errors(include_url=False, include_input=False)[0])) from None
-
-
-def _read_file(data: Path) -> dict[str, Any]:
-    """The settings file of a data folder; paths in it are relative to that folder."""
-    path = data / FILE
-    try:
-        values = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SettingsError(f"Cannot read {path}: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not readable TOML: {error}.") from None
-    for name in ("data", "sealing_key"):
-        if name in values:
-            raise SettingsError(f"{path} cannot hold {name}; give it on the command line or in the environment.")
-    for name in (
-        "admin_socket",
-        "tls_certificate",
-        "tls_key",
-        "apns_ca",
-        "ade_ca",
-        "attestation_roots",
-        "sealing_key_file",
-        "oidc_ca",
-        "webhook_ca",
-        "account_sso",
-        "user_file",
-        "return_to_service_wifi",
-    ):
-        if isinstance(values.get(name), str):
-            values[name] = data / values[name]
-    authorities = values.get("authorities")
-    if isinstance(authorities, dict):
-        values["authorities"] = {key: data / str(value) for key, value in authorities.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - TOML is untyped
-    return values
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _explain(error: ErrorDetails) -> str:
-    """One line for what pydantic found first."""
-    what = error["msg"].removeprefix("Value error, ")
-    if not error["loc"]:
-        return f"Settings do not fit together: {what}."
-    name = str(error["loc"][0])
-    match error["type"]:
-        case "missing":
-            return f"Setting {name} (CORRAL_{name.upper()}) is missing: {Settings.model_fields[name].description}."
-        case "extra_forbidden":
-            return f"There is no setting {name}; see `corral serve --help` and docs/settings.md."
-        case "value_error":
-            return f"Setting {name} (CORRAL_{name.upper()}) must be {what}."
-        case _:
-            what = re.sub(r"^(Input|String|Tuple|Dictionary) should ", "", what)
-            return f"Setting {name} (CORRAL_{name.upper()}) must {what}."
