@@ -12,6 +12,7 @@ import httpx
 
 from corral.cli.failure import ExitCode, Failure
 from corral.cli.reach.access import Access, OverHttp, OverSocket, is_loopback, no_authorities
+from corral.cli.reach.asking_again import ask, may_be_done
 
 TIMEOUT = 60.0
 PAGE = 500
@@ -88,9 +89,10 @@ class Api:
     ) -> httpx.Response:
         given = {name: str(value) for name, value in query.items() if value is not None}
         try:
-            response = self._client.request(method, f"/api/v1{path}", params=given, json=body)
+            response = ask(self._client, method, path, given, body)
         except httpx.HTTPError as error:
-            raise Failure(self._explain(error), _UNREACHABLE) from None
+            unsure = " It may have been carried out: look before you ask again." if may_be_done(error, method) else ""
+            raise Failure(self._explain(error) + unsure, _UNREACHABLE) from None
         if response.is_success:
             return response
         raise Failure(_detail(response), _CODES.get(response.status_code, ExitCode.FAILED))
