@@ -86,12 +86,10 @@ async def test_what_was_renewed_is_told_anew_when_that_ends(authority: Authority
 async def test_all_that_ends_is_read_with_the_next_first(authority: Authority, tmp_path: Path) -> None:
     (tmp_path / "tls.pem").write_bytes(authority.certificate_pem())
     watch = Watch(authority, tls=tmp_path / "tls.pem")
-    for name, expires_at, revoked_at in (("ci", NOW + DAY, None), ("gone", NOW + DAY, NOW), ("ever", None, None)):
-        watch.tokens.append(
-            Credential(
-                id=name, name=name, digest=name.encode(), created_at=NOW, expires_at=expires_at, revoked_at=revoked_at
-            )
-        )
+    for name, expires_at in (("ci", NOW + DAY), ("gone", NOW + DAY), ("ever", None), ("over long ago", NOW - 31 * DAY)):
+        token = Credential(id=name, name=name, digest=name.encode(), created_at=NOW - 90 * DAY, expires_at=expires_at)
+        watch.tokens.append(replace(token, revoked_at=NOW if name == "gone" else None))
+    watch.tokens.append(replace(watch.tokens[0], id="1", name="of a run", created_at=NOW))
     found = await watch.expiries.read()
     assert [(each.kind, each.name) for each in found] == [
         ("token", "ci"),

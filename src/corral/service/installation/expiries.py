@@ -20,6 +20,10 @@ from corral.store.work import WorkStore
 
 WORK = "expiries"
 LOOKED_AT_EVERY = HOUR
+SHORT = 7 * DAY
+"""A token of shorter life is meant to end: nobody is warned of it."""
+TOLD_AFTER = 30 * DAY
+"""So long it is told that a token has ended: whoever needed it has noticed by then."""
 _TOLD = "expiries.told"
 _SUCCEED = "What it issues ends with it. Make its successor with `corral authority rotate`; devices are renewed over."
 _RETIRE = "Its devices are being renewed over (`corral authority list`); then end it with `corral authority retire"
@@ -70,7 +74,8 @@ class Expiries:
         self._foreign = foreign
 
     async def read(self) -> tuple[Expiry, ...]:
-        """All that ends, the next first."""
+        """All that ends, the next first. Not tokens that were made for a short time, of which programs make many."""
+        now = self._clock()
         found = [*_push(await self._vault.push_certificates()), *self._certificates()]
         found += [
             Expiry(
@@ -81,6 +86,7 @@ class Expiries:
             )
             for each in await self._credentials()
             if each.user_id is None and each.expires_at is not None and each.revoked_at is None
+            if each.expires_at - each.created_at >= SHORT and now < each.expires_at + TOLD_AFTER
         ]
         found += [
             Expiry(

@@ -3,7 +3,7 @@ installation, read when it is asked for. No label has values that devices or str
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from corral.service.installation.expiries import Expiries, Expiry
 from corral.store.directory import Backlog
 from corral.store.inventory import Waiting
 from corral.store.store import Store
-from corral.store.webhooks import Letters
+from corral.store.webhooks import Letters, Webhook
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -91,6 +91,7 @@ class Exposition:
         now = self._clock()
         counts = await self._store.directory.counts()
         backlog = await self._store.directory.backlog()
+        webhooks = await self._store.webhooks.all()
         breaker = await self._store.vault.breaker_opened_at()
         pushing = [(each.topic, each.not_after) for each in await self._store.vault.push_certificates()]
         state = [
@@ -100,13 +101,19 @@ class Exposition:
                 "corral_topic_channels", "Channels that a push certificate's topic reaches.", "topic", _topics(counts)
             ),
             *_backlog(backlog, now),
-            *_events(await self._store.webhooks.letters(), await self._lag(now)),
+            _gauge("corral_webhooks", "Webhooks by whether they are called.", "state", _states(webhooks)),
+            *_events(await self._store.webhooks.letters(), await self._lag(webhooks, now)),
             *_inventory(await self._store.inventory.waiting(), now),
             _gauge(
                 "corral_inventory_oldest_ask_age_seconds",
                 "How long ago the device was asked for a report whose turn was the longest ago.",
                 "report",
                 ((report, (now - at) / SECOND) for report, at in (await self._store.collection.oldest()).items()),
+            ),
+            GaugeMetricFamily(
+                "corral_audit_waiting",
+                "Entries of the audit trail that are not linked yet.",
+                (await self._store.audit.ends()).waiting,
             ),
             GaugeMetricFamily("corral_breaker_open", "1 while nobody is told to leave.", int(breaker is not None)),
             _gauge(
@@ -138,10 +145,10 @@ class Exposition:
         registry.register(_Families([*self._metrics.collect(), *state]))
         return generate_latest(registry)
 
-    async def _lag(self, now: Instant) -> Instant:
+    async def _lag(self, webhooks: Sequence[Webhook], now: Instant) -> Instant:
         """Of the webhook that is furthest behind."""
         oldest = now
-        for each in await self._store.webhooks.all():
+        for each in webhooks:
             if each.disabled_at is None:
                 waiting = [letter.put_at for letter in await self._store.webhooks.waiting(each.id, 1)]
                 following = [stored.event.at for stored in await self._store.events.read(each.passed, 1)]
@@ -175,6 +182,12 @@ def _events(letters: Mapping[str, Letters], lag: Instant) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "corral_event_lag_seconds", "How long the oldest event has waited for an enabled webhook.", lag / SECOND
     )
+
+
+def _states(webhooks: Sequence[Webhook]) -> Iterator[tuple[str, float]]:
+    disabled = sum(each.disabled_at is not None for each in webhooks)
+    yield "enabled", len(webhooks) - disabled
+    yield "disabled", disabled
 
 
 def _inventory(waiting: Waiting, now: Instant) -> Iterator[Metric]:
