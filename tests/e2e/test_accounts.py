@@ -32,20 +32,24 @@ from corral.simulator.fetching import InstallationFailed
 from corral.simulator.speaking import Accepted, Failed
 from corral.simulator.world import State
 from e2e.account_place import ANN, BOB, Place, place
+from e2e.conftest import DATABASES, each_template
 from e2e.factory import made, ruled, told
 from e2e.forged_tokens import FORGERIES
 from e2e.installation import Template
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def web(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Place]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=DATABASES)
+async def web(
+    request: pytest.FixtureRequest, template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Place]:
     """Signs people in by `apple-as-web`; iPads and bob's devices are the organization's."""
     folder = tmp_path_factory.mktemp("web")
     sso = folder / "sso.json"
     sso.write_text(json.dumps({"AppIDs": ["ABCDE12345.org.example.sso"]}))
     device_for = f"iPad, {BOB}"
-    async with place(template, folder, CORRAL_ACCOUNT_DEVICE_FOR=device_for, CORRAL_ACCOUNT_SSO=str(sso)) as made:
-        yield made
+    with each_template(request.param, template, folder / "template") as own:
+        async with place(own, folder, CORRAL_ACCOUNT_DEVICE_FOR=device_for, CORRAL_ACCOUNT_SSO=str(sso)) as made:
+            yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

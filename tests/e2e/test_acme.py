@@ -14,16 +14,20 @@ from corral.cli.simulating import Plan, make_acme_files
 from corral.cli.simulating import run as simulate
 from corral.simulator.device import Device
 from corral.simulator.facts import Model
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, Start, each_template
 from e2e.installation import Installation, Template, installation, until
 
 BY_ACME = {"CORRAL_IDENTITY_ENROLLMENT": "acme", "CORRAL_ATTESTATION": "required"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def strict(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
-    async with installation(template, tmp_path_factory.mktemp("acme"), BY_ACME) as made:
-        yield made
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=DATABASES)
+async def strict(
+    request: pytest.FixtureRequest, template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Installation]:
+    folder = tmp_path_factory.mktemp("acme")
+    with each_template(request.param, template, folder / "template") as own:
+        async with installation(own, folder, BY_ACME) as made:
+            yield made
 
 
 def key_of(device: Device) -> ec.EllipticCurvePublicKey:
@@ -77,14 +81,13 @@ async def test_a_link_may_have_a_way_of_its_own(corral: Installation) -> None:
     assert isinstance(plain.enrollment.identity.parsed.public_key(), rsa.RSAPublicKey)
 
 
-async def test_what_was_attested_survives_a_restart(start: Start) -> None:
-    corral = await start(BY_ACME)
-    device = await corral.enrolled()
-    await corral.restart()
-    shown = await corral.get(f"/devices/{device.facts.udid}")
+async def test_what_was_attested_survives_a_restart(strict: Installation) -> None:
+    device = await strict.enrolled()
+    await strict.restart()
+    shown = await strict.get(f"/devices/{device.facts.udid}")
     assert shown["certificates"][0]["attested"]["serial_number"] == device.facts.serial_number
     await until(lambda: device.poll(), 5)
-    assert (await corral.life(device))["phase"] == "connected"
+    assert (await strict.life(device))["phase"] == "connected"
 
 
 async def test_a_simulated_fleet_attests_under_an_authority_of_its_own(start: Start, tmp_path: Path) -> None:

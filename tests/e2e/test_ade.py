@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +25,9 @@ from corral.simulator.facts import Model
 from corral.simulator.fetching import InstallationFailed
 from corral.simulator.push_certificates import StandInApple
 from corral.simulator.world import State
-from e2e.conftest import Start
+from e2e.conftest import DATABASES, each_template
 from e2e.factory import made
-from e2e.installation import Installation, until
+from e2e.installation import Installation, Template, installation, until
 from e2e.messages import check_in
 
 STANDARD: dict[str, Any] = {"profile_name": "standard", "is_supervised": True, "await_device_configured": True}
@@ -53,19 +52,24 @@ class Stage:
         await device.settle()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def stage(start: Start, tmp_path: Path) -> AsyncGenerator[Stage]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=DATABASES)
+async def stage(
+    request: pytest.FixtureRequest, template: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Stage]:
+    """Each test leaves Apple and Corral of one mind: what it has bought is synchronized."""
+    folder = tmp_path_factory.mktemp("ade")
     root = StandInApple.create(datetime.now(UTC))
     apple = AdeService(root)
-    (tmp_path / "ade.pem").write_bytes(root.root_pem)
-    url = await apple.start()
-    corral = await start({"CORRAL_ADE_URL": url, "CORRAL_ADE_CA": str(tmp_path / "ade.pem")})
-    server = await corral.post("/ade/servers", name="main")
-    portal, file = apple.add_server("Corral", server["certificate"].encode())
-    await corral.post("/ade/servers/main/token", file=base64.b64encode(file).decode())
-    await corral.post("/ade/servers/main/profiles", profile=STANDARD)
-    await corral.post("/ade/servers/main/default", profile="standard")
-    yield Stage(corral, apple, portal)
+    (folder / "ade.pem").write_bytes(root.root_pem)
+    settings = {"CORRAL_ADE_URL": await apple.start(), "CORRAL_ADE_CA": str(folder / "ade.pem")}
+    with each_template(request.param, template, folder / "template") as own:
+        async with installation(own, folder, settings) as corral:
+            server = await corral.post("/ade/servers", name="main")
+            portal, file = apple.add_server("Corral", server["certificate"].encode())
+            await corral.post("/ade/servers/main/token", file=base64.b64encode(file).decode())
+            await corral.post("/ade/servers/main/profiles", profile=STANDARD)
+            await corral.post("/ade/servers/main/default", profile="standard")
+            yield Stage(corral, apple, portal)
     await apple.stop()
 
 
@@ -101,13 +105,20 @@ async def test_a_device_that_is_not_assigned_stays_outside(stage: Stage) -> None
     assert (await stage.corral.life(bought))["phase"] == "connected"
 
 
-async def test_a_device_that_was_taken_away_is_refused_though_it_still_has_its_profile(stage: Stage) -> None:
+async def test_a_device_that_was_taken_away_is_refused_though_it_still_has_its_profile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     device = stage.buy(stage.corral.device())
     await stage.sync()
     held = stage.portal.profiles[stage.portal.devices[device.facts.serial_number]["profile_uuid"]]
     stage.portal.remove_device(device.facts.serial_number)
     await stage.sync()
-    stage.apple.configuration = lambda serial: held  # pyright: ignore[reportAttributeAccessIssue] - asked Apple before
+
+    def asked_before(serial: str) -> object:
+        del serial
+        return held
+
+    monkeypatch.setattr(stage.apple, "configuration", asked_before)
     with pytest.raises(InstallationFailed, match="403"):
         await stage.switch_on(device)
 
