@@ -60,6 +60,24 @@ def test_a_raw_command_must_say_what_it_is(message: plist.PlistValue, reason: st
         read_raw(plist.dump(message))
 
 
+@pytest.mark.parametrize(
+    ("outside", "inside"),
+    [
+        ("", "<key>RequestType</key><string>EraseDevice</string>"),
+        ("<key>Command</key><dict><key>RequestType</key><string>EraseDevice</string></dict>", ""),
+        ("<key>CommandUUID</key><string>another</string>", ""),
+        ("", "<key>Settings</key><dict><key>A</key><true/><key>&#65;</key><false/></dict>"),
+    ],
+)
+def test_a_raw_command_must_be_the_same_to_every_reader(outside: str, inside: str) -> None:
+    raw = (
+        f"<plist><dict>{outside}<key>Command</key><dict>{inside}<key>RequestType</key><string>ProfileList</string></dict>"
+        "<key>CommandUUID</key><string>C</string></dict></plist>"
+    )
+    with pytest.raises(CommandError, match="a key that comes twice"):
+        read_raw(raw.encode())
+
+
 def test_a_raw_command_in_binary_is_refused() -> None:
     message = {"CommandUUID": "C", "Command": {"RequestType": "X"}}
     with pytest.raises(CommandError, match="XML"):

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from corral.apple import fields
 from corral.apple.fields import FieldError
-from corral.apple.plist import LIMITS, Limits, PlistError, PlistValue, dump, is_binary, parse_dict
+from corral.apple.plist import Limits, PlistError, PlistValue, dump, is_binary, parse_dict
+
+UNAMBIGUOUS = Limits(unique_keys=True)
 
 
 class CommandError(ValueError):
@@ -38,8 +40,11 @@ def build(uuid: str, request_type: str, keys: Mapping[str, PlistValue] | None = 
         raise CommandError(f"command: {error}") from None
 
 
-def read_raw(data: bytes, limits: Limits = LIMITS) -> Command:
-    """A command that somebody else wrote, kept byte for byte; it must say its CommandUUID and RequestType."""
+def read_raw(data: bytes, limits: Limits = UNAMBIGUOUS) -> Command:
+    """A command that somebody else wrote, kept byte for byte; it must say its CommandUUID and RequestType.
+
+    Once each: one device might take another of them than we do.
+    """
     if is_binary(data):
         raise CommandError("command: binary property list; send the XML form, which every device reads")
     try:

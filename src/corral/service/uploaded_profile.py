@@ -11,7 +11,8 @@ from corral.service.errors import RequestRefused
 LARGEST = 4 * 1024 * 1024
 """Bytes of a profile: each install sends it whole to each device."""
 
-LIMITS = Limits(bytes=LARGEST, depth=48, objects=20_000)
+LIMITS = Limits(bytes=LARGEST, depth=48, objects=20_000, unique_keys=True)
+_IN_COMMANDS = Limits(unique_keys=True)
 _LONGEST = 255
 
 
@@ -32,14 +33,14 @@ class ReadProfile:
         return ReadProfile(dump(keys), keys, self.identifier, uuid, self.display_name, self.was_signed)
 
 
-def read_profile(raw: bytes) -> ReadProfile:
+def read_profile(raw: bytes, limits: Limits = LIMITS) -> ReadProfile:
     """Raises RequestRefused with one line. A signature is checked and taken off: what devices get is signed anew."""
-    if len(raw) > LARGEST:
-        raise RequestRefused(f"A profile of {len(raw):,} bytes; {LARGEST:,} are the most.")
+    if len(raw) > limits.bytes:
+        raise RequestRefused(f"A profile of {len(raw):,} bytes; {limits.bytes:,} are the most.")
     try:
         signed = not (is_binary(raw) or raw.lstrip()[:1] == b"<" or raw.startswith(b"\xef\xbb\xbf"))
-        content = cms.verify_attached(raw, LARGEST)[0] if signed else raw
-        keys = parse_dict(content, LIMITS)
+        content = cms.verify_attached(raw, limits.bytes)[0] if signed else raw
+        keys = parse_dict(content, limits)
         if is_binary(content):
             content = dump(keys)
     except cms.CmsError as error:
@@ -59,12 +60,12 @@ def read_profile(raw: bytes) -> ReadProfile:
 
 
 @lru_cache(64)
-def identifier_of(raw: bytes) -> str:
-    """The PayloadIdentifier of a profile that is about to be sent; empty for what cannot be read."""
+def identifier_of(raw: bytes) -> str | None:
+    """The PayloadIdentifier of a profile that is about to be sent; None for what cannot be read."""
     try:
-        return read_profile(raw).identifier
+        return read_profile(raw, _IN_COMMANDS).identifier
     except RequestRefused:
-        return ""
+        return None
 
 
 def _text(keys: Mapping[str, PlistValue], name: str) -> str:

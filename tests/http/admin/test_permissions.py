@@ -1,5 +1,6 @@
 """The whole route table, walked as nobody, as each role, and with each permission alone."""
 
+import base64
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -133,6 +134,16 @@ async def test_whose_rights_are_whose_is_not_heard_of_among_other_events(install
             assert "link.created" in kinds
             assert ({"user.added", "token.created"} <= kinds) is heard
             assert (kinds.isdisjoint(OF_RIGHTS)) is not heard
+
+
+async def test_a_dangerous_command_is_not_hidden_behind_another_of_its_keys(installation: Installation) -> None:
+    device = await installation.device()
+    types = "<key>RequestType</key><string>EraseDevice</string><key>RequestType</key><string>ProfileList</string>"
+    raw = f"<plist><dict><key>CommandUUID</key><string>C</string><key>Command</key><dict>{types}</dict></dict></plist>"
+    body = {"devices": [device], "plist": base64.b64encode(raw.encode()).decode(), "force": True}
+    async with speaking(installation, role="operator") as client:
+        assert (await client.post("/commands", json=body)).status_code == 422
+        assert (await client.get("/commands")).json()["commands"] == []
 
 
 async def test_openapi_tells_which_permission_each_operation_needs(installation: Installation) -> None:

@@ -215,6 +215,24 @@ async def test_the_enrollment_profile_is_not_overwritten_by_accident(commanding:
     assert (await send(commanding, "InstallProfile", keys={"Payload": samples.PROFILE}))["A"].queued
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"no profile",
+        samples.profile(IDENTIFIER).replace(b"</dict>", b"<key>PayloadIdentifier</key><string>other</string></dict>"),
+        samples.profile(IDENTIFIER).replace(b"<dict>", b"<dict><key>PayloadIdentifier</key><string>other</string>"),
+        samples.profile(IDENTIFIER)[:-20],
+    ],
+    ids=["none", "twice, the other last", "twice, the other first", "cut off"],
+)
+async def test_nor_by_one_that_devices_might_read_otherwise(
+    payload: bytes, commanding: Commanding, queue: FakeQueue
+) -> None:
+    verdict = (await send(commanding, "InstallProfile", keys={"Payload": payload}, force=True))["A"]
+    assert (verdict.queued, "cannot be read here" in verdict.problem) == (False, True)
+    assert queue.queued == []
+
+
 async def test_what_the_target_cannot_do_is_not_queued_unless_forced(commanding: Commanding, queue: FakeQueue) -> None:
     verdict = (await send(commanding, "ClearPasscode", keys={"UnlockToken": b"x"}))["A"]
     assert not verdict.queued

@@ -1,7 +1,8 @@
 """Property lists: bytes in, plain values out, and back.
 
 Dates are naive and in UTC, as plistlib has them; integers lie in -2^63 .. 2^64-1; of a key that comes twice
-the last counts. The readers raise PlistError and nothing else, whatever the bytes are.
+the last counts, or `parse` refuses it (`Limits.unique_keys`). The readers raise PlistError and nothing else,
+whatever the bytes are.
 """
 
 import plistlib

@@ -62,7 +62,9 @@ class _Reader:
             return [self.build(item, depth + 1) for item in self._references(at, count)]
         keys = self._references(at, count)
         values = self._references(at + count * self._reference_size, count)
-        return {self._key(key): self.build(value, depth + 1) for key, value in zip(keys, values, strict=True)}
+        found = {self._key(key): self.build(value, depth + 1) for key, value in zip(keys, values, strict=True)}
+        self._limits.check_keys(count, len(found))
+        return found
 
     def _key(self, reference: int) -> str:
         key = self.build(reference, self._limits.depth)

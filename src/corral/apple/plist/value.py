@@ -17,15 +17,25 @@ class PlistError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How large a property list may be: bytes as sent, levels of nesting (the outermost value is level 1),
-    objects (every value and every key is one)."""
+    objects (every value and every key is one).
+
+    `unique_keys`: a key that comes twice in a dictionary is an error. For what others read after us and could
+    read otherwise, since what was allowed must be what is done.
+    """
 
     bytes: int = 16 * 1024 * 1024
     depth: int = 64
     objects: int = 65_536
+    unique_keys: bool = False
 
     def check_size(self, size: int) -> None:
         if size > self.bytes:
             raise PlistError(f"property list of {size} bytes where {self.bytes} are allowed: send less at once")
+
+    def check_keys(self, pairs: int, keys: int) -> None:
+        """A dictionary had so many pairs, of so many different keys."""
+        if self.unique_keys and pairs != keys:
+            raise PlistError("dictionary with a key that comes twice: readers differ in which one counts")
 
     def too_deep(self) -> PlistError:
         return PlistError(f"property list nested deeper than {self.depth} levels: flatten it")

@@ -181,7 +181,9 @@ class _Builder:
         if element.tag == "array":
             return [self.build(child, depth + 1) for child in element]
         self._left -= len(element) // 2
-        return {key: self.build(value, depth + 1) for key, value in _pairs(element)}
+        found = {key: self.build(value, depth + 1) for key, value in _pairs(element)}
+        self._limits.check_keys(len(element) // 2, len(found))
+        return found
 
 
 def _pairs(dictionary: Element) -> Iterator[tuple[str, Element]]:

@@ -60,8 +60,8 @@ class Order:
     against: Callable[[Target], Sequence[Finding]] | None = None
 
     @property
-    def profile_identifier(self) -> str:
-        """Of the profile that it installs or removes, if it does."""
+    def profile_identifier(self) -> str | None:
+        """Of the profile that it installs or removes, empty if it does not; None if that cannot be read."""
         match self.built.request_type, self.keys.get("Payload"), self.keys.get("Identifier"):
             case "InstallProfile", bytes() as payload, _:
                 return identifier_of(payload)
@@ -101,7 +101,7 @@ def build(
         raise RequestRefused(str(error)) from None
 
 
-def refused(aim: Aim, order: Order, profile: str) -> Sent | None:
+def refused(aim: Aim, order: Order, profile: str | None) -> Sent | None:
     """The verdict for a target that nothing can be queued for; `profile` is the order's identifier of one."""
     known = aim.known
     problem = refusal(aim.name, known, order, profile)
@@ -126,13 +126,15 @@ def judge(known: CommandTarget, order: Order, findings: tuple[Finding, ...]) -> 
     )
 
 
-def refusal(name: str, target: CommandTarget | None, order: Order, profile: str) -> str:
+def refusal(name: str, target: CommandTarget | None, order: Order, profile: str | None) -> str:
     """Why this command cannot be queued for a device at all, however it is insisted on; empty if it can."""
     if target is None:
         return UNKNOWN.format(name)
     if target.connection_id is None:
         return f"Device {name} is not connected."
-    kept = read_kept(target.profile) if profile else None
+    kept = None if profile == "" else read_kept(target.profile)
+    if kept is not None and profile is None:
+        return "its profile cannot be read here, so that it might replace the one that the device is enrolled by"
     if kept is not None and profile == kept.facts.identifier:
         if order.built.request_type == "RemoveProfile":
             return "this would end the connection; use `corral device end` instead"
