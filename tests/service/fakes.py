@@ -164,11 +164,11 @@ class FakeWork:
         self.asked.append(("silent", silent_since, pushed_before, now, limit))
         return self.silent
 
-    async def unconfigured(self, awaiting_before: Place, limit: int) -> tuple[tuple[str, str], ...]:
+    async def unconfigured(self, awaiting_before: Instant, limit: int) -> tuple[tuple[str, str], ...]:
         self.asked.append(("unconfigured", awaiting_before, limit))
         return self.waiting
 
-    async def expiring(self, before: Place, limit: int) -> tuple[ExpiringIdentity, ...]:
+    async def expiring(self, before: Instant, limit: int) -> tuple[ExpiringIdentity, ...]:
         self.asked.append(("expiring", before, limit))
         return ()
 
