@@ -32,10 +32,10 @@ from inventory.questions import NOW, devices, items, questions
 
 @pytest.fixture(autouse=True, scope="module")
 def few() -> Iterator[None]:
-    """Tests here say how many devices are few."""
-    before = inventory_question.FEW
+    """Tests here say how many devices are few, and how many are looked at one by one before sets are made."""
+    before = inventory_question.FEW, inventory_question.WALKED
     yield
-    inventory_question.FEW = before
+    inventory_question.FEW, inventory_question.WALKED = before
 
 
 AT = st.sampled_from([NOW - 86_400_000, NOW, None])
@@ -55,8 +55,9 @@ async def test_a_question_is_answered_as_the_pure_rule_says(
             known = {f"D{n}": await _arrive(store, n, *each) for n, each in enumerate(fleet)}
             for question in [Everything(), *asked]:
                 expected = tuple(sorted(name for name, each in known.items() if fits(question, each, NOW)))
-                for few in (0, 100):  # all are looked at, or the few that fit one part
-                    inventory_question.FEW = few
+                # All are looked at, or sets are made behind the second, or the few are looked at that fit one part.
+                for few, walked in ((0, 100), (0, 2), (100, 100)):
+                    inventory_question.FEW, inventory_question.WALKED = few, walked
                     found = await store.inventory.select(question, NOW, after="", limit=100)
                     assert found == expected, write_question(question)
                     assert await store.inventory.count(question, NOW) == len(expected)

@@ -19,5 +19,14 @@ class EditedSince(Exception):
         super().__init__("Somebody else has edited this meanwhile; look at it again.")
 
 
+class TakesTooLong(Exception):
+    """What was asked would take the database too long, or others before it have: it was given up."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The question takes too long to answer; narrow it, or ask again when others have their answers."
+        )
+
+
 class StoreRefused(Exception):
     """The database cannot be used as it is (newer than this program, another sealing key); one line says why."""

@@ -124,10 +124,15 @@ class InventoryStore(Protocol):
     async def select(
         self, question: Question, now: Instant, *, after: str, limit: int, ended: bool = False
     ) -> tuple[str, ...]:
-        """The ids of devices that fit, ascending, behind `after`; with `ended` also those whose connection is over."""
+        """The ids of devices that fit, ascending, behind `after`; with `ended` also those whose connection is over.
+
+        Raises TakesTooLong.
+        """
         ...
 
-    async def count(self, question: Question, now: Instant, *, ended: bool = False) -> int: ...
+    async def count(self, question: Question, now: Instant, *, ended: bool = False) -> int:
+        """Raises TakesTooLong."""
+        ...
 
     async def records(self, device_ids: Sequence[str]) -> tuple[DeviceRecord, ...]:
         """Of those of the devices that something is known of, in the order of their ids."""

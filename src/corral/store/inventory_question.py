@@ -27,6 +27,8 @@ from corral.inventory.question import (
 from corral.lifecycle.state import Instant
 
 Term: TypeAlias = Compare | OneOf | IsKnown | Has
+Statement: TypeAlias = tuple[str, list[object]]
+"""With its values."""
 
 SEEN = (
     "(SELECT max(last_seen) FROM contact WHERE channel_id >= c.id AND channel_id < c.id || '0'"
@@ -35,8 +37,16 @@ SEEN = (
 """When the device of `c` was heard last, on whichever of its channels."""
 
 FEW = 5_000
-"""So many devices that fit one part of a question are looked at one by one. Where more do, all devices are looked at in
-their order, until enough are found."""
+"""So many devices that fit one part of a question are looked at one by one."""
+WALKED = 2_000
+"""Where more do, so many are looked at one by one, in their order, since a page is mostly full by then. If it is not,
+what fits each part is gathered from the indexes, and the sets are held against each other; so it is for counting."""
+MOST_SETS = 20
+"""Parts of a question of which each becomes a set: of one with more all devices are looked at one by one."""
+LONGEST = 8.0
+"""Seconds that a question may take, with its waiting for others; then it is given up."""
+AT_ONCE = 2
+"""Questions of one process that are answered at a time."""
 
 _COLUMNS = {
     "state": "c.phase",
@@ -57,6 +67,8 @@ class Dialect:
     contains: str
     aside: str
     """What keeps a condition on `{0}` from being looked up in an index."""
+    before_slash: str
+    """What `{0}` has before its first slash."""
 
 
 @dataclass(slots=True)
@@ -65,6 +77,8 @@ class Condition:
 
     dialect: Dialect
     now: Instant
+    by_sets: bool = False
+    """Whether parts are gathered first, and not looked up for each device."""
     values: list[object] = field(default_factory=list[object])
 
     def whole(self, question: Question) -> str:
@@ -80,6 +94,8 @@ class Condition:
                 return " OR ".join(f"({self.whole(each)})" for each in parts)
             case Compare() | OneOf() | IsKnown() if question.field in _COLUMNS:
                 return self._column(question)
+            case Compare() | OneOf() | IsKnown() | Has() if self.by_sets:
+                return f"v.id IN ({self.members(question)})"
             case Compare() | OneOf() | IsKnown() | Has():
                 return f"EXISTS ({self.members(question, of_one=True)})"
 
@@ -131,10 +147,30 @@ class Condition:
                 return f" AND {self._compared(column, turned, key(kind, other))}"
 
     def _column(self, term: Compare | OneOf | IsKnown) -> str:
+        return self._seen(term) if self.by_sets and term.field == "last_seen" else self._column_of(term)
+
+    def _column_of(self, term: Compare | OneOf | IsKnown) -> str:
         column = _COLUMNS[term.field]
         if isinstance(term, IsKnown):
             return f"{column} IS NOT NULL"
         return f"coalesce({self._plainly(term, column).removeprefix(' AND ')}, FALSE)"
+
+    def _seen(self, term: Compare | OneOf | IsKnown) -> str:
+        """By the sets of those that were heard on any channel since, which is what the latest of several says."""
+        lives = f"c.id IN (SELECT {self.dialect.before_slash.format('channel_id')} FROM contact"
+        match term:
+            case Compare(_, operator, value):
+                turned, other = resolved(operator, value, self.now)
+            case _:
+                return self._column_of(term)
+        match turned:
+            case Operator.ABOVE | Operator.AT_LEAST:
+                return f"{lives} WHERE last_seen {turned} {self.bind(int(other))})"
+            case Operator.BELOW | Operator.AT_MOST:
+                since = ">=" if turned is Operator.BELOW else ">"
+                return f"{lives}) AND NOT {lives} WHERE last_seen {since} {self.bind(int(other))})"
+            case _:
+                return self._column_of(term)
 
     def _plainly(self, term: Compare | OneOf | IsKnown, column: str) -> str:
         """` AND ...` of a column that holds values as they are, or nothing where it is enough that there is a row."""
@@ -168,14 +204,14 @@ def _plain(kind: Kind, value: Value) -> object:
     return text_key(str(value)) if kind is Kind.TEXT else int(value)
 
 
-def probes(question: Question, dialect: Dialect, now: Instant) -> list[tuple[Term, str, list[object]]]:
-    """Parts of which each must hold, and each of which can be answered by an index; with a statement, and its values,
-    that counts what fits it: at most one more than FEW."""
-    found = list[tuple[Term, str, list[object]]]()
+def probes(question: Question, dialect: Dialect, now: Instant) -> list[tuple[Term, Statement]]:
+    """Parts of which each must hold, and each of which can be answered by an index; with a statement that counts what
+    fits it: at most one more than FEW."""
+    found = list[tuple[Term, Statement]]()
     for term in _drivers(question):
         condition = Condition(dialect, now)
         counted = f"SELECT count(*) FROM ({condition.members(term)} LIMIT {FEW + 1}) AS fitting"
-        found.append((term, counted, condition.values))
+        found.append((term, (counted, condition.values)))
     return found
 
 
@@ -185,32 +221,70 @@ def fewest(counted: Sequence[tuple[Term, int]]) -> Term | None:
     return counted[min(few)[1]][0] if few else None
 
 
-def ids(
-    question: Question, first: Term | None, dialect: Dialect, now: Instant, *, after: str, limit: int, ended: bool
-) -> tuple[str, list[object]]:
-    """A statement for the ids of devices that fit, in their order, beginning with what `fewest` says."""
-    condition = Condition(dialect, now)
-    chosen = _chosen("v.device_id", question, first, condition, ended=ended)
-    behind, most = condition.bind(after), condition.bind(limit)
-    return f"{chosen} AND v.device_id > {behind} ORDER BY v.device_id LIMIT {most}", condition.values
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question as one or two statements answer it; `first` is what `fewest` says."""
+
+    question: Question
+    first: Term | None
+    dialect: Dialect
+    now: Instant
+    ended: bool
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether devices are looked at one by one first, up to `horizon`, and sets are made for those behind it."""
+        return self.first is None and _leaves(self.question) <= MOST_SETS
+
+    def horizon(self, after: str) -> Statement:
+        """For the id of the last of the next WALKED devices; no row where there are fewer."""
+        place = self.dialect.place(1)
+        later = f"SELECT device_id FROM inventory WHERE device_id > {place} ORDER BY device_id"
+        return f"{later} LIMIT 1 OFFSET {WALKED - 1}", [after]
+
+    def page(self, after: str, limit: int, until: str | None = None) -> Statement:
+        """For the ids of devices that fit, in their order, looked at one by one, beginning with what `fewest` says."""
+        condition = Condition(self.dialect, self.now)
+        if self.first is not None:
+            return self._gathered(condition, after, limit)
+        last = "" if until is None else f" AND v.device_id <= {condition.bind(until)}"
+        chosen = f"{self._chosen('v.device_id', condition)} AND v.device_id > {condition.bind(after)}{last}"
+        return f"{chosen} ORDER BY v.device_id LIMIT {condition.bind(limit)}", condition.values
+
+    def rest(self, after: str, limit: int) -> Statement:
+        """The same by sets."""
+        return self._gathered(Condition(self.dialect, self.now, by_sets=True), after, limit)
+
+    def _gathered(self, condition: Condition, after: str, limit: int) -> Statement:
+        """All that fit first, and then their order: asked for both at once, a database that takes few for many goes
+        through all devices in theirs."""
+        chosen = f"{self._chosen('v.device_id', condition)} AND v.device_id > {condition.bind(after)}"
+        ordered = f"SELECT device_id FROM found ORDER BY device_id LIMIT {condition.bind(limit)}"
+        return f"WITH found AS MATERIALIZED ({chosen}) {ordered}", condition.values
+
+    def count(self) -> Statement:
+        condition = Condition(self.dialect, self.now, by_sets=self.in_turn)
+        return self._chosen("count(*)", condition), condition.values
+
+    def _chosen(self, what: str, condition: Condition) -> str:
+        joined = "inventory AS v CROSS JOIN connection AS c WHERE c.id = v.connection_id"
+        living = "" if self.ended else " AND c.phase <> 'ended'"
+        if self.first is None:
+            return f"SELECT {what} FROM {joined}{living} AND ({condition.whole(self.question)})"
+        few = condition.members(self.first)
+        few = f"WITH few AS MATERIALIZED (SELECT DISTINCT inventory_id FROM ({few}) AS fitting)"
+        rest = condition.whole(_without(self.question, self.first))
+        return f"{few} SELECT {what} FROM few CROSS JOIN {joined} AND v.id = few.inventory_id{living} AND ({rest})"
 
 
-def how_many(
-    question: Question, first: Term | None, dialect: Dialect, now: Instant, *, ended: bool
-) -> tuple[str, list[object]]:
-    """The same for how many they are."""
-    condition = Condition(dialect, now)
-    return _chosen("count(*)", question, first, condition, ended=ended), condition.values
-
-
-def _chosen(what: str, question: Question, first: Term | None, condition: Condition, *, ended: bool) -> str:
-    joined = "inventory AS v CROSS JOIN connection AS c WHERE c.id = v.connection_id"
-    living = "" if ended else " AND c.phase <> 'ended'"
-    if first is None:
-        return f"SELECT {what} FROM {joined}{living} AND ({condition.whole(question)})"
-    few = f"WITH few AS MATERIALIZED (SELECT DISTINCT inventory_id FROM ({condition.members(first)}) AS fitting)"
-    rest = condition.whole(_without(question, first))
-    return f"{few} SELECT {what} FROM few CROSS JOIN {joined} AND v.id = few.inventory_id{living} AND ({rest})"
+def _leaves(question: Question) -> int:
+    match question:
+        case Not(part):
+            return _leaves(part)
+        case And(parts) | Or(parts):
+            return sum(map(_leaves, parts))
+        case _:
+            return 1
 
 
 def _without(question: Question, term: Term) -> Question:

@@ -1,7 +1,8 @@
 """Questions to the inventory: which devices fit, what is known of one, what has changed, who has which app."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from corral.apple.inventory.items import ITEM_KINDS
 from corral.inventory.asking import read_question
@@ -11,7 +12,10 @@ from corral.lifecycle.state import Phase
 from corral.service.clock import Clock
 from corral.service.errors import NotFound, RequestRefused
 from corral.store.directory import Directory
+from corral.store.errors import TakesTooLong
 from corral.store.inventory import DeviceInventory, DeviceRecord, InventoryStore, ItemCount, StoredChange
+
+T = TypeVar("T")
 
 COLUMNS = ("device", "serial", "name", "platform", "os_version", "model_name", "supervised", "last_seen")
 """Of a listing, where nobody says otherwise."""
@@ -35,19 +39,19 @@ class Inventory:
     async def page(self, query: str, after: str, limit: int, *, ended: bool = False) -> Page:
         """Raises RequestRefused for what is no question."""
         question = question_of(query)
-        ids = await self._store.select(question, self._clock(), after=after, limit=limit + 1, ended=ended)
+        ids = await _answered(self._store.select(question, self._clock(), after=after, limit=limit + 1, ended=ended))
         records = await self._store.records(ids[:limit])
         return Page(records, ids[limit - 1] if len(ids) > limit else None)
 
     async def count(self, query: str, *, ended: bool = False) -> int:
-        return await self._store.count(question_of(query), self._clock(), ended=ended)
+        return await _answered(self._store.count(question_of(query), self._clock(), ended=ended))
 
     async def connected(self, query: str, most: int) -> list[str]:
         """The ids of the connected devices that fit. Raises RequestRefused for more than `most`."""
         question = And((Compare("state", Operator.EQUAL, Phase.CONNECTED.value), question_of(query)))
         found, after, now = list[str](), "", self._clock()
         while True:
-            piece = await self._store.select(question, now, after=after, limit=10 * PIECE)
+            piece = await _answered(self._store.select(question, now, after=after, limit=10 * PIECE))
             found += piece
             if len(found) > most:
                 raise RequestRefused(f"The query means more than {most:,} devices; narrow it.")
@@ -58,13 +62,13 @@ class Inventory:
     async def among(self, query: str, device_ids: Sequence[str]) -> frozenset[str]:
         """Those of some hundred devices that fit."""
         question = And((OneOf("device", tuple(device_ids)), question_of(query)))
-        return frozenset(await self._store.select(question, self._clock(), after="", limit=len(device_ids)))
+        return frozenset(await _answered(self._store.select(question, self._clock(), after="", limit=len(device_ids))))
 
     async def everything(self, question: Question, *, ended: bool = False) -> AsyncGenerator[Sequence[DeviceRecord]]:
         """Of all that fit, in the order of their ids, some at a time."""
         after, now = "", self._clock()
         while True:
-            ids = await self._store.select(question, now, after=after, limit=PIECE, ended=ended)
+            ids = await _answered(self._store.select(question, now, after=after, limit=PIECE, ended=ended))
             if ids:
                 yield await self._store.records(ids)
             if len(ids) < PIECE:
@@ -91,6 +95,14 @@ class Inventory:
         if found is None:
             raise NotFound(f"There is no device {device}, or more than one; name it by its id.")
         return found
+
+
+async def _answered(asking: Awaitable[T]) -> T:
+    """Raises RequestRefused for a question that takes too long."""
+    try:
+        return await asking
+    except TakesTooLong as error:
+        raise RequestRefused(str(error)) from None
 
 
 def question_of(query: str) -> Question:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from corral.inventory.merging import Freshness
 from corral.inventory.question import Question
@@ -21,9 +22,10 @@ from corral.store.inventory import (
     Taken,
     Waiting,
 )
-from corral.store.inventory_question import SEEN, Dialect, Term, fewest, how_many, ids, probes
+from corral.store.inventory_question import LONGEST, SEEN, Asked, Dialect, Statement, fewest, probes
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
+from corral.store.postgres.pondering import Pondering
 from corral.store.postgres.statements import select
 from corral.store.postgres.taking_in import take
 from corral.store.rows import DEVICE, device
@@ -34,6 +36,7 @@ DIALECT = Dialect(
     bind=lambda keys: keys,
     contains="strpos({0}, {1}) > 0",
     aside="{0}",
+    before_slash="split_part({0}, '/', 1)",
 )
 
 _TYPES = ", ".join(f"'{each}'" for each in TAKEN_IN)
@@ -93,6 +96,7 @@ _LAST = 2**62
 class PostgresInventory:
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
+        self._pondering = Pondering(database)
         self._sealer = sealer
 
     async def arrivals(self, limit: int) -> tuple[Arrival, ...]:
@@ -115,18 +119,21 @@ class PostgresInventory:
         self, question: Question, now: Instant, *, after: str, limit: int, ended: bool = False
     ) -> tuple[str, ...]:
         async def read(sql: Session) -> tuple[str, ...]:
-            first = await _fewest(sql, question, now)
-            statement, values = ids(question, first, DIALECT, now, after=after, limit=limit, ended=ended)
-            return tuple([row[0] for row in await sql.all(statement, *values)])
+            asked = await _asked(sql, question, now, ended=ended)
+            until = await _first(sql, asked.horizon(after)) if asked.in_turn else None
+            found = await _ids(sql, asked.page(after, limit, until))
+            if until is not None and len(found) < limit:
+                found += await _ids(sql, asked.rest(until, limit - len(found)))
+            return tuple(found)
 
-        return await self._database.read(read)
+        return await self._pondering.ponder(read, LONGEST)
 
     async def count(self, question: Question, now: Instant, *, ended: bool = False) -> int:
         async def read(sql: Session) -> int:
-            first = await _fewest(sql, question, now)
-            return await _number(sql, *how_many(question, first, DIALECT, now, ended=ended))
+            asked = await _asked(sql, question, now, ended=ended)
+            return await _first(sql, asked.count()) or 0
 
-        return await self._database.read(read)
+        return await self._pondering.ponder(read, LONGEST)
 
     async def records(self, device_ids: Sequence[str]) -> tuple[DeviceRecord, ...]:
         found = await self._database.read(lambda sql: _records(sql, device_ids))
@@ -174,15 +181,21 @@ class PostgresInventory:
         return await self._database.write(lambda write: write.sql.run(_UNUSED, limit), durably=False)
 
 
-async def _fewest(sql: Session, question: Question, now: Instant) -> Term | None:
-    asked = probes(question, DIALECT, now)
-    return fewest([(term, await _number(sql, statement, values)) for term, statement, values in asked])
+async def _asked(sql: Session, question: Question, now: Instant, *, ended: bool) -> Asked:
+    counted = [(term, await _first(sql, statement) or 0) for term, statement in probes(question, DIALECT, now)]
+    return Asked(question=question, first=fewest(counted), dialect=DIALECT, now=now, ended=ended)
 
 
-async def _number(sql: Session, statement: str, values: Sequence[object]) -> int:
-    row = await sql.one(statement, *values)
-    assert row is not None
-    return row[0]
+async def _ids(sql: Session, statement: Statement) -> list[str]:
+    text, values = statement
+    return [row[0] for row in await sql.all(text, *values)]
+
+
+async def _first(sql: Session, statement: Statement) -> Any:
+    """The first value of the first row, if there is one."""
+    text, values = statement
+    row = await sql.one(text, *values)
+    return None if row is None else row[0]
 
 
 async def _records(sql: Session, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecord]]:

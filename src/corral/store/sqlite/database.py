@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ import apsw
 from corral.sealing import SealError
 from corral.store.errors import StoreRefused, StoreUnavailable
 from corral.store.sqlite.connecting import Row, Sql, connect, survives, typed, unavailable
+from corral.store.sqlite.pondering import Pondering
 from corral.store.sqlite.writer import CLOSED, Write, Writer
 
 T = TypeVar("T")
@@ -33,6 +35,7 @@ class Database:
         self._writer = Writer(path, self._wake)
         self._browser: apsw.Connection | None = None
         self._aside = ThreadPoolExecutor(1, "corral-lists")
+        self._pondering = Pondering(path)
         self._closed = False
 
     def one(self, statement: str, values: Sequence[Any] = ()) -> Row | None:
@@ -63,6 +66,12 @@ class Database:
             raise StoreUnavailable(CLOSED)
         return await asyncio.get_running_loop().run_in_executor(self._aside, self._browse, act)
 
+    async def ponder(self, act: Callable[[Sql], T], longest: float) -> T:
+        """The same for what may take seconds, and holds no list up. Raises TakesTooLong after `longest` seconds."""
+        if self._closed:
+            raise StoreUnavailable(CLOSED)
+        return await self._pondering.ponder(partial(_at_one_moment, act=act), longest)
+
     async def write(self, act: Callable[[Write], T]) -> T:
         """The value of `act`, durable when this returns; it shares its commit with others."""
         try:
@@ -76,6 +85,7 @@ class Database:
     async def close(self) -> None:
         self._closed = True
         await asyncio.to_thread(self._aside.shutdown)
+        await self._pondering.close()
         await self._writer.close()
         for connection in (self._reader, self._browser):
             if connection is not None:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - statements are put together of this module's own words; values are always bound
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,7 @@ from corral.store.inventory import (
     Taken,
     Waiting,
 )
-from corral.store.inventory_question import SEEN, Dialect, Term, fewest, how_many, ids, probes
+from corral.store.inventory_question import LONGEST, SEEN, Asked, Dialect, Statement, fewest, probes
 from corral.store.rows import DEVICE, device
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
@@ -37,6 +38,7 @@ DIALECT = Dialect(
     bind=lambda keys: msgspec.json.encode(keys).decode(),
     contains="instr({0}, {1}) > 0",
     aside="+{0}",
+    before_slash="substr({0}, 1, instr({0} || '/', '/') - 1)",
 )
 
 _TYPES = ", ".join(f"'{each}'" for each in TAKEN_IN)
@@ -133,17 +135,20 @@ class SqliteInventory:
         self, question: Question, now: Instant, *, after: str, limit: int, ended: bool = False
     ) -> tuple[str, ...]:
         def read(sql: Sql) -> tuple[str, ...]:
-            first = _fewest(sql, question, now)
-            statement, values = ids(question, first, DIALECT, now, after=after, limit=limit, ended=ended)
-            return tuple(row[0] for row in sql.execute(statement, values))
+            asked = _asked(sql, question, now, ended=ended)
+            until = _first(sql, asked.horizon(after)) if asked.in_turn else None
+            found = [row[0] for row in sql.execute(*asked.page(after, limit, until))]
+            if until is not None and len(found) < limit:
+                found += [row[0] for row in sql.execute(*asked.rest(until, limit - len(found)))]
+            return tuple(found)
 
-        return await self._database.browse(read)
+        return await self._database.ponder(read, LONGEST)
 
     async def count(self, question: Question, now: Instant, *, ended: bool = False) -> int:
         def read(sql: Sql) -> int:
-            return _number(sql, *how_many(question, _fewest(sql, question, now), DIALECT, now, ended=ended))
+            return _first(sql, _asked(sql, question, now, ended=ended).count()) or 0
 
-        return await self._database.browse(read)
+        return await self._database.ponder(read, LONGEST)
 
     async def records(self, device_ids: Sequence[str]) -> tuple[DeviceRecord, ...]:
         return await self._database.browse(lambda sql: tuple(each for _, each in _records(sql, device_ids)))
@@ -199,16 +204,15 @@ class SqliteInventory:
         return await self._database.write(delete)
 
 
-def _fewest(sql: Sql, question: Question, now: Instant) -> Term | None:
-    return fewest(
-        [(term, _number(sql, statement, values)) for term, statement, values in probes(question, DIALECT, now)]
-    )
+def _asked(sql: Sql, question: Question, now: Instant, *, ended: bool) -> Asked:
+    counted = [(term, _first(sql, statement) or 0) for term, statement in probes(question, DIALECT, now)]
+    return Asked(question=question, first=fewest(counted), dialect=DIALECT, now=now, ended=ended)
 
 
-def _number(sql: Sql, statement: str, values: Sequence[object]) -> int:
-    row = sql.execute(statement, values).fetchone()
-    assert row is not None
-    return row[0]
+def _first(sql: Sql, statement: Statement) -> Any:
+    """The first value of the first row, if there is one."""
+    row = sql.execute(*statement).fetchone()
+    return None if row is None else row[0]
 
 
 def _records(sql: Sql, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecord]]:
