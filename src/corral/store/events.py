@@ -69,10 +69,7 @@ class EventStore(Protocol):
         ...
 
     async def timeline(self, device_id: str, before: Place, limit: int) -> tuple[TimelineEntry, ...]:
-        """Newest first, of all lives of the device.
-
-        A page ends between two times, since the next one begins by time: it may be longer than `limit`.
-        """
+        """At most `limit` entries, newest first, of all lives of the device."""
         ...
 
 

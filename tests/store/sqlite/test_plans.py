@@ -9,6 +9,7 @@ from corral.lifecycle.change import Change, Escrow
 from corral.lifecycle.state import Consequence, EscrowKind, Phase, Purpose
 from corral.store.contacts import Attempt, Heard
 from corral.store.directory import Facts
+from corral.store.events import Place
 from corral.store.sqlite import SqliteStore
 from corral.store.sqlite.connecting import typed
 
@@ -92,7 +93,7 @@ async def work_through(store: SqliteStore) -> None:
     of_few = Facts(way="link", supervised=True)
     await store.directory.devices(search=None, phase=None, after=None, limit=5, facts=of_few)
     await store.events.read(0, 5)
-    await store.events.timeline("D1", v.NOW, 5)
+    await store.events.timeline("D1", Place.of(v.NOW), 5)
     await store.devices.forget("D1")
 
 
