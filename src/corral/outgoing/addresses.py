@@ -1,7 +1,5 @@
 """Where a name leads, and whether that may be called."""
 
-import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
@@ -16,12 +14,6 @@ _TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64 (RFC 6052): an IPv4 address i
 _OF_SITES = (IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
 """NAT64 within a network (RFC 8215), and what was site-local before there were unique local addresses (RFC 3879):
 Python calls them global, or has done so."""
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """All addresses of a name; raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(each[4][0]) for each in found]
 
 
 async def callable_address(host: str, port: int, resolve: Resolve, allowed: Sequence[Network]) -> Address:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from corral.outgoing.addresses import Network, Resolve, callable_address, resolve
+from corral.outgoing.addresses import Network, Resolve, callable_address
 from corral.outgoing.failure import LineClosed, OutgoingError
 from corral.outgoing.line import Line, Reply, Target, open_line
+from corral.outgoing.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -29,12 +30,12 @@ class Outgoing:
         allowed: Sequence[Network] = (),
         *,
         trust_pem: bytes | None = None,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
         seconds: float = SECONDS,
         most_body: int = MOST_BODY,
     ) -> None:
         self._allowed = tuple(allowed)
-        self._resolve = resolve
+        self._resolve = resolve or Names()
         self._seconds = seconds
         self._most_body = most_body
         self._tls = ssl.create_default_context()

@@ -18,6 +18,7 @@ from corral.service.authorities.authorities import Authorities
 from corral.service.clock import Clock
 from corral.service.installation.durations import Durations
 from corral.service.installation.expiries import Expiries, Expiry
+from corral.store.audit import Ends
 from corral.store.directory import Backlog
 from corral.store.inventory import Waiting
 from corral.store.store import Store
@@ -110,11 +111,7 @@ class Exposition:
                 "report",
                 ((report, (now - at) / SECOND) for report, at in (await self._store.collection.oldest()).items()),
             ),
-            GaugeMetricFamily(
-                "corral_audit_waiting",
-                "Entries of the audit trail that are not linked yet.",
-                (await self._store.audit.ends()).waiting,
-            ),
+            *_audit(await self._store.audit.ends()),
             GaugeMetricFamily("corral_breaker_open", "1 while nobody is told to leave.", int(breaker is not None)),
             _gauge(
                 "corral_push_certificate_expiry_timestamp_seconds",
@@ -196,6 +193,15 @@ def _inventory(waiting: Waiting, now: Instant) -> Iterator[Metric]:
         "corral_inventory_waiting", "Answers of devices that are not taken into the inventory yet.", waiting.answers
     )
     yield GaugeMetricFamily("corral_inventory_lag_seconds", "How long the oldest of them has waited.", lag / SECOND)
+
+
+def _audit(ends: Ends) -> Iterator[Metric]:
+    yield GaugeMetricFamily("corral_audit_waiting", "Entries of the audit trail that are not linked yet.", ends.waiting)
+    yield GaugeMetricFamily(
+        "corral_audit_place",
+        "Place of the last entry of the audit trail that is linked; 0 if that cannot be opened.",
+        ends.head.place if ends.head is not None else 0,
+    )
 
 
 def _expiring(expiries: Iterable[Expiry]) -> GaugeMetricFamily:
