@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from corral.simulator.ade.portal import PortalServer
@@ -77,6 +78,26 @@ async def test_from_the_portal_to_an_assigned_device(stage: Stage) -> None:
     assert locked == {"devices": {"S1": "SUCCESS"}}
     await api.post("/ade/servers/main/discovery", {"url": "https://mdm.example.org/discover"})
     assert portal.discovery == "https://mdm.example.org/discover"
+
+
+async def test_a_profile_is_defined_anew_only_as_it_was_seen(stage: Stage) -> None:
+    await stage.server()
+    await stage.installation.post("/ade/servers/main/profiles", {"profile": {"profile_name": "tablets"}})
+    path, api = "/ade/servers/main/profiles/tablets", stage.installation.api
+    first = await api.get(path)
+
+    async def put(match: str, **fields: object) -> httpx.Response:
+        return await api.put(path, json={"profile": fields}, headers={"if-match": match})
+
+    second = await put(first.headers["etag"], department="Sales")
+    assert (second.status_code, second.json()["profile"]["department"]) == (200, "Sales")
+    assert second.json()["uuid"] != first.json()["uuid"]
+    assert second.headers["etag"] == (await api.get(path)).headers["etag"]
+    assert (await put(first.headers["etag"], department="Lost")).status_code == 412
+    assert (await api.get(path)).json() == second.json()
+    assert (await put("*", profile_name="others")).status_code == 422
+    nobody = {"profile": {"profile_name": "nobody"}}
+    assert (await api.put("/ade/servers/main/profiles/nobody", json=nobody)).status_code == 404
 
 
 async def test_devices_are_listed_page_by_page_over_all_servers(stage: Stage) -> None:

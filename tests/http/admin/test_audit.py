@@ -126,6 +126,7 @@ UNTOLD = {
     **dict.fromkeys(
         (
             "add_stored_profile",
+            "put_profile_version",
             "remove_stored_profile",
             "add_app",
             "forget_app",

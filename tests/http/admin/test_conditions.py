@@ -76,7 +76,9 @@ EDITS: Mapping[str, Any] = {
 """In an order in which each can be done."""
 
 ELSEWHERE = {
-    "remove_stored_profile": "test_a_new_version_is_an_edit",
+    "remove_stored_profile": "tests/http/admin/test_profiles.py",
+    "put_profile_version": "tests/http/admin/test_profiles.py",
+    "redefine_ade_profile": "tests/http/admin/test_ade.py",
     "forget_app": "an app is added and forgotten, and never edited",
     "import_ade_token": "needs Apple's portal; goes the same way as set_ade_default",
     "remove_ade_profile": "needs Apple's service; goes the same way as set_ade_rules",

@@ -4,6 +4,7 @@ import base64
 import plistlib
 from typing import Any
 
+import httpx
 import pytest
 
 from corral.apple.platform import Platform
@@ -67,6 +68,25 @@ async def test_a_profile_is_kept_in_versions(installation: Installation) -> None
     assert (await installation.get("/profiles"))["profiles"] == [shown["profile"]]
     kinds = [each["type"] for each in (await installation.get("/events"))["events"]]
     assert kinds.count("profile.added") == 2
+
+
+async def test_a_new_version_is_put_only_onto_what_was_seen(installation: Installation) -> None:
+    await add(installation)
+    path = f"/profiles/{WIFI}"
+
+    async def put(match: str, content: bytes) -> httpx.Response:
+        return await installation.api.put(path, json={"content": coded(content)}, headers={"if-match": match})
+
+    seen = (await installation.api.get(path)).headers["etag"]
+    second = await put(seen, PROFILE + b" ")
+    assert (second.status_code, second.json()["version"]["number"]) == (200, 2)
+    late = await put(seen, PROFILE + b"  ")
+    assert (late.status_code, (await installation.get(path))["profile"]["latest"]) == (412, 2)
+    assert (await installation.api.delete(path, headers={"if-match": seen})).status_code == 412
+    other = await put("*", PROFILE.replace(WIFI.encode(), b"org.example.vpn"))
+    assert (other.status_code, "no version of" in other.json()["detail"]) == (422, True)
+    missing = await installation.api.put("/profiles/org.example.vpn", json={"content": coded(PROFILE)})
+    assert missing.status_code == 404
 
 
 async def test_two_versions_never_have_one_uuid(installation: Installation) -> None:

@@ -37,9 +37,16 @@ class Keeping:
         """Raises RequestRefused for what is no profile at all."""
         return await asyncio.to_thread(_read, raw, target)
 
-    async def add(self, raw: bytes, *, name: str, note: str, force: bool, by: str) -> Kept:
-        """Keep a profile as the next version of its identifier. Raises RequestRefused, for errors unless `force`."""
+    async def add(
+        self, raw: bytes, *, name: str, note: str, force: bool, by: str, of: StoredProfile | None = None
+    ) -> Kept:
+        """Keep a profile as the next version of its identifier, which must be that of the profile `of` if it is given.
+        Raises RequestRefused, for errors unless `force`."""
         read, findings = await self.lint(raw, Target())
+        if of is not None and read.identifier != of.identifier:
+            raise RequestRefused(
+                f"This is a profile {read.identifier}, and no version of {of.identifier}; keep it as one of its own."
+            )
         errors = [each for each in findings if each.severity == "error"]
         if errors and not force:
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

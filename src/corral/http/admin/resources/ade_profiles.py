@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from corral.http.admin.endpoint import Body, Call, View
 from corral.http.admin.times import shown
+from corral.service.errors import RequestRefused
 from corral.store.ade import AdeProfile, AdeRule, RuleField
 
 
@@ -77,6 +78,15 @@ async def list_ade_profiles(call: Call, server: str) -> AdeProfileList:
 
 async def define_ade_profile(call: Call, server: str, body: NewAdeProfile) -> AdeProfileView:
     return _view(await call.services.ade.profiles.define(server, body.profile, body.any_skip_key, call.by))
+
+
+async def redefine_ade_profile(call: Call, server: str, profile: str, body: NewAdeProfile) -> AdeProfileView:
+    """It keeps its name, which `profile_name` may leave out. Who gets it is told by the next synchronization."""
+    await call.services.ade.profiles.get(server, profile)
+    if body.profile.get("profile_name", profile) != profile:
+        raise RequestRefused(f"`profile_name` is {profile} in all versions; another name is another profile.")
+    named = {**body.profile, "profile_name": profile}
+    return _view(await call.services.ade.profiles.define(server, named, body.any_skip_key, call.by))
 
 
 async def show_ade_profile(call: Call, server: str, profile: str) -> AdeProfileView:

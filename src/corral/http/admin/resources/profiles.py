@@ -198,8 +198,17 @@ async def lint_profile(call: Call, body: LintedProfile) -> LintView:
 
 
 async def add_stored_profile(call: Call, body: UploadedProfile) -> KeptProfileView:
+    return await _keep(call, body, None)
+
+
+async def put_profile_version(call: Call, profile: str, body: UploadedProfile) -> KeptProfileView:
+    """Its PayloadIdentifier stays: another one is another profile."""
+    return await _keep(call, body, await call.services.profiles.keeping.find(profile))
+
+
+async def _keep(call: Call, body: UploadedProfile, of: StoredProfile | None) -> KeptProfileView:
     kept = await call.services.profiles.keeping.add(
-        body.content, name=body.name, note=body.note, force=body.force, by=call.by
+        body.content, name=body.name, note=body.note, force=body.force, by=call.by, of=of
     )
     return KeptProfileView(
         profile=_profile(kept.profile),

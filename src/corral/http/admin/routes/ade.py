@@ -66,6 +66,14 @@ ENDPOINTS = (
         "GET", "/ade/servers/{server}/profiles/{profile}", May.ADE_READ, ade_profiles.show_ade_profile, "One profile"
     ),
     Endpoint(
+        "PUT",
+        "/ade/servers/{server}/profiles/{profile}",
+        May.ADE_WRITE,
+        ade_profiles.redefine_ade_profile,
+        "Define a profile anew, for its devices as well",
+        edits="/ade/servers/{server}/profiles/{profile}",
+    ),
+    Endpoint(
         "DELETE",
         "/ade/servers/{server}/profiles/{profile}",
         May.ADE_WRITE,

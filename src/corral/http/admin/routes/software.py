@@ -34,6 +34,15 @@ ENDPOINTS = (
         "GET", "/profiles/{profile}", May.PROFILES_READ, profiles.show_stored_profile, "A profile with its versions"
     ),
     Endpoint(
+        "PUT",
+        "/profiles/{profile}",
+        May.PROFILES_WRITE,
+        profiles.put_profile_version,
+        "Keep a new version of a profile",
+        max_body=profiles.MAX_BODY,
+        edits="/profiles/{profile}",
+    ),
+    Endpoint(
         "DELETE",
         "/profiles/{profile}",
         May.PROFILES_WRITE,
