@@ -115,3 +115,28 @@ async def test_a_webhook_hears_of_it_at_once_and_a_stop_ends_streams(start: Star
             assert [each async for each in events if "data" in each] == []
         page = await asyncio.gather(waiting, return_exceptions=True)
         assert isinstance(page[0], dict | httpx.HTTPError)
+
+
+async def test_a_stream_misses_nothing_while_its_service_is_killed_and_comes_back(start: Start) -> None:
+    at = await start()
+    seen = list[tuple[int, Any]]()
+
+    async def listen(last: int) -> None:
+        async with stream(at, last, types="link.created") as events:
+            async for each in events:
+                if "data" in each:
+                    seen.append((int(each["id"]), json.loads(each["data"])["data"]["note"]))
+
+    listening = asyncio.create_task(listen(await at.cursor()))
+    for number in range(5):
+        await at.post("/links", note=str(number))
+    await until(lambda: len(seen) >= 2)
+    await at.service.kill()
+    assert isinstance((await asyncio.gather(listening, return_exceptions=True))[0], httpx.HTTPError | None)
+    await at.service.start()
+    await at.post("/links", note="while nobody listened")
+    listening = asyncio.create_task(listen(seen[-1][0]))
+    await at.post("/links", note="last")
+    await until(lambda: seen[-1][1] == "last")
+    listening.cancel()
+    assert [note for _, note in seen] == ["0", "1", "2", "3", "4", "while nobody listened", "last"]

@@ -1,8 +1,13 @@
 """Administrators sign in with the organization's identity provider, over real processes."""
 
+import asyncio
+import os
 import re
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -113,3 +118,28 @@ async def test_a_user_with_a_password_is_not_taken_over(at: Place) -> None:
         _, page = await at.browser(EVE).open(begun["url"], {})
         assert page.status == 401
         assert b"signs in with a password" in page.body
+
+
+async def test_the_command_line_signs_in_and_out(at: Place, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text((await at.corral.get("/authority"))["certificate"])
+    environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+
+    async def corral(*words: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "corral", *words, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+
+    login = await corral("login", at.corral.url, "--sso", "--ca", str(ca))
+    assert login.stdin is not None
+    assert login.stderr is not None
+    said = await login.stderr.readuntil(b"\n\n") + await login.stderr.readuntil(b"\n\n")
+    (url,) = re.findall(r"https://\S+", said.decode())
+    login.stdin.write(code_of(await through_the_provider(at, url)).encode() + b"\n")
+    out, err = await login.communicate()
+    assert login.returncode == 0, err
+    assert f"as {ANN}".encode() in out
+    assert (await (await corral("whoami")).communicate())[0].startswith(f"{ANN} (user, operator)".encode())
+    listed = (await at.corral.get("/sessions"))["sessions"]
+    assert (await (await corral("logout")).communicate())[0] == b"Logged out.\n"
+    assert len((await at.corral.get("/sessions"))["sessions"]) == len(listed) - 1

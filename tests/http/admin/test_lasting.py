@@ -114,7 +114,7 @@ async def test_it_ends_with_the_right_to_it(
 
 
 def _readers(feed: EventFeed) -> int:
-    return feed._readers  # pyright: ignore[reportPrivateUsage] - nobody else needs to know
+    return feed._readers.total()  # pyright: ignore[reportPrivateUsage] - nobody else needs to know
 
 
 async def test_a_database_that_cannot_be_asked_revokes_nothing(

@@ -7,7 +7,7 @@ import pytest
 from contract import values as v
 from corral.service.errors import OverCapacity
 from corral.service.events import feed as event_feed
-from corral.service.events.feed import EventFeed, Selection
+from corral.service.events.feed import MOST_OF_ONE, EventFeed, Selection
 from corral.store.events import EVENT
 from service.fakes import FakeEvents
 
@@ -88,4 +88,17 @@ async def test_there_are_so_many_readers_at_most(house: House, monkeypatch: pyte
     assert (await house.feed.wait(0, 9, ALL, 0.01)).events == ()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    house.feed.check_room()
+    house.feed.check_room("")
+
+
+async def test_nobody_takes_the_room_of_all_others(house: House) -> None:
+    mine, others = Selection(reader="mine"), Selection(reader="another's")
+    waiting = [asyncio.create_task(house.feed.wait(0, 9, mine, 30)) for _ in range(MOST_OF_ONE)]
+    await asyncio.sleep(0.01)
+    with pytest.raises(OverCapacity, match="You wait"):
+        await house.feed.wait(0, 9, mine, 1)
+    assert (await house.feed.wait(0, 9, others, 0.01)).events == ()
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    house.feed.check_room("mine")

@@ -5,6 +5,7 @@ Readers are woken by commits of this process at once, by those of others soon, a
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +14,9 @@ from corral.service.errors import OverCapacity
 from corral.store.events import EVENT, EventStore, StoredEvent
 
 MOST_READERS = 64
-"""In one process."""
+"""In one process ..."""
+MOST_OF_ONE = 16
+"""... and of one and the same, so that no script that forgets its streams shuts others out."""
 LOOK_AGAIN = 1.0
 _READ_AT_ONCE = 1000
 _MOST_LOOKED_AT = 10_000
@@ -22,11 +25,13 @@ _MOST_LOOKED_AT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events somebody wants: `types` are patterns, none is all; of `hidden` ones they may not hear."""
+    """Which events somebody wants: `types` are patterns, none is all; of `hidden` ones they may not hear. `reader` is
+    who that is."""
 
     types: tuple[str, ...] = ()
     device_id: str | None = None
     hidden: frozenset[str] = frozenset()
+    reader: str = ""
 
     def has(self, stored: StoredEvent) -> bool:
         kind = stored.event.type
@@ -47,7 +52,7 @@ class EventFeed:
     def __init__(self, events: EventStore) -> None:
         self._events = events
         self._news = asyncio.Event()
-        self._readers = 0
+        self._readers = Counter[str]()
         self.is_closed = False
 
     def wake(self, kind: str) -> None:
@@ -60,9 +65,11 @@ class EventFeed:
         self.is_closed = True
         self._tell()
 
-    def check_room(self) -> None:
+    def check_room(self, reader: str) -> None:
         """Raises OverCapacity where `wait` and `follow` would."""
-        if self._readers >= MOST_READERS:
+        if self._readers[reader] >= MOST_OF_ONE:
+            raise OverCapacity(f"You wait for events {MOST_OF_ONE} times already; end one of these streams first.")
+        if self._readers.total() >= MOST_READERS:
             raise OverCapacity("So many wait for events that nobody else can; ask again without `wait`, or later.")
 
     async def last(self) -> int:
@@ -90,7 +97,7 @@ class EventFeed:
         """As `read`, but not empty if something comes within this time. Raises OverCapacity."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
-        with self._reading():
+        with self._reading(selection.reader):
             while True:
                 news = self._news
                 page = await self.read(after, limit, selection)
@@ -106,7 +113,7 @@ class EventFeed:
         Raises OverCapacity at its first.
         """
         loop = asyncio.get_running_loop()
-        with self._reading():
+        with self._reading(selection.reader):
             silent_since = loop.time()
             while not self.is_closed:
                 news = self._news
@@ -119,13 +126,15 @@ class EventFeed:
                     await _until(news, min(heartbeat, LOOK_AGAIN))
 
     @contextlib.contextmanager
-    def _reading(self) -> Generator[None]:
-        self.check_room()
-        self._readers += 1
+    def _reading(self, reader: str) -> Generator[None]:
+        self.check_room(reader)
+        self._readers[reader] += 1
         try:
             yield
         finally:
-            self._readers -= 1
+            self._readers[reader] -= 1
+            if not self._readers[reader]:
+                del self._readers[reader]
 
     def _tell(self) -> None:
         self._news.set()

@@ -79,10 +79,9 @@ async def stream_events(call: Call, query: StreamQuery) -> Stream:
         after = int(call.last_event_id)
     if after is None:
         after = await call.services.feed.last()
-    call.services.feed.check_room()
-    return Stream(
-        _lines(call.services.feed.follow(after, await _selection(call, query.types, query.device), HEARTBEAT))
-    )
+    selection = await _selection(call, query.types, query.device)
+    call.services.feed.check_room(selection.reader)
+    return Stream(_lines(call.services.feed.follow(after, selection, HEARTBEAT)))
 
 
 async def _lines(pages: AsyncGenerator[Page]) -> AsyncGenerator[bytes]:
@@ -105,5 +104,6 @@ def _line(event: EventDocument) -> bytes:
 async def _selection(call: Call, types: str | None, device: str | None) -> Selection:
     patterns = tuple(each.strip() for each in (types or "").split(",") if each.strip())
     known = await call.services.directory.resolve(device) if device is not None else None
+    wanted = known or device  # events outlive a device that is forgotten
     hidden = frozenset[str]() if Permission.ACCESS_READ in call.caller.permissions else OF_RIGHTS
-    return Selection(patterns, known or device, hidden)  # events outlive a device that is forgotten
+    return Selection(patterns, wanted, hidden, f"{call.caller.kind}:{call.caller.id}")
