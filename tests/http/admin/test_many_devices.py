@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from corral.lifecycle.state import Phase
+from corral.service.connections import deciding_for_many
 from corral.store.errors import StoreUnavailable
 from inprocess import Installation
 
@@ -26,6 +27,8 @@ async def test_each_has_its_verdict(installation: Installation) -> None:
     assert await phases(installation) == ["connected", "ended"]
     answer = await installation.post("/devices/end", asked)
     assert (answer["done"], verdicts(answer)) == (1, {"SERIAL1": "done", over: "refused", "nobody": "unknown"})
+    counts = {name: answer[name] for name in ("asked", "done", "eligible", "refused", "unknown", "failed")}
+    assert counts == {"asked": 3, "done": 1, "eligible": 0, "refused": 1, "unknown": 1, "failed": 0}
     assert "no connection" in answer["devices"][1]["problem"]
     assert "There is no device nobody" in answer["devices"][2]["problem"]
     entries = (await installation.get("/audit", operation="end_devices"))["entries"]
@@ -94,6 +97,38 @@ async def test_what_cannot_be_renewed_keeps_nobody_else(installation: Installati
     assert "is not connected" in answer["devices"][1]["problem"]
 
 
+async def test_one_device_under_two_names_is_in_nobodys_way(installation: Installation) -> None:
+    """Both changes are decided on what was there before; the second is decided again."""
+    for _ in range(3):
+        await installation.device()
+    for verb in ("end", "block"):
+        answer = await installation.post(f"/devices/{verb}", {"devices": ["D1", "SERIAL1", "D2", "C2", "D3"]})
+        assert (answer["asked"], answer["failed"], verdicts(answer)["D3"]) == (5, 0, "done")
+        assert {verdicts(answer)[name] for name in ("D1", "D2", "SERIAL1", "C2")} == {"done"}
+
+
+async def test_many_are_handed_to_the_store_together(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(7):
+        await installation.device()
+    commit, waiting, most = installation.corral.store.devices.commit, 0, 0
+
+    async def count(change: Any) -> Any:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        try:
+            return await commit(change)
+        finally:
+            waiting -= 1
+
+    monkeypatch.setattr(installation.corral.store.devices, "commit", count)
+    monkeypatch.setattr(deciding_for_many, "AT_ONCE", 5)
+    assert (await installation.post("/devices/block", {"query": {}}))["done"] == 7
+    assert most == 5
+
+
 async def test_where_the_database_fails_the_rest_is_not_tried(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +143,7 @@ async def test_where_the_database_fails_the_rest_is_not_tried(
         return await commit(change)
 
     monkeypatch.setattr(installation.corral.store.devices, "commit", fail_second)
+    monkeypatch.setattr(deciding_for_many, "AT_ONCE", 1)
     answer = await installation.post("/devices/end", {"query": {}})
     assert verdicts(answer) == {"D1": "done", "D2": "failed", "D3": "failed"}
     assert answer["devices"][2]["problem"] == "Not tried: The database cannot answer."

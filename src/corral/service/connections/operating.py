@@ -1,7 +1,8 @@
 """What people do to a device: end, block, unblock, forget, renew."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from corral.apple import command
@@ -14,7 +15,7 @@ from corral.lifecycle.state import CertificateStatus, Connection, Grant, Instant
 from corral.service.clock import Clock, moment
 from corral.service.enrollment.enrolling import Enrolling
 from corral.service.errors import NotFound
-from corral.service.mdm.transitions import Transitions
+from corral.service.mdm.transitions import Transitions, after
 from corral.store.devices import DeviceStore
 from corral.store.directory import Directory
 
@@ -108,11 +109,17 @@ class Operating:
         """Raises NotFound, OperationRefused and StoreUnavailable."""
         return await self._transitions.operate(await self._resolve(device), decide)
 
+    async def carry_out_on_several(self, devices: Sequence[str], decide: Deciding) -> list[Change | Exception]:
+        """The same for some devices together; what each would raise stands in its place."""
+        named = await asyncio.gather(*map(self._resolve, devices), return_exceptions=True)
+        ids = [each for each in named if isinstance(each, str)]
+        done = iter(await self._transitions.operate_on_several(ids, decide))
+        return [next(done) if isinstance(each, str) else _raised(each) for each in named]
+
     async def consider(self, device: str, decide: Deciding, told: frozenset[str] = frozenset()) -> Change:
         """What would be changed if it were carried out now, after these connections had been told to leave."""
         snapshot = await self._transitions.look(await self._resolve(device))
-        breaker = replace(snapshot.breaker, counted=snapshot.breaker.counted | told)
-        return decide(replace(snapshot, breaker=breaker), moment(self._clock))
+        return decide(after(snapshot, told), moment(self._clock))
 
     async def revoke(self, device: str, fingerprint: bytes | None, by: str, reason: str) -> Revoked:
         """Believe one certificate of a device no longer, or all that it has. Raises NotFound and OperationRefused."""
@@ -141,6 +148,12 @@ class Operating:
         if device_id is None:
             raise NotFound(f"There is no device {device}, or more than one; name it by its id.")
         return device_id
+
+
+def _raised(error: BaseException) -> Exception:
+    if isinstance(error, Exception):
+        return error
+    raise error
 
 
 def _renewal_grant(command_uuid: str, life: Connection, profile: bytes, policy: Policy, moment: Moment) -> Grant:

@@ -1,7 +1,7 @@
 """Load, decide, commit: and again with a fresh Snapshot where somebody else was faster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -80,6 +80,34 @@ class Transitions:
                     return change
         raise StoreUnavailable("This device is changing faster than it can be decided; try again.")
 
+    async def operate_on_several(
+        self, devices: Sequence[str], decide_change: Callable[[Snapshot, Moment], Change]
+    ) -> list[Change | Exception]:
+        """The same for some devices, named by their ids, in one commit as far as the store gathers it; what each would
+        raise stands in its place. Of those that are told to leave, each is counted before the next is decided."""
+        async with self._leaving:
+            seen = await asyncio.gather(*map(self.look, devices), return_exceptions=True)
+            decided: list[Change | BaseException] = []
+            told: frozenset[str] = frozenset()
+            for snapshot in seen:
+                decided.append(_decided(snapshot, told, decide_change, moment(self._clock)))
+                told |= _leaving(decided[-1])
+                await asyncio.sleep(0)  # a decision may take a signature, and devices wait for their answers
+            kept = await asyncio.gather(*map(self._keep, decided), return_exceptions=True)
+        return [
+            await self._again(device, decide_change) if committed is False else _outcome(change, committed)
+            for device, change, committed in zip(devices, decided, kept, strict=True)
+        ]
+
+    async def _keep(self, change: Change | BaseException) -> bool:
+        return await self._commit(change) if isinstance(change, Change) else True
+
+    async def _again(self, device: str, decide_change: Callable[[Snapshot, Moment], Change]) -> Change | Exception:
+        try:
+            return await self.operate(device, decide_change)
+        except Exception as error:
+            return error
+
     async def look(self, connection_or_device: str) -> Snapshot:
         """The Snapshot of a connection, or of a device with its current life as `bound`."""
         since = self._breaker_since()
@@ -132,6 +160,36 @@ class Transitions:
 
     def _breaker_since(self) -> int:
         return self._clock() - self._policy.breaker_window
+
+
+def after(snapshot: Snapshot, told: frozenset[str]) -> Snapshot:
+    """As it is once these connections have been told to leave too."""
+    return replace(snapshot, breaker=replace(snapshot.breaker, counted=snapshot.breaker.counted | told))
+
+
+def _decided(
+    snapshot: Snapshot | BaseException,
+    told: frozenset[str],
+    decide_change: Callable[[Snapshot, Moment], Change],
+    at: Moment,
+) -> Change | BaseException:
+    if isinstance(snapshot, BaseException):
+        return snapshot
+    try:
+        return decide_change(after(snapshot, told), at)
+    except Exception as error:
+        return error
+
+
+def _leaving(change: Change | BaseException) -> frozenset[str]:
+    return frozenset({change.unenrolling} if isinstance(change, Change) and change.unenrolling else ())
+
+
+def _outcome(change: Change | BaseException, committed: bool | BaseException) -> Change | Exception:
+    found = committed if isinstance(committed, BaseException) else change
+    if isinstance(found, Change | Exception):
+        return found
+    raise found
 
 
 PLIST = "application/xml; charset=UTF-8"

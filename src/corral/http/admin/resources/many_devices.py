@@ -1,5 +1,6 @@
 """What is decided about many devices at once: to end, block, renew and wake them, with a verdict for each."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -46,9 +47,14 @@ class DecidedView(View):
 
 
 class ManyView(View):
-    """For how many it was `done`, and what became of each."""
+    """How many devices it was about, each counted once; how many have each verdict; and what became of each."""
 
+    asked: int
     done: int
+    eligible: int
+    refused: int
+    unknown: int
+    failed: int
     devices: tuple[DecidedView, ...]
 
 
@@ -82,7 +88,13 @@ async def _named(call: Call, body: ManyDevices) -> list[str]:
 
 
 def _view(decided: Sequence[Decided]) -> ManyView:
+    counts = Counter(each.verdict for each in decided)
     return ManyView(
-        done=sum(each.verdict == "done" for each in decided),
+        asked=len(decided),
+        done=counts["done"],
+        eligible=counts["eligible"],
+        refused=counts["refused"],
+        unknown=counts["unknown"],
+        failed=counts["failed"],
         devices=tuple(DecidedView(device=each.device, verdict=each.verdict, problem=each.problem) for each in decided),
     )
