@@ -1,9 +1,11 @@
 """Who did what: every change over the API leaves its entry, refusals do too, and strangers cannot fill the trail."""
 
+import base64
 from typing import Any
 
 import httpx
 
+import samples
 from contract import values as v
 from corral.apple.report import Status
 from corral.http.admin.routes import ENDPOINTS
@@ -170,8 +172,24 @@ async def test_looks_at_what_is_secret_are_entries_and_other_reads_are_not(insta
     await installation.corral.store.devices.commit(Change(result=_result(uuid)))
     assert (await installation.api.get(f"/commands/{uuid}/result?device={device}")).status_code == 200
     newest = (await entries(installation))[0]
-    assert (newest["what"], newest["data"]) == ("show_result", {"command": uuid})
-    assert [each.path for each in ENDPOINTS if each.watched] == ["/commands/{command}/result"]
+    assert (newest["what"], newest["data"]) == ("show_result", {"command": uuid, "device": device})
+    added = await installation.post("/profiles", {"content": base64.b64encode(samples.PROFILE).decode()})
+    profile = added["profile"]["identifier"]
+    assert (await installation.api.get(f"/profiles/{profile}/content")).status_code == 200
+    question = {"format": "csv", "query": "os_version < 99"}
+    assert (await installation.api.get("/inventory/export", params=question)).status_code == 200
+    exported, looked_at = (await entries(installation))[:2]
+    assert (looked_at["what"], looked_at["data"]) == ("show_profile_content", {"profile": profile})
+    assert (exported["what"], exported["data"]) == ("export_inventory", question)
+
+
+def test_what_is_secret_or_of_all_is_looked_at_with_an_entry() -> None:
+    """What has a reason to give, or an event of its own, is in CHANGES."""
+    assert {each.path for each in ENDPOINTS if each.watched} == {
+        "/commands/{command}/result",
+        "/profiles/{profile}/content",
+        "/inventory/export",
+    }
 
 
 def _result(uuid: str) -> Any:

@@ -114,6 +114,7 @@ async def test_metrics_say_how_things_stand(installation: Installation) -> None:
     }
     assert found["corral_connections", "connected"] == 1
     assert found["corral_topic_channels", TOPIC] == 1
+    assert found["corral_topic_channels", "other"] == 0
     assert found["corral_commands_open",] == 1
     assert found["corral_commands_open_oldest_age_seconds",] >= 0
     assert found["corral_breaker_open",] == 0
@@ -123,3 +124,12 @@ async def test_metrics_say_how_things_stand(installation: Installation) -> None:
     assert {name[1] for name in found if name[0] == "corral_expiry_timestamp_seconds"} >= {"authority"}
     assert found["corral_info", __version__] == 1
     assert found["corral_http_request_duration_seconds_count", "api", "201"] >= 0
+
+
+async def test_topics_that_devices_make_up_are_no_labels(installation: Installation) -> None:
+    for number in range(3):
+        await installation.device(model=f"no label {number}")
+    text = (await installation.api.get("/metrics")).text
+    assert TOPIC not in text, "there is no certificate for it"
+    assert "no label" not in text
+    assert 'corral_topic_channels{topic="other"} 3.0' in text

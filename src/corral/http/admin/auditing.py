@@ -62,8 +62,9 @@ class Strangers:
 
 
 async def note_look(trail: AuditTrail, actor: Actor, endpoint: Endpoint, request: Request, now: Instant) -> None:
-    """Durable before the answer goes out. Raises StoreUnavailable."""
-    await trail.note(_entry(actor, endpoint.serve.__name__, request, AuditOutcome.DONE, now, {}))
+    """Durable before the answer goes out, with what was asked. Raises StoreUnavailable."""
+    asked: dict[str, object] = dict(request.query_params)
+    await trail.note(_entry(actor, endpoint.serve.__name__, request, AuditOutcome.DONE, now, asked))
 
 
 async def note_replay(trail: AuditTrail, actor: Actor, endpoint: Endpoint, request: Request, now: Instant) -> None:

@@ -3,7 +3,7 @@ installation, read when it is asked for. No label has values that devices or str
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from corral.store.inventory import Waiting
 from corral.store.store import Store
 from corral.store.webhooks import Letters, Webhook
 
+OTHER = "other"
+"""The label of topics that there is no certificate for."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -99,7 +101,10 @@ class Exposition:
             InfoMetricFamily("corral", "The running program.", {"version": __version__}),
             _gauge("corral_connections", "Connections by phase.", "phase", _phases(counts)),
             _gauge(
-                "corral_topic_channels", "Channels that a push certificate's topic reaches.", "topic", _topics(counts)
+                "corral_topic_channels",
+                "Channels that a push certificate's topic reaches; `other` have a topic without a certificate.",
+                "topic",
+                _topics(counts, {topic for topic, _ in pushing}),
             ),
             *_backlog(backlog, now),
             _gauge("corral_webhooks", "Webhooks by whether they are called.", "state", _states(webhooks)),
@@ -222,8 +227,11 @@ def _phases(counts: dict[str, int]) -> Iterator[tuple[str, float]]:
     return ((name, count) for name, count in counts.items() if not name.startswith("topics:"))
 
 
-def _topics(counts: dict[str, int]) -> Iterator[tuple[str, float]]:
-    return ((name.removeprefix("topics:"), count) for name, count in counts.items() if name.startswith("topics:"))
+def _topics(counts: dict[str, int], known: Collection[str]) -> Iterator[tuple[str, float]]:
+    """Those without a certificate together, since a device says what its topic is."""
+    by_topic = {name.removeprefix("topics:"): count for name, count in counts.items() if name.startswith("topics:")}
+    yield from ((topic, by_topic.get(topic, 0)) for topic in sorted(known))
+    yield OTHER, sum(count for topic, count in by_topic.items() if topic and topic not in known)
 
 
 def _gauge(name: str, meaning: str, label: str, values: Iterable[tuple[str, float]]) -> GaugeMetricFamily:

@@ -27,6 +27,7 @@ ENDPOINTS = (
         May.INVENTORY_READ,
         inventory.export_inventory,
         "Devices that fit a question, as CSV or JSON lines",
+        watched=True,
     ),
     Endpoint(
         "GET",

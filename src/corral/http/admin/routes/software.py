@@ -57,6 +57,7 @@ ENDPOINTS = (
         May.PROFILES_REVEAL,
         profiles.show_profile_content,
         "The property list of a version",
+        watched=True,
     ),
     Endpoint(
         "POST",
