@@ -6,6 +6,7 @@ import pytest
 
 from contract import values as v
 from corral.store.accounts import AccountSession, AccountToken, TokenKind
+from corral.store.marks import Mark
 from corral.store.store import Store
 
 
@@ -52,7 +53,8 @@ async def test_sessions_are_listed_newest_first_and_revoked_once(store: Store) -
     for number in (1, 2, 3):
         await store.accounts.add_session(session(number, created_at=v.NOW + number // 2), ())
     assert [each.id for each in await store.accounts.sessions(2, None)] == ["S3", "S2"]
-    assert [each.id for each in await store.accounts.sessions(2, "S2")] == ["S1"]
+    for mark in (Mark(v.NOW + 1, "S2"), Mark(v.NOW + 1, "S1")):
+        assert [each.id for each in await store.accounts.sessions(2, mark)] == ["S1"], "also behind one that is gone"
     assert await store.accounts.revoke_session("S2", v.NOW + 5)
     assert not await store.accounts.revoke_session("S2", v.NOW + 6)
     assert not await store.accounts.revoke_session("S9", v.NOW)

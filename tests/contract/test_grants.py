@@ -12,6 +12,7 @@ from corral.lifecycle.issuance import GrantState, Issue, decide_issuance, issued
 from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import CertificateStatus, EnrollmentKind, IdentityKind, Purpose
 from corral.store.devices import Committed, Stale
+from corral.store.marks import Mark
 from corral.store.store import Store
 
 
@@ -36,11 +37,14 @@ async def test_links_are_listed_newest_first_in_pages(store: Store) -> None:
         await store.grants.add_link(v.link(f"L{number}", created_at=created_at), digest(str(number)))
     everything = [each.id for each in await store.grants.links(10, None)]
     assert everything == ["L0", "L4", "L3", "L2", "L1"]
-    first = await store.grants.links(2, None)
-    second = await store.grants.links(2, first[-1].id)
-    third = await store.grants.links(2, second[-1].id)
-    assert [each.id for each in (*first, *second, *third)] == everything
-    assert await store.grants.links(2, third[-1].id) == ()
+    pages: list[str] = []
+    mark = None
+    while page := await store.grants.links(2, mark):
+        pages += [each.id for each in page]
+        mark = Mark.read(str(Mark(page[-1].created_at, page[-1].id)))
+        assert mark is not None
+    assert pages == everything
+    assert [each.id for each in await store.grants.links(9, Mark(4, "forgotten since"))] == ["L4", "L3", "L2", "L1"]
 
 
 async def test_a_link_is_revoked_once(store: Store) -> None:

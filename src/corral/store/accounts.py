@@ -6,6 +6,7 @@ from typing import Protocol
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
+from corral.store.marks import Mark
 
 
 class TokenKind(StrEnum):
@@ -56,8 +57,8 @@ class AccountStore(Protocol):
         """False if it was spent before."""
         ...
 
-    async def sessions(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
-        """Newest first, after the session of this id."""
+    async def sessions(self, limit: int, before: Mark | None) -> tuple[AccountSession, ...]:
+        """Newest first."""
         ...
 
     async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:

@@ -5,6 +5,7 @@ from typing import Protocol
 from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.state import Certificate, Link
+from corral.store.marks import Mark
 
 
 class GrantStore(Protocol):
@@ -16,7 +17,7 @@ class GrantStore(Protocol):
 
     async def link(self, link_id: str) -> Link | None: ...
 
-    async def links(self, limit: int, before: str | None) -> tuple[Link, ...]:
+    async def links(self, limit: int, before: Mark | None) -> tuple[Link, ...]:
         """Newest first."""
         ...
 

@@ -43,6 +43,7 @@ async def test_links_are_listed_newest_first_page_by_page(installation: Installa
     pages = [[each["id"] for each in page["links"]] for page in (first, second, third)]
     assert pages == [made[:2], made[2:4], made[4:]]
     assert third["next"] is None
+    assert (await installation.api.get("/links", params={"before": first["links"][0]["id"]})).status_code == 422
 
 
 async def test_a_withdrawn_link_says_so(installation: Installation) -> None:

@@ -11,6 +11,7 @@ from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound
 from corral.store.accounts import AccountSession, AccountStore, AccountToken, TokenKind
 from corral.store.events import EventStore
+from corral.store.marks import Mark
 
 CODE_TIME = 5 * MINUTE
 _MOST = 256
@@ -64,7 +65,7 @@ class Sessions:
         found = await self._find(token, TokenKind.ACCESS)
         return found[1] if found is not None else None
 
-    async def list(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
+    async def list(self, limit: int, before: Mark | None) -> tuple[AccountSession, ...]:
         return await self._store.sessions(limit, before)
 
     async def revoke(self, session_id: str, by: str) -> None:

@@ -4,6 +4,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.store import account_rows
 from corral.store.accounts import AccountSession, AccountToken
+from corral.store.marks import Mark, place
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.putting import add_events
 from corral.store.postgres.statements import insert, select, transposed
@@ -17,9 +18,8 @@ _FIND = select(
 )
 _SPEND = "UPDATE account_token SET spent_at = $1 WHERE digest = $2 AND spent_at IS NULL"
 _SESSIONS = select(
-    "FROM account_session AS s WHERE $1::text IS NULL"
-    " OR (s.created_at, s.id) < (SELECT p.created_at, p.id FROM account_session AS p WHERE p.id = $1)"
-    " ORDER BY s.created_at DESC, s.id DESC LIMIT $2",
+    "FROM account_session AS s WHERE $1::bigint IS NULL OR (s.created_at, s.id) < ($1, $2)"
+    " ORDER BY s.created_at DESC, s.id DESC LIMIT $3",
     s=account_rows.SESSION,
 )
 _REVOKE = "UPDATE account_session SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL"
@@ -64,8 +64,8 @@ class PostgresAccounts:
     async def spend(self, digest: bytes, now: Instant) -> bool:
         return await self._run(_SPEND, now, digest) > 0
 
-    async def sessions(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
-        return tuple(account_rows.session(row) for row in await self._database.all(_SESSIONS, before, limit))
+    async def sessions(self, limit: int, before: Mark | None) -> tuple[AccountSession, ...]:
+        return tuple(account_rows.session(row) for row in await self._database.all(_SESSIONS, *place(before), limit))
 
     async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:
         return await self._run(_REVOKE, now, session_id, events=events) > 0

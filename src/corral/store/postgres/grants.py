@@ -4,6 +4,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.state import Certificate, Link, Purpose
 from corral.store import rows
+from corral.store.marks import Mark, place
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.putting import add_events
@@ -14,9 +15,8 @@ _ADD_LINK = insert("link", rows.LINK + " token_digest")
 _FIND_LINK = select("FROM link AS l WHERE l.token_digest = $1", l=rows.LINK)
 _LINK = select("FROM link AS l WHERE l.id = $1", l=rows.LINK)
 _LINKS = select(
-    "FROM link AS l WHERE $1::text IS NULL"
-    " OR (l.created_at, l.number) < (SELECT p.created_at, p.number FROM link AS p WHERE p.id = $1)"
-    " ORDER BY l.created_at DESC, l.number DESC LIMIT $2",
+    "FROM link AS l WHERE $1::bigint IS NULL OR (l.created_at, l.id) < ($1, $2)"
+    " ORDER BY l.created_at DESC, l.id DESC LIMIT $3",
     l=rows.LINK,
 )
 _REVOKE_LINK = "UPDATE link SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL"
@@ -53,8 +53,8 @@ class PostgresGrants:
         row = await self._database.one(_LINK, link_id)
         return None if row is None else rows.link(row)
 
-    async def links(self, limit: int, before: str | None) -> tuple[Link, ...]:
-        return tuple(rows.link(row) for row in await self._database.all(_LINKS, before, limit))
+    async def links(self, limit: int, before: Mark | None) -> tuple[Link, ...]:
+        return tuple(rows.link(row) for row in await self._database.all(_LINKS, *place(before), limit))
 
     async def revoke_link(self, link_id: str, now: int, events: tuple[Event, ...] = ()) -> bool:
         async def revoke(write: Write) -> bool:

@@ -4,6 +4,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.state import Instant
 from corral.store import account_rows
 from corral.store.accounts import AccountSession, AccountToken
+from corral.store.marks import Mark, place
 from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Row
 from corral.store.sqlite.database import Database
@@ -19,9 +20,8 @@ _FIND = select(
 )
 _SPEND = "UPDATE account_token SET spent_at = ? WHERE digest = ? AND spent_at IS NULL"
 _SESSIONS = select(
-    "FROM account_session AS s WHERE ?1 IS NULL"
-    " OR (s.created_at, s.id) < (SELECT p.created_at, p.id FROM account_session AS p WHERE p.id = ?1)"
-    " ORDER BY s.created_at DESC, s.id DESC LIMIT ?2",
+    "FROM account_session AS s WHERE ?1 IS NULL OR (s.created_at, s.id) < (?1, ?2)"
+    " ORDER BY s.created_at DESC, s.id DESC LIMIT ?3",
     s=account_rows.SESSION,
 )
 _REVOKE = "UPDATE account_session SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
@@ -67,8 +67,8 @@ class SqliteAccounts:
     async def spend(self, digest: bytes, now: Instant) -> bool:
         return await self._execute(_SPEND, (now, digest)) > 0
 
-    async def sessions(self, limit: int, before: str | None) -> tuple[AccountSession, ...]:
-        return tuple(account_rows.session(row) for row in self._database.all(_SESSIONS, (before, limit)))
+    async def sessions(self, limit: int, before: Mark | None) -> tuple[AccountSession, ...]:
+        return tuple(account_rows.session(row) for row in self._database.all(_SESSIONS, (*place(before), limit)))
 
     async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:
         return await self._execute(_REVOKE, (now, session_id), events) > 0

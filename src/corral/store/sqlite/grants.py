@@ -4,6 +4,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.issuance import GrantState
 from corral.lifecycle.state import Certificate, Link, Purpose
 from corral.store import rows
+from corral.store.marks import Mark, place
 from corral.store.sqlite import snapshot
 from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Sql
@@ -14,9 +15,7 @@ from corral.store.sqlite.writer import Write
 _ADD_LINK = insert("link", rows.LINK + " token_digest")
 _FIND_LINK = select("FROM link AS l WHERE l.token_digest = ?", l=rows.LINK)
 _LINKS = select(
-    "FROM link AS l WHERE ?1 IS NULL"
-    " OR (l.created_at, l.rowid) < (SELECT p.created_at, p.rowid FROM link AS p WHERE p.id = ?1)"
-    " ORDER BY l.created_at DESC, l.rowid DESC LIMIT ?2",
+    "FROM link AS l WHERE ?1 IS NULL OR (l.created_at, l.id) < (?1, ?2) ORDER BY l.created_at DESC, l.id DESC LIMIT ?3",
     l=rows.LINK,
 )
 _REVOKE_LINK = "UPDATE link SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
@@ -46,8 +45,8 @@ class SqliteGrants:
     async def link(self, link_id: str) -> Link | None:
         return self._database.read(lambda sql: snapshot.read_link(sql, link_id))
 
-    async def links(self, limit: int, before: str | None) -> tuple[Link, ...]:
-        return tuple(rows.link(row) for row in self._database.all(_LINKS, (before, limit)))
+    async def links(self, limit: int, before: Mark | None) -> tuple[Link, ...]:
+        return tuple(rows.link(row) for row in self._database.all(_LINKS, (*place(before), limit)))
 
     async def revoke_link(self, link_id: str, now: int, events: tuple[Event, ...] = ()) -> bool:
         def revoke(write: Write) -> bool:

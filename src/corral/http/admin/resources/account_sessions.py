@@ -6,13 +6,15 @@ from typing import Annotated
 from msgspec import Meta
 
 from corral.http.admin.endpoint import Call, Query, View
+from corral.http.admin.paging import mark_of
 from corral.http.admin.times import shown
 from corral.lifecycle.state import Instant
 from corral.store.accounts import AccountSession
+from corral.store.marks import Mark
 
 
 class AccountSessionQuery(Query):
-    """Newest first; `before` is the id of the last session of the page before."""
+    """Newest first; `before` is the `next` of the page before."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     before: str | None = None
@@ -37,11 +39,11 @@ class AccountSessionList(View):
 
 
 async def list_account_sessions(call: Call, query: AccountSessionQuery) -> AccountSessionList:
-    found = await call.services.account_sessions.list(query.limit + 1, query.before)
+    found = await call.services.account_sessions.list(query.limit + 1, mark_of(query.before))
     page = found[: query.limit]
     return AccountSessionList(
         sessions=tuple(_view(each, call.now) for each in page),
-        next=page[-1].id if len(found) > query.limit else None,
+        next=str(Mark(page[-1].created_at, page[-1].id)) if len(found) > query.limit else None,
     )
 
 

@@ -7,11 +7,13 @@ from msgspec import Meta
 
 from corral.apple.profile import CONTENT_TYPE
 from corral.http.admin.endpoint import Body, Call, File, Query, View
+from corral.http.admin.paging import mark_of
 from corral.http.admin.times import Seconds, Time, due, shown
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import DAY, IdentityKind, Instant, Link
 from corral.service.errors import NotFound
+from corral.store.marks import Mark
 
 
 class NewLink(Body):
@@ -69,10 +71,10 @@ class NewProfile(Body):
 
 
 async def list_links(call: Call, query: LinkQuery) -> LinkPage:
-    found = await call.services.grants.links(query.limit + 1, query.before)
+    found = await call.services.grants.links(query.limit + 1, mark_of(query.before))
     page = found[: query.limit]
     views = tuple(_view(link, call.now) for link in page)
-    return LinkPage(links=views, next=page[-1].id if len(found) > len(page) else None)
+    return LinkPage(links=views, next=str(Mark(page[-1].created_at, page[-1].id)) if len(found) > len(page) else None)
 
 
 async def create_link(call: Call, body: NewLink) -> CreatedLink:
