@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from contract import values as v
-from corral.store.access import AccessChange, Held, Outcome
+from corral.store.access import ENDED_KEPT, AccessChange, Held, Outcome
 from corral.store.store import Store
 
 LATER = v.NOW + 1_000
@@ -71,6 +71,17 @@ async def test_sessions_end_with_their_user_and_are_forgotten_when_over(store: S
     assert await store.access.forget_expired(LATER, 2) == 2
     assert await store.access.forget_expired(LATER, 2) == 1
     assert [each.id for each in await store.access.credentials()] == ["T"]
+
+
+async def test_tokens_that_have_ended_long_ago_are_forgotten(store: Store) -> None:
+    await store.access.commit(change(credential=v.credential("expired", expires_at=LATER)))
+    await store.access.commit(change(credential=v.credential("revoked")))
+    await store.access.commit(change(credential=v.credential("good", expires_at=LATER + ENDED_KEPT)))
+    await store.access.commit(change(credential=v.credential("for ever")))
+    await store.access.commit(AccessChange(at=LATER, revoke="revoked"))
+    assert await store.access.forget_expired(LATER + ENDED_KEPT - 1, 10) == 0
+    assert await store.access.forget_expired(LATER + ENDED_KEPT, 10) == 2
+    assert {each.id for each in await store.access.credentials()} == {"good", "for ever"}
 
 
 async def test_a_role_is_made_once_changed_and_removed_when_nobody_has_it(store: Store) -> None:

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from corral.lifecycle.change import Event
-from corral.lifecycle.state import Instant
+from corral.lifecycle.state import DAY, Instant
+
+ENDED_KEPT: Final = 90 * DAY
+"""So long a token is listed after it has expired or was revoked: programs make many of them. The audit trail knows of
+it for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,5 +140,5 @@ class AccessStore(Protocol):
     async def commit(self, change: AccessChange) -> Outcome: ...
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
-        """Delete sessions of users that are over."""
+        """Delete sessions of users that are over, and tokens that have ended ENDED_KEPT ago."""
         ...

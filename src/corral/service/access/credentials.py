@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
@@ -12,7 +12,7 @@ from corral.service.access.permission import Permission
 from corral.service.access.roles import Roles, known, resolve
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound, RequestRefused
-from corral.store.access import AccessChange, AccessStore, Credential, Held, Outcome
+from corral.store.access import AccessChange, AccessStore, Credential, Held, Outcome, Role
 
 PREFIX = "corral_"
 """Lets a leaked token be recognized by scanners."""
@@ -79,6 +79,11 @@ class Credentials:
             return None
         return _caller(held)
 
+    async def listed(self) -> tuple[tuple[Credential, frozenset[Permission]], ...]:
+        """The same, with what each may do."""
+        stored = await self._store.roles()
+        return tuple((each, _allowed(each, stored)) for each in await self.list())
+
     async def list(self) -> tuple[Credential, ...]:
         """Tokens; the sessions of users are not among them."""
         return tuple(each for each in await self._store.credentials() if each.user_id is None)
@@ -102,26 +107,30 @@ class Credentials:
 
     async def permissions(self, credential: Credential) -> frozenset[Permission]:
         """Of a token; of one whose role is gone, none."""
-        if not credential.role:
-            return known(credential.permissions)
-        return resolve(credential.role, await self._store.roles()) or frozenset()
+        return _allowed(credential, await self._store.roles() if credential.role else ())
 
 
 def is_good(credential: Credential, now: Instant) -> bool:
     return credential.revoked_at is None and (credential.expires_at is None or now < credential.expires_at)
 
 
+def _allowed(credential: Credential, stored: Iterable[Role]) -> frozenset[Permission]:
+    """What a token may do, by its role or its own list."""
+    if not credential.role:
+        return known(credential.permissions)
+    return resolve(credential.role, stored) or frozenset()
+
+
 def _caller(held: Held) -> Caller | None:
     credential, user = held.credential, held.user
     stored = () if held.role is None else (held.role,)
     if credential.user_id is None:
-        permissions = resolve(credential.role, stored) if credential.role else known(credential.permissions)
         return Caller(
             kind=CallerKind.TOKEN,
             id=credential.id,
             name=credential.name,
             role=credential.role,
-            permissions=permissions or frozenset(),
+            permissions=_allowed(credential, stored),
         )
     if user is None or user.disabled_at is not None:
         return None

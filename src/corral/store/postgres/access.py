@@ -2,7 +2,7 @@
 
 from corral.lifecycle.state import Instant
 from corral.store import access_rows as rows
-from corral.store.access import RANKS, AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
+from corral.store.access import ENDED_KEPT, RANKS, AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
 from corral.store.postgres.putting import add_events
@@ -45,8 +45,8 @@ _RANK = f"SELECT max(lasts) FROM ({RANKS} AND (expires_at IS NULL OR expires_at 
 # Two at once could each take the other's rights away, or give a role to somebody while it is dropped.
 _ONE_AT_A_TIME = "SELECT 1 FROM meta WHERE name = 'seal' FOR UPDATE"
 _FORGET = (
-    "DELETE FROM credential WHERE number IN"
-    " (SELECT number FROM credential WHERE user_id IS NOT NULL AND expires_at <= $1 LIMIT $2)"
+    "DELETE FROM credential WHERE number IN (SELECT number FROM credential WHERE"
+    " user_id IS NOT NULL AND expires_at <= $1 OR user_id IS NULL AND (expires_at <= $2 OR revoked_at <= $2) LIMIT $3)"
 )
 
 
@@ -83,7 +83,7 @@ class PostgresAccess:
         return Outcome.DONE
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
-        return await self._database.write(lambda write: write.sql.run(_FORGET, now, limit))
+        return await self._database.write(lambda write: write.sql.run(_FORGET, now, now - ENDED_KEPT, limit))
 
 
 async def _carry_out(write: Write, change: AccessChange) -> None:

@@ -2,7 +2,7 @@
 
 from corral.lifecycle.state import Instant
 from corral.store import access_rows as rows
-from corral.store.access import RANKS, AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
+from corral.store.access import ENDED_KEPT, RANKS, AccessChange, AccessRefused, Credential, Held, Outcome, Role, User
 from corral.store.sqlite.applying import add_events
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
@@ -36,8 +36,8 @@ _HAVE_ROLE = (
 )
 _RANK = f"SELECT max(lasts) FROM ({RANKS} AND (expires_at IS NULL OR expires_at > ?)) AS a"  # noqa: S608 - ours
 _FORGET = (
-    "DELETE FROM credential WHERE rowid IN"
-    " (SELECT rowid FROM credential WHERE user_id IS NOT NULL AND expires_at <= ? LIMIT ?)"
+    "DELETE FROM credential WHERE rowid IN (SELECT rowid FROM credential WHERE"
+    " user_id IS NOT NULL AND expires_at <= ?1 OR user_id IS NULL AND (expires_at <= ?2 OR revoked_at <= ?2) LIMIT ?3)"
 )
 
 
@@ -75,7 +75,7 @@ class SqliteAccess:
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
         def forget(write: Write) -> int:
-            write.sql.execute(_FORGET, (now, limit))
+            write.sql.execute(_FORGET, (now, now - ENDED_KEPT, limit))
             return write.sql.changes()
 
         return await self._database.write(forget)

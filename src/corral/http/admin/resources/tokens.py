@@ -54,8 +54,7 @@ class TokenList(View):
 
 
 async def list_tokens(call: Call) -> TokenList:
-    credentials = call.services.access.credentials
-    found = [(each, await credentials.permissions(each)) for each in await credentials.list()]
+    found = await call.services.access.credentials.listed()
     return TokenList(tokens=tuple(_view(each, permissions, call.now) for each, permissions in found))
 
 
