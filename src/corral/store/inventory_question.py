@@ -157,7 +157,9 @@ class Condition:
 
     def _seen(self, term: Compare | OneOf | IsKnown) -> str:
         """By the sets of those that were heard on any channel since, which is what the latest of several says."""
-        lives = f"c.id IN (SELECT {self.dialect.before_slash.format('channel_id')} FROM contact"
+        # Aside: it is found by its number, and not by going through all of these for each.
+        life, heard = self.dialect.aside.format("c.id"), self.dialect.before_slash.format("channel_id")
+        lives = f"{life} IN (SELECT {heard} FROM contact"
         match term:
             case Compare(_, operator, value):
                 turned, other = resolved(operator, value, self.now)

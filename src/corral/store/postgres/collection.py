@@ -43,8 +43,9 @@ _UNCOLLECTED = (
     "SELECT id, device_id FROM connection AS co WHERE phase = 'connected' AND id > $2"
     " AND NOT EXISTS (SELECT 1 FROM work WHERE kind = $1 AND key = co.id) ORDER BY id LIMIT $3"
 )
+# By their places: by their keys a database that takes all this work for little goes through all of it for each.
 _HURRY = (
-    "UPDATE work SET due_at = $1::bigint, free_at = $1::bigint WHERE kind = $2 AND key = ANY (ARRAY(SELECT key"
+    "UPDATE work SET due_at = $1::bigint, free_at = $1::bigint WHERE ctid = ANY (ARRAY(SELECT ctid"
     " FROM work WHERE kind = $2 AND free_at > $1::bigint AND lease IS NULL ORDER BY free_at LIMIT $3"
     " FOR UPDATE SKIP LOCKED)) RETURNING key"
 )

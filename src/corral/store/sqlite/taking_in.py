@@ -15,11 +15,11 @@ from corral.store.sqlite.writer import Write
 # Of a life that has just begun, and is not taken in itself, the answers stay for the next turn.
 _ANSWERS = (
     "UPDATE delivery SET taken_in = 1 WHERE taken_in = 0 AND sequence IN (SELECT value FROM json_each(?))"
-    " AND NOT EXISTS (SELECT 1 FROM channel AS ch JOIN connection AS co ON co.id = ch.connection_id"
+    " AND NOT EXISTS (SELECT 1 FROM channel AS ch CROSS JOIN connection AS co ON co.id = ch.connection_id"
     " WHERE ch.id = delivery.channel_id AND co.phase = 'connected' AND co.taken_in = 0) RETURNING sequence"
 )
 _ARRIVALS = (
-    "UPDATE connection SET taken_in = 1 WHERE taken_in = 0 AND phase = 'connected'"
+    "UPDATE connection SET taken_in = 1 WHERE taken_in = 0 AND +phase = 'connected'"
     " AND id IN (SELECT value FROM json_each(?)) RETURNING id, device_id"
 )
 _FORMER = "DELETE FROM inventory WHERE device_id = ?"
