@@ -259,4 +259,4 @@ async def test_its_errors_are_problems_with_types(corral: Installation, client: 
         assert [each.pointer for each in refused.errors] == ["/priority"]
     async with client("").AuthenticatedClient(**where, token="none") as stranger:
         nobody = await client(".api.devices.list_devices").asyncio(client=stranger)
-        assert (nobody.status, nobody.title) == (401, "Unauthorized")
+        assert (nobody.status, nobody.type_) == (401, "/api/v1/docs#problem-not-authenticated")

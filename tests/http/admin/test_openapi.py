@@ -1,8 +1,10 @@
 """The OpenAPI document tells the truth about the routes: all of them, and what they take and give."""
 
 import base64
+import html
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -209,6 +211,20 @@ class TestPage:
         links = re.findall('href="([^"]*)"', text)
         assert len(links) > 100
         assert {each.removeprefix("#") for each in links} <= set(places)
+
+    def test_what_a_shell_is_shown_asks_for_that(self) -> None:
+        text = html.unescape(page.page(DOCUMENT).decode())
+        for endpoint in ENDPOINTS:
+            inside = text.partition(f'id="{operation_id(endpoint)}"')[2]
+            line = inside.partition('<pre class="call">')[2].partition("</pre>")[0]
+            words = shlex.split(line)
+            assert words[0] == "curl"
+            assert re.fullmatch(re.sub(r"{\w+}", "[^/{}]+", f"\\$CORRAL/api/v1{endpoint.path}"), words[-1]), words[-1]
+            assert ("--request" in words) == (endpoint.method != "GET")
+            assert any("$TOKEN" in each for each in words) != endpoint.is_open
+            if "body" in endpoint.hints:
+                body = json.loads(words[words.index("--data") + 1])
+                hold(body, operation_of(endpoint)["requestBody"]["content"]["application/json"]["schema"])
 
     async def test_everybody_may_see_it_and_it_loads_nothing(self, installation: Installation) -> None:
         response = await installation.remote.get("/docs")

@@ -18,8 +18,11 @@ Device management for Apple devices: enrollment links, devices, commands, profil
 Every request carries a bearer token, but for those that sign somebody in; over the Unix socket in the data folder none
 is needed. Keys and query parameters that are not known are refused, never ignored. Times are RFC 3339 in UTC. A listing
 takes `limit` and a cursor (`after`, `before`), and answers with the cursor of the following page in `next`, null at the
-end. Errors are problems as RFC 9457 has them. What a request is called (`X-Request-Id`, yours or one of ours) is in the
-answer and in the audit trail; its operation is there with underscores (`listDevices` as `list_devices`).
+end. Errors are problems as RFC 9457 has them, each of a type. What a request is called (`X-Request-Id`, yours or one of
+ours) is in the answer and in the audit trail; its operation has underscores there (`listDevices` is `list_devices`).
+
+Whatever changes something takes an `Idempotency-Key`, under which it is done once however often it is asked. Whoever
+edits sends the `ETag` of what was looked at as `If-Match`, and whoever polls sends it as `If-None-Match`.
 """
 
 TAGS: Final[Mapping[str, str]] = {

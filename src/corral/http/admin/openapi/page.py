@@ -7,6 +7,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -50,6 +51,9 @@ def page(document: Mapping[str, Any]) -> bytes:
     def fields(schema: Schema) -> list[tuple[str, Schema, bool]]:
         return _fields(_named(schema, document["components"]["schemas"]))
 
+    def said(schema: Schema) -> str:
+        return _named(schema, document["components"]["schemas"]).get("description", "")
+
     shown = _templates.get_template("reference.html").render(
         document=document,
         style=_STYLE,
@@ -59,6 +63,8 @@ def page(document: Mapping[str, Any]) -> bytes:
         response=response,
         fields=fields,
         prose=_prose,
+        call=_call,
+        said=said,
     )
     return shown.encode()
 
@@ -79,6 +85,21 @@ def _prose(text: str) -> Markup:
 
 def _json(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def _call(base: str, method: str, path: str, operation: Schema) -> str:
+    """How one asks for it in a shell, with what its parameters and its body have for example."""
+    given = {each["name"]: str(each["example"]) for each in operation.get("parameters", []) if "example" in each}
+    for name, value in given.items():
+        path = path.replace(f"{{{name}}}", quote(value, safe=""))
+    words = ["curl"] + ([] if method == "GET" else ["--request", method])
+    if operation.get("security") != []:
+        words += ["--header", '"Authorization: Bearer $TOKEN"']
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    if "example" in body:
+        text = msgspec.json.encode(body["example"]).decode().replace("'", "'\\''")
+        words += ["--header", "'Content-Type: application/json'", "--data", f"'{text}'"]
+    return " ".join([*words, f'"$CORRAL{base}{path}"'])
 
 
 def _named(given: Schema, components: Schema) -> Schema:

@@ -388,6 +388,20 @@ WHOLE: Final[Mapping[str, Any]] = {
     "NewPolicy": {"rules": [{"name": "no old ones", "when": {"os_below": "15"}, "then": {"do": "decline"}}]},
     "Trial": {"device": _SERIAL, "way": "link"},
     "Ending": {"deadline_in": 86400},
+    "EndingMany": {"query": {"platform": "iOS", "where": "last_seen > 90d"}, "confirm": 42, "deadline_in": 86400},
+    "BlockingMany": {"devices": [_SERIAL], "reason": "Lost at the airport, ticket 4711"},
+    "ManyDevices": {"devices": [_SERIAL], "dry_run": True},
+    "ManyView": {
+        **{"asked": 2, "done": 1, "eligible": 0, "refused": 0, "unknown": 1, "failed": 0},
+        "devices": [
+            {"device": _SERIAL, "verdict": "done", "problem": ""},
+            {
+                "device": "C02",
+                "verdict": "unknown",
+                "problem": "There is no device C02, or more than one; name it by its id.",
+            },
+        ],
+    },
     "Blocking": {"reason": "Lost at the airport, ticket 4711"},
     "Revoking": {"reason": "Its key was copied, ticket 4712", "fingerprint": _SHA256},
     "NewToken": {"name": "dashboard", "role": "viewer", "expires_in": 7776000},
