@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 """For one call, from the look-up of the name to the last byte."""
 MOST_BODY = 1024 * 1024
+
+
+@cache
+def _tls_of(trust_pem: bytes | None) -> ssl.SSLContext:
+    """Made once a process, and only read after that: to load all authorities of the system takes a while."""
+    context = ssl.create_default_context()
+    if trust_pem is not None:
+        context.load_verify_locations(cadata=trust_pem.decode())
+    return context
 
 
 class Outgoing:
@@ -38,9 +48,7 @@ class Outgoing:
         self._resolve = resolve or Names()
         self._seconds = seconds
         self._most_body = most_body
-        self._tls = ssl.create_default_context()
-        if trust_pem is not None:
-            self._tls.load_verify_locations(cadata=trust_pem.decode())
+        self._tls = _tls_of(trust_pem)
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
