@@ -2,18 +2,21 @@
 
 import asyncio
 import base64
+import contextlib
 import secrets
+import sqlite3
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from corral.app import Corral, build, initialize
+from corral.app import DATABASE, Corral, build, initialize
 from corral.http.asgi import App
 from corral.sealing import make_key_file
 from corral.settings import Settings, read_settings
 from corral.store.errors import StoreRefused
+from corral.wiring.ground import ESCROW_KEY
 
 URL = "https://mdm.example.com"
 DEVICE_ROUTES = ("/mdm", "/checkin", "/scep?operation=GetCACert", f"/enroll/{'x' * 32}")
@@ -69,6 +72,30 @@ async def test_the_authority_is_the_same_after_a_start_and_bears_the_organizatio
                 wired.authorities.current.certificate.subject.rfc4514_string() == "CN=Example School Device Authority"
             )
     assert ders[0] == ders[1]
+
+
+async def test_the_escrow_key_is_made_with_the_installation_and_for_those_of_before_once(settings: Settings) -> None:
+    async def key() -> bytes | None:
+        async with build(settings) as wired:
+            return await wired.store.vault.get_secret(ESCROW_KEY)
+
+    first = await key()
+    assert first is not None
+    assert await key() == first
+    with contextlib.closing(sqlite3.connect(settings.data / DATABASE)) as sql, sql:
+        assert sql.execute("DELETE FROM secret WHERE name = ?", (ESCROW_KEY,)).rowcount == 1
+    made = await key()
+    assert made not in (None, first)
+    assert await key() == made
+
+
+async def test_an_installation_is_made_with_all_its_keys(settings: Settings) -> None:
+    with contextlib.closing(sqlite3.connect(settings.data / DATABASE)) as sql:
+        before = sql.execute("SELECT * FROM secret ORDER BY name").fetchall()
+        async with build(settings):
+            pass
+        assert sql.execute("SELECT * FROM secret ORDER BY name").fetchall() == before
+    assert before
 
 
 async def test_two_installations_share_nothing(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from corral.http.device.health import Health
 from corral.http.routes import front, mounted, route_of
 from corral.logs import lines
 from corral.pki.authority import create_authority
+from corral.pki.escrow_key import create_escrow_key
 from corral.sealing import Sealer
 from corral.service.access.caller import LOCAL_ADMINISTRATOR
 from corral.service.access.credentials import Credentials
@@ -65,13 +66,16 @@ class Corral:
 async def initialize(settings: Settings, clock: Clock = system_clock) -> str:
     """Make the database, the authority and the keys of a new installation; returns its first credential."""
     sealer = named_files.sealer(settings)
-    authority = await asyncio.to_thread(
-        create_authority, f"{settings.organization} Device Authority", to_datetime(clock())
+    now = to_datetime(clock())
+    authority, escrow_key = await asyncio.gather(
+        asyncio.to_thread(create_authority, f"{settings.organization} Device Authority", now),
+        asyncio.to_thread(create_escrow_key, settings.organization, now),
     )
     async with _open_store(settings, sealer, create=True) as store:
         await store.vault.put_secret("authority.certificate", authority.certificate_pem())
         await store.vault.put_secret("authority.key", authority.key_pem())
         await store.vault.put_secret("challenge.key", secrets.token_bytes(32))
+        await store.vault.put_secret(ground.ESCROW_KEY, escrow_key.pem())
         credentials = Credentials(store.access, Roles(store.access, clock), clock)
         by = replace(LOCAL_ADMINISTRATOR, name="corral init")
         _, token = await credentials.create("first administrator", by, role=ADMINISTRATOR)

@@ -132,7 +132,7 @@ async def lay(settings: Settings, store: Store, clock: Clock, traces: Traces = U
 
 
 async def _keep_escrow_key(settings: Settings, store: Store, clock: Clock) -> EscrowKey:
-    """Made by the first process that needs it: installations of before have none."""
+    """`corral init` makes it; installations of before get theirs from the first process that serves them."""
     pem = await store.vault.get_secret(ESCROW_KEY)
     if pem is None:
         made = await asyncio.to_thread(create_escrow_key, settings.organization, to_datetime(clock()))
