@@ -68,6 +68,7 @@ async def test_a_number_is_never_given_twice(home: Home) -> None:
         await store.events.append((v.event(), v.event()))
         newest = (await store.events.read(0, 9))[-1].sequence
         await store.devices.forget("D1")
+        assert await store.events.last() == newest
     async with home.open() as store:
         await store.events.append((v.event(device_id=None),))
         assert (await store.events.read(0, 9))[0].sequence > newest

@@ -107,7 +107,7 @@ async def test_a_webhook_hears_of_it_at_once_and_a_stop_ends_streams(start: Star
         hook.check_order()
         async with stream(at) as events:
             await anext(events)
-            waiting = asyncio.create_task(at.get("/events", after=10**9, wait=50))
+            waiting = asyncio.create_task(at.get("/events", last=0, wait=50))
             await asyncio.sleep(0.2)
             began = time.monotonic()
             await at.service.stop()

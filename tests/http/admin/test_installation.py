@@ -32,6 +32,10 @@ async def test_events_are_read_after_a_cursor(installation: Installation) -> Non
     third = await installation.get("/events", after=second["next"])
     assert [each["data"]["note"] for page in (first, second) for each in page["events"]] == ["one", "two", "three"]
     assert third == {"events": [], "next": second["next"]}
+    for path in ("/events", "/events/stream"):
+        ahead = await installation.api.get(path, params={"after": second["next"] + 1})
+        assert ahead.status_code == 409, "the reader knows another history, and would miss some of this one"
+        assert f"the last one is {second['next']}" in ahead.json()["detail"]
 
 
 async def test_the_breaker_is_closed_by_a_person_and_that_is_an_event(installation: Installation) -> None:

@@ -90,7 +90,7 @@ async def expire(installation: Installation, id_: str) -> None:
     installation.now += 100_000
 
 
-@pytest.mark.parametrize(("path", "query"), [("/events/stream", ""), ("/events", "after=1000&wait=50")])
+@pytest.mark.parametrize(("path", "query"), [("/events/stream", ""), ("/events", "last=0&wait=50")])
 @pytest.mark.parametrize(
     ("end", "status"), [(revoke, 401), (take_away, 403), (expire, 401)], ids=["revoked", "taken away", "expired"]
 )

@@ -127,11 +127,17 @@ class Webhooks:
         return Tested(told.problem if isinstance(told, Refused) else "", taken)
 
     async def replay(self, webhook_id: str, by: str, *, after: int | None = None, since: Instant | None = None) -> int:
-        """Send again what happened behind a number or since a time; returns the number. Raises NotFound."""
+        """Send again what happened behind a number or since a time; returns the number.
+
+        Raises NotFound, and RequestRefused for a number that no event has yet: all up to there would never be sent.
+        """
         webhook = await self._find(webhook_id)
         if (after is None) == (since is None):
             raise RequestRefused("Give either the number after which to begin, or a time.")
         number = after if after is not None else await self._events.last_before(since or 0)
+        last = await self._events.last()
+        if number > last:
+            raise RequestRefused(f"There is no event {number} yet, the last one is {last}.")
         event = self._event("webhook.replayed", webhook, by, after=number)
         if not await self._store.rewind(webhook_id, number, event):
             raise _unknown(webhook_id)

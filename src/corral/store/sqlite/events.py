@@ -14,7 +14,7 @@ from corral.store.sqlite.statements import any_of, select
 from corral.store.sqlite.timeline import read_timeline
 
 _SOME = select("FROM event AS e WHERE e.sequence IN ", e="sequence " + rows.EVENT)
-_LAST = "SELECT coalesce(max(sequence), 0) FROM event"
+_LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'event'"  # also where all of them have been forgotten
 _AT = "SELECT sequence, at FROM event WHERE sequence >= ? ORDER BY sequence LIMIT 1"
 _READ_DEVICE = select(
     "FROM event AS e WHERE e.device_id = ? AND e.sequence > ? ORDER BY e.sequence LIMIT ?", e="sequence " + rows.EVENT

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from corral.http.admin.endpoint import Call, Number, Query, Stream, View
 from corral.http.admin.problems import ProblemError
+from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.vocabulary import OF_RIGHTS
 from corral.service.access.permission import Permission
 from corral.service.errors import RequestRefused
@@ -62,6 +63,7 @@ async def list_events(call: Call, query: EventQuery) -> EventPage:
     after = query.after or 0
     if query.last is not None:
         after = max(await feed.last() - query.last, 0)
+    await _check(call, after)
     selection = await _selection(call, query.types, query.device)
     if query.wait:
         page = await feed.wait(after, query.limit, selection, query.wait)
@@ -79,9 +81,24 @@ async def stream_events(call: Call, query: StreamQuery) -> Stream:
         after = int(call.last_event_id)
     if after is None:
         after = await call.services.feed.last()
+    await _check(call, after)
     selection = await _selection(call, query.types, query.device)
     call.services.feed.check_room(selection.reader)
     return Stream(_lines(call.services.feed.follow(after, selection, HEARTBEAT)))
+
+
+async def _check(call: Call, after: int) -> None:
+    """Whoever has read further than there is would wait, and miss all that gets the numbers which they know.
+
+    Raises OperationRefused.
+    """
+    last = await call.services.feed.last()
+    if after > last:
+        raise OperationRefused(
+            f"There is no event {after} yet, the last one is {last}: the database has been put back since you have "
+            f"read, by a backup perhaps, and numbers are given anew. Go on behind {last}, or earlier, by the times of "
+            "the events that you know."
+        )
 
 
 async def _lines(pages: AsyncGenerator[Page]) -> AsyncGenerator[bytes]:

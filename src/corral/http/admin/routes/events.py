@@ -5,8 +5,15 @@ from corral.http.admin.resources import event_types, events, webhooks
 from corral.service.access.permission import Permission as May
 
 ENDPOINTS = (
-    Endpoint("GET", "/events", May.EVENTS_READ, events.list_events, "What happened, after a cursor"),
-    Endpoint("GET", "/events/stream", May.EVENTS_READ, events.stream_events, "What happens, as server-sent events"),
+    Endpoint("GET", "/events", May.EVENTS_READ, events.list_events, "What happened, after a cursor", refuses=(409,)),
+    Endpoint(
+        "GET",
+        "/events/stream",
+        May.EVENTS_READ,
+        events.stream_events,
+        "What happens, as server-sent events",
+        refuses=(409,),
+    ),
     Endpoint("GET", "/event-types", May.EVENTS_READ, event_types.list_event_types, "The types that events have"),
     Endpoint(
         "GET",
