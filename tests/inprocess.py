@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import argon2
 import httpx
 from cryptography import x509
 
@@ -34,6 +36,7 @@ from corral.lifecycle.state import (
     Purpose,
 )
 from corral.sealing import make_key_file
+from corral.service.access import passwords
 from corral.settings import Settings, read_settings
 from corral.simulator.push_certificates import StandInApple
 from event_schemas import check_events
@@ -43,6 +46,8 @@ TOPIC = "com.apple.mgmt.External.5a0c2d3e-test"
 PUSH_TOKEN = b"the push token, a secret"
 PUSH_MAGIC = "the-push-magic-a-secret"
 DER = b"the DER of a certificate"
+CHEAP = argon2.profiles.CHEAPEST
+"""What a password costs here; tests/service/access/test_users.py holds what it costs elsewhere."""
 
 
 def local(app: App) -> App:
@@ -183,6 +188,14 @@ async def installation(data: Path) -> AsyncGenerator[Installation]:
 async def opened(settings: Settings, now: Instant) -> AsyncGenerator[Installation]:
     """One that is there already, while no service runs over it."""
     made = Installation(now)
+    with patch.object(passwords, "COST", CHEAP):
+        async with _serving(made, settings):
+            yield made
+            await _check_events(made)
+
+
+@asynccontextmanager
+async def _serving(made: Installation, settings: Settings) -> AsyncGenerator[None]:
     async with build(settings, made.clock) as made.corral:
         made.corral.services.feed.close()  # this transport hands on whole answers only: streams end at once
         base = "https://mdm.example.org/api/v1"
@@ -193,8 +206,7 @@ async def opened(settings: Settings, now: Instant) -> AsyncGenerator[Installatio
             httpx.AsyncClient(transport=inside, base_url=base, event_hooks=told) as made.api,
             httpx.AsyncClient(transport=outside, base_url=base, event_hooks=told) as made.remote,
         ):
-            yield made
-            await _check_events(made)
+            yield
 
 
 async def _check_events(made: Installation) -> None:

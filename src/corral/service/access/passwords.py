@@ -12,15 +12,17 @@ from corral.service.errors import OverCapacity, RequestRefused
 T = TypeVar("T")
 
 SHORTEST, LONGEST = 12, 256
+COST = profiles.RFC_9106_LOW_MEMORY
+"""What RFC 9106 recommends where memory is dear."""
 AT_ONCE = 2
 MOST_WAITING = 32
 
 
 class Passwords:
-    """One for a process. The parameters are those that RFC 9106 recommends where memory is dear."""
+    """One for a process."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        self._hasher = hasher or PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
+        self._hasher = hasher or PasswordHasher.from_parameters(COST)
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._nobodys = ""
