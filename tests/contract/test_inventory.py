@@ -1,5 +1,7 @@
 """The inventory: answers are taken in once, in the order in which they came, and what they change is told."""
 
+from dataclasses import replace
+
 from contract import values as v
 from contract.inventories import (
     DEVICE,
@@ -16,7 +18,8 @@ from contract.inventories import (
 from corral.apple.inventory.attributes import SECURITY
 from corral.inventory.asking import read_question
 from corral.lifecycle.change import Change
-from corral.lifecycle.state import EndReason, Phase
+from corral.lifecycle.state import DAY, EndReason, Phase
+from corral.store.devices import Committed
 from corral.store.inventory import TAKEN_IN, Taken
 from corral.store.retention import Kind
 from corral.store.store import Store
@@ -217,3 +220,26 @@ async def test_nothing_is_left_of_a_device_that_is_forgotten_but_what_others_hav
     left = await store.inventory.items("app", None, 0, 10)
     assert [(each.item.identifier, each.devices) for each in left] == [("com.example.x", 1), ("com.example.theirs", 1)]
     assert await store.inventory.forget_unused(v.NOW, 10) == 0
+
+
+async def test_a_device_is_listed_found_and_aimed_at_as_it_says_last(store: Store) -> None:
+    await arrive(store, name="Before", os_version="17.6.1", model="A")
+    await arrive(store, 2, name="Other", os_version="17.6.1")
+    await take(store, report(DEVICE, attributes(DEVICE, {"name": "Ann's iPhone", "os_version": "18.2"})))
+    (found,) = await store.directory.devices(search="ann", phase=None, after=None, limit=9)
+    device = found.device
+    assert (device.id, device.name, device.os_version, device.model) == ("D1", "Ann's iPhone", "18.2", "A")
+    assert (await store.directory.targets(["D1"], ""))["D1"].os_version == "18.2"
+    (other,) = await store.directory.devices(search="other", phase=None, after=None, limit=9)
+    assert other.device.os_version == "17.6.1"
+    # One that is older, and one that tells of something else only.
+    await take(store, report(DEVICE, attributes(DEVICE, {"os_version": "17.7"}), v.NOW - DAY))
+    await take(store, report("SecurityInfo", attributes("SecurityInfo", {"filevault": True})))
+    await take(store, report(DEVICE, attributes(DEVICE, {"capacity": 64}), v.NOW + 1))
+    assert (await store.directory.targets(["D1"], ""))["D1"].os_version == "18.2"
+    # What it says when it enrolls again counts from then on.
+    fresh = (await store.devices.load(v.contact())).device
+    assert fresh is not None
+    again = Change(device_id="D1", expects=fresh.version, device=replace(fresh, os_version="18.3"), at=v.NOW)
+    assert isinstance(await store.devices.commit(again), Committed)
+    assert (await store.directory.targets(["D1"], ""))["D1"].os_version == "18.3"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from corral.apple.inventory.attributes import DEVICE
 from corral.inventory.fields import FIELDS
 from corral.inventory.merging import Change, Freshness, Kept, KeptItem, attribute_key, is_news, item_keys, merge
 from corral.lifecycle.state import Instant, Phase
@@ -17,6 +18,18 @@ REPORT = "inventory_id report user_id asked_at received_at sha"
 ATTRIBUTE = "inventory_id name written key"
 ITEM_KEY = "sha kind name key"
 HAS = "inventory_id kind user_id sha"
+
+_SAID = {
+    "name": "name",
+    "os_version": "os_version",
+    "build_version": "build_version",
+    "product_name": "product",
+    "model": "model",
+    "model_name": "model_name",
+}
+"""What DeviceInformation tells of what a device is listed, found and aimed at by: columns of `device`, with attributes.
+Most devices say it in no other message, or only when they enroll."""
+SAID = " ".join(("id", *_SAID))
 
 
 @dataclass(slots=True)
@@ -40,6 +53,8 @@ class Writing:
     has_gone: list[Row] = field(default_factory=list[Row])
     reports: list[Row] = field(default_factory=list[Row])
     changes: list[Row] = field(default_factory=list[Row])
+    said: list[Row] = field(default_factory=list[Row])
+    """By device id, with None for what is not known."""
 
 
 def with_news(lives: Mapping[str, Life], taken: Sequence[Taken]) -> list[int]:
@@ -66,6 +81,11 @@ def take(lives: Mapping[str, Life], taken: Sequence[Taken]) -> Writing:
         if life is not None and each.report is not None:
             changes = merge(life.kept, each.report)
             writing.changes += [_change(life, change) for change in changes]
+    told = {each.connection_id for each in taken if each.report is not None and each.report.name == DEVICE}
+    for life in sorted(lives.values(), key=lambda each: each.device_id):
+        known = [life.kept.attributes.get(name) for name in _SAID.values()]
+        if life.connection_id in told and any(known):
+            writing.said.append((life.device_id, *known))
     for life in lives.values():
         number = life.number
         _attributes(writing, number, attributes[number], life.kept.attributes)

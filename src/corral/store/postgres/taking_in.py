@@ -65,6 +65,12 @@ _PUT_REPORTS = insert(
     "ON CONFLICT (inventory_id, report, user_id) DO UPDATE SET asked_at = excluded.asked_at,"
     " received_at = excluded.received_at, sha = excluded.sha",
 )
+_COLUMNS = rows.SAID.split()[1:]
+_SAID = ", ".join(f"coalesce(a.{name}, d.{name})" for name in _COLUMNS)
+_SAY = (
+    f"UPDATE device AS d SET ({', '.join(_COLUMNS)}) = ROW ({_SAID}) FROM {arrays(rows.SAID)} WHERE d.id = a.id"
+    f" AND ({', '.join('d.' + name for name in _COLUMNS)}) IS DISTINCT FROM ({_SAID})"
+)
 _CHANGES = insert("inventory_change", rows.CHANGE)
 
 
@@ -113,6 +119,7 @@ async def _write(sql: Session, writing: rows.Writing) -> None:
         (_PUT_HAS, writing.has),
         (_PUT_REPORTS, writing.reports),
         (_CHANGES, writing.changes),
+        (_SAY, writing.said),
     ):
         if several:
             await sql.run(statement, *transposed(several))

@@ -60,6 +60,11 @@ _PUT_REPORT = insert(
     "ON CONFLICT (inventory_id, report, user_id) DO UPDATE SET asked_at = excluded.asked_at,"
     " received_at = excluded.received_at, sha = excluded.sha",
 )
+_SAID_BEFORE = ", ".join(f"coalesce(?{number}, {name})" for number, name in enumerate(rows.SAID.split()[1:], 2))
+_SAY = (
+    f"UPDATE device SET ({', '.join(rows.SAID.split()[1:])}) = ({_SAID_BEFORE})"
+    f" WHERE id = ?1 AND ({', '.join(rows.SAID.split()[1:])}) IS NOT ({_SAID_BEFORE})"
+)
 _CHANGE = insert("inventory_change", rows.CHANGE)
 
 
@@ -105,6 +110,7 @@ def _write(sql: Sql, writing: rows.Writing) -> None:
     sql.executemany(_PUT_HAS, writing.has)
     sql.executemany(_PUT_REPORT, writing.reports)
     sql.executemany(_CHANGE, writing.changes)
+    sql.executemany(_SAY, writing.said)
 
 
 def _json(values: Sequence[object]) -> str:
