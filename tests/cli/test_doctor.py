@@ -194,6 +194,19 @@ def test_it_works_while_the_service_is_down(cli: Cli, home: Path) -> None:
     assert not outcome.err
 
 
+def test_an_installation_over_postgresql_is_one(cli: Cli, home: Path) -> None:
+    url = f"https://127.0.0.1:{free_port()}"
+    assert cli("init", "--data", home / "d", "--public-url", url).code == 0
+    for each in (home / "d").glob("corral.db*"):
+        each.unlink()
+    with (home / "d" / "corral.toml").open("a") as settings:
+        settings.write('database = "postgresql://corral@127.0.0.1:1/corral"\n')
+    outcome = cli("doctor", "--data", home / "d")
+    assert "service: The service does not run" in outcome.out
+    assert "sealing key" in outcome.out
+    assert not outcome.err
+
+
 def test_without_an_installation_it_says_so(cli: Cli, home: Path) -> None:
     outcome = cli("doctor", "--data", home / "nothing")
     assert outcome.code == 1

@@ -22,12 +22,17 @@ FILE = "corral.db"
 _TRACES = (FILE, "corral.toml", "sealing.key")
 
 
+def is_installation(data: Path) -> bool:
+    """Whether `corral init` has made something of it, whatever its database is."""
+    return any((data / name).exists() for name in _TRACES)
+
+
 def read_installation(data: Path | None) -> "Settings":
     """The settings of what `corral init` has made; raises Failure where there is nothing."""
     from corral.settings import SettingsError, read_settings
 
     place = data or Path(os.environ.get("CORRAL_DATA") or "data")
-    if not any((place / name).exists() for name in _TRACES):
+    if not is_installation(place):
         raise Failure(f"There is no installation in {place}; make one with `corral init`.")
     try:
         return read_settings({"data": data})

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from corral.cli.databases import is_installation, read_installation
 from corral.cli.examining.finding import Finding, Level, fail, ok
-from corral.cli.failure import ExitCode, Failure, UsageFailure
+from corral.cli.failure import ExitCode, Failure
 from corral.cli.reach.access import DEFAULT_DATA, Access, OverHttp, OverSocket, choose
 from corral.cli.reach.session import AsJson, Ca, Data, TokenFile, Url
 
 if TYPE_CHECKING:
-    from corral.settings import Settings
+    pass
 
 
 def add(app: typer.Typer) -> None:
@@ -37,9 +38,9 @@ def doctor(
     findings: list[Finding] = []
     public_url, access = "", None
     place = data or (Path(os.environ["CORRAL_DATA"]) if os.environ.get("CORRAL_DATA") else None)
-    if url is None and (place or (DEFAULT_DATA / "corral.db").exists()):
+    if url is None and (place or is_installation(DEFAULT_DATA)):
         place = place or DEFAULT_DATA
-        settings = _settings(place)
+        settings = read_installation(place)
         public_url, access = settings.public_url, OverSocket(settings.admin_socket)
         findings += installation.examine(settings, low_disk)
     else:
@@ -61,17 +62,6 @@ def doctor(
         _write(findings)
     if any(each.level is Level.FAIL for each in findings):
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _settings(data: Path) -> "Settings":
-    from corral.settings import SettingsError, read_settings
-
-    if not (data / "corral.db").exists():
-        raise Failure(f"There is no installation in {data}; make one with `corral init`.")
-    try:
-        return read_settings({"data": data})
-    except SettingsError as error:
-        raise UsageFailure(str(error)) from None
 
 
 def _ask(
