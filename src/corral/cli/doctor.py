@@ -3,7 +3,7 @@
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +12,6 @@ from corral.cli.examining.finding import Finding, Level, fail, ok
 from corral.cli.failure import ExitCode, Failure
 from corral.cli.reach.access import DEFAULT_DATA, Access, OverHttp, OverSocket, choose
 from corral.cli.reach.session import AsJson, Ca, Data, TokenFile, Url
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(app: typer.Typer) -> None:

@@ -90,9 +90,17 @@ async def expire(installation: Installation, id_: str) -> None:
     installation.now += 100_000
 
 
+async def take_another_away(installation: Installation, id_: str) -> None:
+    """By which the events of tokens and users are shown."""
+    del id_
+    assert (await installation.api.put("/roles/desk", json={"permissions": ["events:read"]})).is_success
+
+
 @pytest.mark.parametrize(("path", "query"), [("/events/stream", ""), ("/events", "last=0&wait=50")])
 @pytest.mark.parametrize(
-    ("end", "status"), [(revoke, 401), (take_away, 403), (expire, 401)], ids=["revoked", "taken away", "expired"]
+    ("end", "status"),
+    [(revoke, 401), (take_away, 403), (take_another_away, 403), (expire, 401)],
+    ids=["revoked", "taken away", "another taken away", "expired"],
 )
 async def test_it_ends_with_the_right_to_it(
     installation: Installation,
@@ -101,7 +109,7 @@ async def test_it_ends_with_the_right_to_it(
     end: Callable[[Installation, str], Awaitable[None]],
     status: int,
 ) -> None:
-    await installation.post("/roles", {"name": "desk", "permissions": ["events:read"]})
+    await installation.post("/roles", {"name": "desk", "permissions": ["events:read", "access:read"]})
     made = await installation.post("/tokens", {"name": "x", "role": "desk", "expires_in": 100})
     async with asking(installation.corral.both_app, path, query, made["token"]) as heard:
         await asyncio.sleep(4 * QUICKLY)

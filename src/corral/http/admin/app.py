@@ -30,6 +30,7 @@ from corral.logs import lines
 from corral.logs.requests import REQUEST_HEADER, request_id
 from corral.service.access.caller import LOCAL_ADMINISTRATOR, NOBODY, Caller
 from corral.service.clock import Clock, system_clock
+from corral.service.errors import Forbidden
 from corral.service.services import Services
 from corral.store.errors import EditedSince
 
@@ -183,6 +184,9 @@ class _Address:
             if caller is None:
                 raise ProblemError(401, STRANGER)
             endpoint.admit(caller)
+            # What is shown may follow from other rights as well: asked anew, it follows from those that are left.
+            if not call.caller.permissions <= caller.permissions:
+                raise Forbidden("Something that you might do was taken from you meanwhile; ask again.")
 
         response = await as_long_as(check, act)
         if isinstance(response, StreamResponse):
