@@ -96,7 +96,7 @@ async def take_another_away(installation: Installation, id_: str) -> None:
     assert (await installation.api.put("/roles/desk", json={"permissions": ["events:read"]})).is_success
 
 
-@pytest.mark.parametrize(("path", "query"), [("/events/stream", ""), ("/events", "last=0&wait=50")])
+@pytest.mark.parametrize(("path", "query"), [("/events/stream", ""), ("/events", "last=0&wait=50&types=link.*")])
 @pytest.mark.parametrize(
     ("end", "status"),
     [(revoke, 401), (take_away, 403), (take_another_away, 403), (expire, 401)],
