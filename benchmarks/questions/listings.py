@@ -69,7 +69,7 @@ def requests(devices: int) -> Mapping[str, str]:
         f"/devices?contains={one[3:14]}&phase=connected": "devices",
         "/devices?seen_within=86400": "devices",
         "/devices?not_seen_for=86400": "devices",
-        "/devices?not_seen_for=60&phase=connected": "devices",
+        "/devices?seen_within=86400&phase=connected&way=link": "devices",
         "/devices?way=link": "devices",
         "/devices?way=automated": "devices",
         "/devices?way=restore": "devices",

@@ -21,13 +21,16 @@ RESTORE = "restore"
 ESCAPE = "\\"
 
 
-def probes_of(facts: Facts) -> Sequence[str]:
-    """The parts of the question that can name their candidates, by what they are called in each back-end."""
-    found = [name for name in ("contains", "supervised") if getattr(facts, name) is not None]
-    if facts.seen_before is not None or facts.seen_after is not None:
-        found.append("seen")
+def probes_of(facts: Facts, search: str | None) -> Sequence[str]:
+    """The parts of the question that can name their candidates, by what they are called in each back-end: the first
+    that has few is enough. That which reads all devices comes last, and not where the start of a name is known."""
+    found = ["supervised"] if facts.supervised is not None else []
     if facts.way is not None:
         found.append("way_without_grant" if facts.way in (RESTORE, "trusted-identity") else "way")
+    if facts.seen_before is not None or facts.seen_after is not None:
+        found.append("seen")
+    if facts.contains is not None and not search:
+        found.append("contains")
     return found
 
 

@@ -85,7 +85,8 @@ _PROBES = {
         "way",
     ),
     "way_without_grant": (
-        f"SELECT l.device_id FROM connection AS l WHERE substr(l.admitted_by, 1, 6) <> 'grant:' AND {_WAY} = $1",
+        "SELECT l.device_id FROM connection AS l"
+        f" WHERE (l.admitted_by LIKE 'authority:%' OR l.admitted_by LIKE 'restore:%') AND {_WAY} = $1",
         "way",
     ),
     "supervised": (
@@ -97,12 +98,19 @@ _PROBES = {
 }
 
 
+_MANY = {
+    "seen": "SELECT 1 FROM contact WHERE last_seen >= $1 AND last_seen < $2",
+    "supervised": "SELECT 1 FROM inventory_attribute WHERE name = 'supervised' AND key = $1",
+}
+"""Whether there are many is seen by these alone: to look up the devices of thousands for nothing takes longer."""
+
+
 async def list_devices(
     sql: Session, *, search: str | None, phase: str | None, after: str, limit: int, facts: Facts
 ) -> list[Row]:
     """Rows for `device_listing.summary`."""
     asked = values_of(facts)
-    candidates = await _candidates(sql, facts, asked)
+    candidates = await _candidates(sql, facts, search, asked)
     statement = _SUMMARIES
     values: list[object] = [after, limit]
     if search:
@@ -133,13 +141,14 @@ async def list_devices(
     return found
 
 
-async def _candidates(sql: Session, facts: Facts, asked: Mapping[str, object]) -> set[str] | None:
+async def _candidates(sql: Session, facts: Facts, search: str | None, asked: Mapping[str, object]) -> set[str] | None:
     """All devices that can fit, if they are few; None: they may be many."""
-    found: set[str] | None = None
-    for probe in probes_of(facts):
+    for probe in probes_of(facts, search):
         statement, names = _PROBES[probe]
-        few = await sql.all(f"{statement} LIMIT {FEW + 1}", *(asked[name] for name in names.split()))
+        values = [asked[name] for name in names.split()]
+        if probe in _MANY and await sql.one(f"{_MANY[probe]} LIMIT 1 OFFSET {FEW}", *values) is not None:
+            continue
+        few = await sql.all(f"{statement} LIMIT {FEW + 1}", *values)
         if len(few) <= FEW:
-            named = {row[0] for row in few}
-            found = named if found is None else found & named
-    return found
+            return {row[0] for row in few}
+    return None

@@ -77,6 +77,13 @@ _PROBES = {
 }
 
 
+_MANY = {
+    "seen": "SELECT 1 FROM contact WHERE last_seen >= :seen_after AND last_seen < :seen_before",
+    "supervised": "SELECT 1 FROM inventory_attribute WHERE name = 'supervised' AND key = :supervised",
+}
+"""Whether there are many is seen by these alone: to look up the devices of thousands for nothing takes longer."""
+
+
 def list_devices(sql: Sql, *, search: str | None, phase: str | None, after: str, limit: int, facts: Facts) -> list[Row]:
     """Rows for `device_listing.summary`."""
     values: dict[str, object] = {
@@ -89,7 +96,7 @@ def list_devices(sql: Sql, *, search: str | None, phase: str | None, after: str,
     }
     conditions = [SEARCHED] if search else []
     conditions += [text for name, text in (_INDEXED | _OTHER).items() if getattr(facts, name) is not None]
-    candidates = _candidates(sql, facts, values)
+    candidates = _candidates(sql, facts, search, values)
     if candidates is None:
         by_facts = any(getattr(facts, name) is not None for name in _INDEXED)
         if phase:
@@ -109,15 +116,15 @@ def list_devices(sql: Sql, *, search: str | None, phase: str | None, after: str,
     return found
 
 
-def _candidates(sql: Sql, facts: Facts, values: dict[str, object]) -> set[str] | None:
+def _candidates(sql: Sql, facts: Facts, search: str | None, values: dict[str, object]) -> set[str] | None:
     """All devices that can fit, if they are few; None: they may be many."""
-    found: set[str] | None = None
-    for probe in probes_of(facts):
+    for probe in probes_of(facts, search):
+        if probe in _MANY and sql.execute(f"{_MANY[probe]} LIMIT 1 OFFSET {FEW}", values).fetchone():
+            continue
         few = sql.execute(f"{_PROBES[probe]} LIMIT {FEW + 1}", values).fetchall()
         if len(few) <= FEW:
-            named = {row[0] for row in few}
-            found = named if found is None else found & named
-    return found
+            return {row[0] for row in few}
+    return None
 
 
 def _summaries(*conditions: str, index: str = "") -> str:
