@@ -41,7 +41,7 @@ def test_what_was_saved_is_restored(cli: Cli, made: Path, saved: Path, tmp_path:
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     looked = json.loads(cli("backup", "verify", saved, "--json").out)
     assert looked["public_url"] == "https://mdm.example.org"
-    assert looked["rows"]["secret"] == 3
+    assert looked["rows"]["secret"] == 4, "the authority and its key, and the keys of challenges and of escrow"
     place = tmp_path / "restored"
     outcome = cli("restore", saved, "--data", place, "--sealing-key-file", made / "sealing.key")
     assert outcome.code == 0, outcome
