@@ -1,6 +1,7 @@
 """Administration: from the wrong side, with the wrong token, and by URLs that lead where nobody should get."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest_asyncio
 from attacks.scene import Scene
 from corral.cli.process import free_port
 from corral.http.admin.endpoint import MAX_BODY
+from corral.lifecycle.vocabulary import OF_RIGHTS
 from corral.pki.authority import create_authority
 from corral.simulator.identity import Signed
 from corral.simulator.transport import Response
@@ -185,6 +187,36 @@ async def test_a_token_cannot_make_another_that_may_more(office: Office) -> None
             ("/users", {"name": "eve", "role": "administrator", "password": "correct horse battery"}),
         ):
             problem(await call(office, "POST", path, token, **body), 403)
+
+
+async def test_a_command_is_not_another_one_to_the_device_than_it_was_to_us(office: Office) -> None:
+    """Of a key that comes twice one reader takes the first and another the last."""
+    udid, erase = office.owner.facts.udid, "<key>RequestType</key><string>EraseDevice</string>"
+    harmless = "<key>RequestType</key><string>ProfileList</string>"
+    async with limited(office, "commands:send", "devices:read") as token, office.unharmed():
+        for keys in (erase + harmless, harmless + erase, harmless.replace("Type", "&#84;ype") + erase):
+            for inside in (keys, f"{harmless}</dict><key>Command</key><dict>{erase}"):
+                raw = (
+                    f"<plist><dict><key>CommandUUID</key><string>C</string><key>Command</key><dict>{inside}</dict>"
+                    "</dict></plist>"
+                )
+                body = {"devices": [udid], "plist": base64.b64encode(raw.encode()).decode(), "force": True}
+                problem(await call(office, "POST", "/commands", token, **body), 422)
+
+
+async def test_what_one_may_not_see_is_not_learnt_by_a_detour(office: Office) -> None:
+    ask_all: dict[str, Any] = {"request_type": "ProfileList", "dry_run": True, "query": {}}
+    ask_where = {"request_type": "ProfileList", "dry_run": True, "query": {"where": "os_version > 1"}}
+    async with limited(office, "commands:send") as token, office.unharmed():
+        problem(await call(office, "POST", "/commands", token, **ask_all), 403)
+    async with limited(office, "commands:send", "devices:read") as token, office.unharmed():
+        problem(await call(office, "POST", "/commands", token, **ask_where), 403)
+    async with limited(office, "webhooks:read", "webhooks:write") as token, office.unharmed():
+        problem(await call(office, "POST", "/webhooks", token, url=f"https://{ALLOWED}:{office.hooks.port}/"), 403)
+    async with limited(office, "events:read") as token, office.unharmed():
+        told = json.loads((await call(office, "GET", "/events?limit=1000", token)).body)["events"]
+        assert told
+        assert not {each["type"] for each in told} & OF_RIGHTS
 
 
 async def test_a_token_that_was_revoked_is_none(office: Office) -> None:
