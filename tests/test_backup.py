@@ -35,7 +35,7 @@ class Rows:
 
 
 def event(number: int, data: str = "{}") -> Row:
-    return number, "test.happened", 1_790_000_000_000, None, "C1", data
+    return number, "test.happened", 1_790_000_000_000, None, "C1", data, None
 
 
 def some(size: int = 10) -> Rows:
