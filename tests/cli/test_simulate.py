@@ -1,13 +1,19 @@
 """`corral simulate` before it simulates: files for a stand-in, and wrong usage."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cli.conftest import Cli
+from corral.cli.api_operator import ApiOperator
+from corral.cli.simulating import Plan, _play  # pyright: ignore[reportPrivateUsage]
 from corral.simulator.attesting import AttestationServer
+from corral.simulator.device import Device
+from corral.simulator.fleet import Tally
 
 
 def test_push_files_are_made_once(cli: Cli, tmp_path: Path) -> None:
@@ -55,3 +61,15 @@ def test_acme_files_are_made_once(cli: Cli, tmp_path: Path) -> None:
     assert again.key.public_key() == again.between.public_key()
     assert cli("simulate", "--acme-files", str(folder)).code == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_poll_goes_round_for_so_long_whether_or_not_the_service_is_asked_too(asks: bool) -> None:
+    class Fleet:
+        async def poll(self, devices: list[Device], *, seconds: float | None) -> Tally:
+            return Tally("polled", done=len(devices), seconds=seconds or 0.0)
+
+    plan = cast(Plan, SimpleNamespace(seconds=60.0, seed=0, devices=0))
+    operator = cast(ApiOperator, object()) if asks else None
+    tally = await _play("poll", plan, cast(Any, Fleet()), [], cast(Any, None), operator)
+    assert (tally.what, tally.seconds) == ("polled", 60.0)

@@ -19,10 +19,10 @@ from corral.apple.inventory.lists import item
 from corral.apple.inventory.value import Value
 from corral.inventory.answering import fits
 from corral.inventory.asking import write_question
-from corral.inventory.fields import Known
+from corral.inventory.fields import FIELDS, Known
 from corral.inventory.question import Everything, Question
-from corral.lifecycle.change import Change
-from corral.lifecycle.state import Phase
+from corral.lifecycle.change import Change, Escrow
+from corral.lifecycle.state import EscrowKind, Phase
 from corral.store import inventory_question
 from corral.store.contacts import Heard
 from corral.store.inventory import Taken
@@ -39,7 +39,9 @@ def few() -> Iterator[None]:
 
 
 AT = st.sampled_from([NOW - 86_400_000, NOW, None])
-DEVICES = st.tuples(devices(), items(), AT, AT)
+KEYS = st.lists(st.sampled_from([b"key", None]), max_size=2)
+"""What was given into escrow, one after the other; None: it was withdrawn."""
+DEVICES = st.tuples(devices(), items(), AT, AT, KEYS)
 
 
 @pytest.mark.parametrize("back_end", sorted(HOMES))
@@ -47,7 +49,9 @@ DEVICES = st.tuples(devices(), items(), AT, AT)
 @settings(max_examples=4, deadline=None)
 async def test_a_question_is_answered_as_the_pure_rule_says(
     back_end: str,
-    fleet: list[tuple[dict[str, Value], list[tuple[str, dict[str, Value]]], int | None, int | None]],
+    fleet: list[
+        tuple[dict[str, Value], list[tuple[str, dict[str, Value]]], int | None, int | None, list[bytes | None]]
+    ],
     asked: list[Question],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, HOMES[back_end](Path(folder)) as home:
@@ -70,6 +74,7 @@ async def _arrive(
     several: list[tuple[str, dict[str, Value]]],
     seen: int | None,
     told_at: int | None,
+    keys: list[bytes | None],
 ) -> Known:
     change = v.enrolled(number)
     lives = tuple(replace(each, connected_at=NOW - number) for each in change.connections)
@@ -84,7 +89,12 @@ async def _arrive(
         kinds=frozenset(ITEM_KINDS),
     )
     await store.inventory.take([Taken(connection_id=f"C{number}", sequence=None, report=report(CHECK_IN, told))], NOW)
+    for each in keys:
+        given = Escrow(connection_id=f"C{number}", kind=EscrowKind.FILEVAULT_RECOVERY_KEY, value=each, at=NOW)
+        await store.devices.commit(Change(escrow=(given,)))
     own: dict[str, Value] = {"state": "connected", "enrolled_at": NOW - number}
+    own |= dict.fromkeys((each.name for each in FIELDS.values() if each.escrow), False)
+    own["has_filevault_key"] = bool(keys and keys[-1])
     if seen is not None:
         own["last_seen"] = seen
     if told_at is not None:
@@ -103,3 +113,7 @@ async def test_ended_devices_fit_only_where_they_are_asked_for(store: Store) -> 
     await store.devices.commit(Change(device_id="D1", expects=1, connections=(ended,), at=NOW))
     assert await store.inventory.select(Everything(), NOW, after="", limit=9) == ()
     assert await store.inventory.select(Everything(), NOW, after="", limit=9, ended=True) == ("D1",)
+
+
+def test_all_that_is_kept_in_escrow_can_be_asked_for() -> None:
+    assert sorted(each.escrow for each in FIELDS.values() if each.escrow) == sorted(EscrowKind)

@@ -25,7 +25,7 @@ _VALUES: dict[Kind, list[Any]] = {
     Kind.YES_NO: [True, False],
 }
 _DEVICE = ("os_version", "name", "serial", "capacity", "supervised", "filevault", "cloud_backup_at", "carrier_settings")
-_OWN = ("state", "last_seen", "enrolled_at", "reported.availableosupdates")
+_OWN = ("state", "last_seen", "enrolled_at", "reported.availableosupdates", "has_filevault_key", "has_unlock_token")
 _ITEMS = {"app": ("identifier", "version", "beta", "name"), "certificate": ("fingerprint", "not_after", "identity")}
 
 

@@ -115,7 +115,7 @@ def test_how_a_question_is_read(text: str, question: Question) -> None:
         ("battery < 0.2", 0, "'battery' is no field, but has_battery, battery_level are"),
         ("user = bob", 0, "but a kind of item: `has user`, `user.name = ...`"),
         ("ram > 8", 0, "'ram' is no field; see"),
-        ("platform = iPadOS", 11, "no platform; there are iOS, macOS, tvOS, visionOS, watchOS (iPads too)"),
+        ("platform = iPadOS", 11, "no platform; there are iOS (iPadOS too), macOS, tvOS, visionOS, watchOS"),
         ("platform in (macOS, iPad)", 20, "no platform"),
         ("state = gone", 8, "no state; there are connected, ending, ended"),
         (

@@ -229,10 +229,8 @@ class _Reader:
             unit = f" ({field.unit})" if field.unit else ""
             raise QuestionError(f"{error.what}; {field.name}: {field.title}{unit}", word.place) from None
         if whole and field.values and str(value).lower() not in map(str.lower, field.values):
-            also = " (iPads too)" if field.name == "platform" else ""
-            raise QuestionError(
-                f"{word.text!r} is no {field.name}; there are {', '.join(field.values)}{also}", word.place
-            )
+            there = ", ".join(field.values).replace("iOS", "iOS (iPadOS too)", 1)
+            raise QuestionError(f"{word.text!r} is no {field.name}; there are {there}", word.place)
         return value
 
     def _value(self) -> Word:

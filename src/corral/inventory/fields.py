@@ -15,7 +15,7 @@ class Field:
     """`kept`: among the attributes; others are columns of the service's own, which change without a report.
 
     `values` are all that there are, where they are few and known. `ahead`: a time that usually is still to come.
-    `report`: it is the time when that was told.
+    `report`: it is the time when that was told. `escrow`: it is whether a secret of that kind is in keeping here.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Field:
     values: tuple[str, ...] = ()
     ahead: bool = False
     report: str = ""
+    escrow: str = ""
 
 
 _REPORTS = sorted(
@@ -62,6 +63,15 @@ _OWN = (
             report=each,
         )
         for each in _REPORTS
+    ),
+    *(
+        Field(name, Kind.YES_NO, f"Its {what} is in escrow here", "this service", kept=False, escrow=kind)
+        for name, what, kind in (
+            ("has_filevault_key", "FileVault recovery key", "filevault-recovery-key"),
+            ("has_bootstrap_token", "bootstrap token", "bootstrap-token"),
+            ("has_unlock_token", "unlock token", "unlock-token"),
+            ("has_bypass_code", "bypass code of Activation Lock", "activation-lock-bypass-code"),
+        )
     ),
 )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeGuard
 
 from corral.apple.inventory.value import Kind, Value, key, text_key
+from corral.inventory.fields import FIELDS
 from corral.inventory.question import (
     And,
     Compare,
@@ -48,10 +49,17 @@ LONGEST = 8.0
 AT_ONCE = 2
 """Questions of one process that are answered at a time."""
 
+IN_ESCROW = (
+    "coalesce((SELECT CASE WHEN value IS NULL THEN 0 ELSE 1 END FROM escrow WHERE connection_id = c.id AND kind = '{0}'"
+    " ORDER BY id DESC LIMIT 1), 0)"
+)
+"""1 where the device of `c` has a secret of this kind in escrow: the newest counts, and may have been withdrawn."""
+
 _COLUMNS = {
     "state": "c.phase",
     "enrolled_at": "c.connected_at",
     "last_seen": SEEN,
+    **{each.name: IN_ESCROW.format(each.escrow) for each in FIELDS.values() if each.escrow},
 }
 """Where the service's own fields are."""
 

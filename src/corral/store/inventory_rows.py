@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from corral.apple.inventory.attributes import DEVICE
+from corral.apple.inventory.value import written
 from corral.inventory.fields import FIELDS
 from corral.inventory.merging import Change, Freshness, Kept, KeptItem, attribute_key, is_news, item_keys, merge
 from corral.lifecycle.state import Instant, Phase
@@ -143,6 +144,15 @@ def put_told(attributes: dict[str, str], report: str, at: Instant) -> None:
     name = f"reported.{report.lower()}"
     if name in FIELDS:
         attributes[name] = str(at)
+
+
+ESCROWED = [each for each in FIELDS.values() if each.escrow]
+
+
+def put_escrowed(attributes: dict[str, str], has: Iterable[object]) -> None:
+    """Whether a device has a secret of each of the kinds of ESCROWED in escrow, beside its attributes."""
+    for each, one in zip(ESCROWED, has, strict=True):
+        attributes[each.name] = written(each.kind, bool(one))
 
 
 def answer(row: Row, sealer: Sealer) -> Answer:

@@ -22,7 +22,7 @@ from corral.store.inventory import (
     Taken,
     Waiting,
 )
-from corral.store.inventory_question import LONGEST, SEEN, Asked, Dialect, Statement, fewest, probes
+from corral.store.inventory_question import IN_ESCROW, LONGEST, SEEN, Asked, Dialect, Statement, fewest, probes
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database
 from corral.store.postgres.pondering import Pondering
@@ -56,8 +56,9 @@ _ANSWERS = (
     " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id ORDER BY d.sequence"
 )
 _WAITING = f"SELECT count(*), min(finished_at) FROM delivery WHERE {_NOT_TAKEN_IN}"
+_ESCROWED = ", ".join(IN_ESCROW.format(each.escrow) for each in rows.ESCROWED)
 _RECORDS = (
-    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {SEEN} FROM inventory AS v"
+    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {SEEN}, {_ESCROWED} FROM inventory AS v"
     " JOIN connection AS c ON c.id = v.connection_id WHERE v.device_id = ANY ($1::text[]) ORDER BY v.device_id"
 )
 _ATTRIBUTES = "SELECT inventory_id, name, written FROM inventory_attribute WHERE inventory_id = ANY ($1::bigint[])"
@@ -91,6 +92,8 @@ _UNUSED = (
     " WHERE NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = i.id) LIMIT $1 FOR UPDATE OF i SKIP LOCKED))"
 )
 _LAST = 2**62
+_OWN = 6
+"""Columns of _RECORDS before those of the escrow."""
 
 
 class PostgresInventory:
@@ -205,4 +208,6 @@ async def _records(sql: Session, device_ids: Sequence[str]) -> list[tuple[int, D
         attributes[number][name] = value
     for number, report, at in await sql.all(_TOLD, list(attributes)):
         rows.put_told(attributes[number], report, at)
-    return [(row[0], rows.record(tuple(row)[1:], attributes[row[0]])) for row in found]
+    for row in found:
+        rows.put_escrowed(attributes[row[0]], row[_OWN:])
+    return [(row[0], rows.record(tuple(row)[1:_OWN], attributes[row[0]])) for row in found]

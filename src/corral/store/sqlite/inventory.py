@@ -24,7 +24,7 @@ from corral.store.inventory import (
     Taken,
     Waiting,
 )
-from corral.store.inventory_question import LONGEST, SEEN, Asked, Dialect, Statement, fewest, probes
+from corral.store.inventory_question import IN_ESCROW, LONGEST, SEEN, Asked, Dialect, Statement, fewest, probes
 from corral.store.rows import DEVICE, device
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
@@ -61,8 +61,9 @@ _ANSWERS = (
     " LEFT JOIN result AS r ON r.command_uuid = d.command_uuid AND r.channel_id = d.channel_id ORDER BY d.sequence"
 )
 _WAITING = f"SELECT count(*), min(finished_at) FROM {_DELIVERIES}"
+_ESCROWED = ", ".join(IN_ESCROW.format(each.escrow) for each in rows.ESCROWED)
 _RECORDS = (
-    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {SEEN} FROM json_each(?) AS asked"
+    f"SELECT v.id, v.device_id, c.id, c.phase, c.connected_at, {SEEN}, {_ESCROWED} FROM json_each(?) AS asked"
     " CROSS JOIN inventory AS v ON v.device_id = asked.value CROSS JOIN connection AS c ON c.id = v.connection_id"
     " ORDER BY v.device_id"
 )
@@ -105,6 +106,8 @@ _DELETE_UNUSED = (
     " AND NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = inventory_item.id)"
 )
 _LAST = 2**62
+_OWN = 6
+"""Columns of _RECORDS before those of the escrow."""
 
 
 class SqliteInventory:
@@ -222,7 +225,9 @@ def _records(sql: Sql, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecor
         attributes[number][name] = value
     for number, report, at in sql.execute(_TOLD, (_json(list(attributes)),)):
         rows.put_told(attributes[number], report, at)
-    return [(row[0], rows.record(row[1:], attributes[row[0]])) for row in found]
+    for row in found:
+        rows.put_escrowed(attributes[row[0]], row[_OWN:])
+    return [(row[0], rows.record(row[1:_OWN], attributes[row[0]])) for row in found]
 
 
 def _json(values: Sequence[object]) -> str:
