@@ -124,7 +124,11 @@ async def test_an_unknown_address_is_404_and_a_wrong_method_405(installation: In
 
 
 async def test_what_an_address_takes_is_told(installation: Installation) -> None:
-    for path, allowed in (("/links", "GET, POST, HEAD, OPTIONS"), ("/links/x", "GET, DELETE, HEAD, OPTIONS")):
+    for path, allowed in (
+        ("/links", "GET, POST, HEAD, OPTIONS"),
+        ("/links/x", "GET, DELETE, HEAD, OPTIONS"),
+        ("/openapi.json", "GET, HEAD, OPTIONS"),
+    ):
         response = await installation.api.options(path)
         assert (response.status_code, response.headers["allow"], response.content) == (204, allowed, b"")
     assert_problem(await installation.api.options("/nothing"), 404)

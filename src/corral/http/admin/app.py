@@ -137,8 +137,7 @@ class _Address:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method == "OPTIONS":
-            headers = {"allow": _allowed(tuple(self.endpoints))} | _NO_STORE | {REQUEST_HEADER: request_id(scope)}
-            await Response(status_code=204, headers=headers)(scope, receive, send)
+            await _options(scope, tuple(self.endpoints))(scope, receive, send)
             return
         endpoint = self.endpoints.get("GET" if request.method == "HEAD" else request.method)
         if endpoint is None:
@@ -245,6 +244,9 @@ class _Description:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        if request.method == "OPTIONS":
+            await _options(scope, ("GET",))(scope, receive, send)
+            return
         if request.method not in ("GET", "HEAD"):
             raise _wrong_method(request, ("GET",))
         content = await asyncio.to_thread(self.make)
@@ -271,6 +273,11 @@ def _allowed(methods: Sequence[str]) -> str:
     """As in `Allow` (RFC 9110 10.2.1)."""
     looks = ("HEAD",) if "GET" in methods else ()
     return ", ".join((*methods, *looks, "OPTIONS"))
+
+
+def _options(scope: Scope, methods: Sequence[str]) -> Response:
+    headers = {"allow": _allowed(methods)} | _NO_STORE | {REQUEST_HEADER: request_id(scope)}
+    return Response(status_code=204, headers=headers)
 
 
 def _wrong_method(request: Request, methods: Sequence[str]) -> ProblemError:
