@@ -282,6 +282,10 @@ def test_types_are_listed_and_explained(cli: Cli, service: Running) -> None:
     explained = cli("command", "explain", "DeviceLock").out
     assert "PIN" in explained
     assert "macOS" in explained
+    assert "macOS 10.8" in explained
+    for_mac = cli("command", "explain", "DeviceLock", "--for", "D12").out
+    assert "this device" in for_mac
+    assert "takes it" in for_mac
     for_mac = cli("command", "explain", "RestartDevice", "--for", "D12").out
     assert "This device would take it." in for_mac
     assert "supervised            not known" in for_mac

@@ -306,6 +306,19 @@ async def test_a_command_is_explained_for_a_device(installation: Installation) -
     assert (await installation.api.get("/request-types/InstallProfile?device=nobody")).status_code == 404
 
 
+async def test_each_key_of_a_command_is_explained_for_a_device(installation: Installation) -> None:
+    device = await installation.device(platform=Platform.IOS, os_version="15.0")
+    await learned(installation, device, IsSupervised=False, IsMultiUser=False)
+    shown = await installation.get("/request-types/DeviceInformation", device=device)
+    ((names,),) = [each["keys"] for each in shown["keys"] if each["name"] == "Queries"]
+    why = {each["name"]: each["passed_over"] for each in names["keys"]}
+    assert (why["OSVersion"], why["HasBattery"]) == ("", "means nothing on iOS")
+    assert why["ModelNumber"] == "exists since iOS 16.4, the target has 15.0"
+    assert "needs a Shared iPad" in why["QuotaSize"]
+    shown = await installation.get("/request-types/DeviceInformation")
+    assert {each["passed_over"] for each in shown["keys"]} == {None}
+
+
 async def test_commands_are_searched_by_name_key_platform_and_device(installation: Installation) -> None:
     async def names(**query: str) -> set[str]:
         return {each["request_type"] for each in (await installation.get("/request-types", **query))["request_types"]}

@@ -5,6 +5,7 @@ from corral.apple.catalog.checking import check
 from corral.apple.catalog.fitting import fit
 from corral.apple.catalog.having import queries, told
 from corral.apple.catalog.json_schema import json_schema
+from corral.apple.catalog.keys import check_placement
 from corral.apple.catalog.linting import lint
 from corral.apple.catalog.placing import Finding, Target
 from corral.apple.catalog.secrets import answers_with_secrets, is_secret
@@ -34,6 +35,7 @@ __all__ = [
     "answer_keys",
     "answers_with_secrets",
     "check",
+    "check_placement",
     "enrollment_errors",
     "fit",
     "is_secret",

@@ -30,7 +30,7 @@ def check_keys(
         where = path + name
         each = known.get(name)
         if each is not None:
-            yield from _check_placement(each, where, target)
+            yield from check_placement(each, where, target)
             yield from _check_value(each, value, target, where, unknown)
         elif not free:
             yield Finding(unknown, where, f"is not known; known are {', '.join(known) or 'no keys at all'}")
@@ -46,8 +46,8 @@ def _is_everywhere(each: KeySpec, target: Target) -> bool:
     return each.platforms.get(target.platform, each) is not None
 
 
-def _check_placement(each: KeySpec, where: str, target: Target) -> Iterator[Finding]:
-    """Where the device would pass over a key, or over one item of many, the rest of the command still counts."""
+def check_placement(each: KeySpec, where: str, target: Target) -> Iterator[Finding]:
+    """Why a device would pass over a key (or query), or one item of many: the rest of the command still counts."""
     if target.platform is None or target.platform not in each.platforms:
         return
     facts = each.platforms[target.platform]
@@ -107,7 +107,7 @@ def _check_item(
     if chosen is None:
         yield Finding("error", where, f"must have as its Item one of {', '.join(kind.name for kind in kinds)}")
         return
-    yield from _check_placement(chosen, where, target)
+    yield from check_placement(chosen, where, target)
     yield from _check_value(chosen, item, target, where, unknown)
 
 
@@ -117,7 +117,7 @@ def _check_query(known: Sequence[KeySpec], name: str, target: Target, where: str
     if chosen is None:
         yield Finding("warning", where, f"{name} is not known")
         return
-    yield from _check_placement(chosen, where, target)
+    yield from check_placement(chosen, where, target)
 
 
 def _has_type(value: PlistValue, name: str) -> bool:

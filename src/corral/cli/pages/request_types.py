@@ -34,10 +34,11 @@ def write_type(data: dict[str, Any]) -> None:
     ]
     print_table(("platform", "since", "until", "channel", "conditions"), rows, "")
     say("")
-    print_table(("key", "type", "", "allowed", "where"), list(_keys(data["keys"], 0)), "It has no keys.")
+    where = "where" if data["judged"] is None else "this device"
+    print_table(("key", "type", "", "allowed", where), list(_keys(data["keys"], 0)), "It has no keys.")
     if data["answer"]:
         say("")
-        columns = ("answer", "type", "", "values", "where")
+        columns = ("answer", "type", "", "values", where)
         print_table(columns, [(name, kind, "", *rest) for name, kind, _, *rest in _keys(data["answer"], 0)], "")
     if data["judged"] is not None:
         say("")
@@ -70,9 +71,13 @@ def _keys(keys: Iterable[dict[str, Any]], depth: int) -> Iterable[tuple[str, ...
             key["type"],
             "required" * key["required"] or default,
             allowed,
-            ", ".join(f"{_SYSTEMS.get(name, name)} {_since(each)}" for name, each in key["platforms"].items()),
+            _everywhere(key["platforms"]) if key["passed_over"] is None else clean(key["passed_over"]) or "takes it",
         )
         yield from _keys(key["keys"], depth + 1)
+
+
+def _everywhere(platforms: dict[str, Any]) -> str:
+    return ", ".join(f"{_SYSTEMS.get(name, name)} {_since(each)}" for name, each in platforms.items())
 
 
 def _since(facts: dict[str, Any] | None) -> str:

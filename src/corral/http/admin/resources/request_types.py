@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from corral.apple import catalog
-from corral.apple.catalog import Availability, CommandSpec, KeySpec
+from corral.apple.catalog import Availability, CommandSpec, KeySpec, Target
 from corral.apple.platform import Platform
 from corral.http.admin.endpoint import Call, Query, View
 from corral.http.admin.resources.targets import SentView, sent_view
+from corral.service.commands.verdicts import Sent
 from corral.service.errors import NotFound
 
 
@@ -33,7 +34,8 @@ class AvailabilityView(View):
 
 class KeyView(View):
     """A key of a command. `keys` are those of a dictionary, or the kinds of items that an array may have; `platforms`
-    those where it differs from what contains it, null where it does not exist."""
+    those where it differs from what contains it, null where it does not exist. `passed_over`: why the device that was
+    named would pass over it, empty if it would not; null if none was named."""
 
     name: str
     type: str
@@ -44,6 +46,7 @@ class KeyView(View):
     maximum: float | None
     format: str | None
     platforms: Mapping[str, AvailabilityView | None]
+    passed_over: str | None
     keys: tuple["KeyView", ...]
 
 
@@ -127,19 +130,23 @@ async def show_request_type(call: Call, request_type: str, query: ExplainQuery) 
     spec = catalog.spec(request_type)
     if spec is None:
         raise NotFound(f"Apple's schema has no command {request_type}; {_hint(request_type)}.")
+    target: Target | None = None
+    judged: JudgedView | None = None
+    if query.device is not None:
+        target, sent = await call.services.commanding.judge(query.device, request_type, user_id=query.user)
+        judged = _judged(target, sent)
     return RequestTypeDetail(
         request_type=spec.request_type,
         access_rights=spec.access_rights,
         platforms={str(name): _availability(each) for name, each in spec.platforms.items()},
-        keys=_keys(spec.keys),
-        answer=_keys(catalog.answer_keys(request_type)),
+        keys=_keys(spec.keys, target),
+        answer=_keys(catalog.answer_keys(request_type), target),
         schema=catalog.json_schema(spec.keys),
-        judged=None if query.device is None else await _judged(call, query.device, request_type, query.user),
+        judged=judged,
     )
 
 
-async def _judged(call: Call, device: str, request_type: str, user: str) -> JudgedView:
-    target, sent = await call.services.commanding.judge(device, request_type, user_id=user)
+def _judged(target: Target, sent: Sent) -> JudgedView:
     return JudgedView(
         target=TargetView(
             platform=target.platform,
@@ -180,7 +187,7 @@ def _summary(spec: CommandSpec) -> RequestTypeView:
     )
 
 
-def _keys(keys: Iterable[KeySpec]) -> tuple[KeyView, ...]:
+def _keys(keys: Iterable[KeySpec], target: Target | None) -> tuple[KeyView, ...]:
     return tuple(
         KeyView(
             name=each.name,
@@ -194,7 +201,10 @@ def _keys(keys: Iterable[KeySpec]) -> tuple[KeyView, ...]:
             platforms={
                 str(name): None if found is None else _availability(found) for name, found in each.platforms.items()
             },
-            keys=_keys(each.keys),
+            passed_over=None
+            if target is None
+            else "; ".join(finding.what for finding in catalog.check_placement(each, each.name, target)),
+            keys=_keys(each.keys, target),
         )
         for each in keys
     )
