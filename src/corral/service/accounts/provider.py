@@ -26,6 +26,8 @@ REMEMBERED = HOUR
 """How long the provider's description and keys are used without asking again ..."""
 KEYS_AGAIN = MINUTE
 """... and how soon its keys are asked for again for a signature by one that is not among them."""
+AT_ONCE = 64
+"""Calls in one process: strangers may begin to sign in, and a call to a provider that hangs takes ten seconds."""
 
 _MOST_TOKEN = 64 * 1024
 _UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)
@@ -80,6 +82,7 @@ class Provider:
         self._clock = clock
         self._description: tuple[Instant, _Description] | None = None
         self._keys: tuple[Instant, KeySet] | None = None
+        self._under_way = 0
 
     async def sign_in_url(self, state: str, proof: Proof, hint: str) -> str:
         """Where the person signs in. Raises ProviderError."""
@@ -209,10 +212,15 @@ class Provider:
         return keys
 
     async def _call(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Reply:
+        if self._under_way >= AT_ONCE:
+            raise ProviderError("The identity provider is being asked too much at once; try again.")
+        self._under_way += 1
         try:
             return await self._outgoing.request(method, url, headers=headers, body=body)
         except OutgoingError as error:
             raise ProviderError(f"The identity provider cannot be asked: {error}") from None
+        finally:
+            self._under_way -= 1
 
 
 def make_proof(key: bytes, nonce: str) -> Proof:
