@@ -25,7 +25,11 @@ FROM_ELSEWHERE = "127.0.0.2"
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def scene(template: Template, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Scene]:
     """The tests are the proxy's address; what comes from elsewhere comes from another of this machine."""
-    behind = {"CORRAL_IDENTITY": "header", "CORRAL_PROXY": "127.0.0.1"}
+    behind = {
+        "CORRAL_IDENTITY": "header",
+        "CORRAL_PROXY": "127.0.0.1",
+        "CORRAL_PROXY_ADDRESS_HEADER": "X-Forwarded-For",
+    }
     async with installation(template, tmp_path_factory.mktemp("header"), behind, plain=True) as at:
         yield await Scene.of(at, proof=ProxyHeader())
 
@@ -151,3 +155,22 @@ async def test_a_request_that_is_hidden_in_the_body_of_another_is_not_read(scene
         ):
             replies = await wire.replies(scene.at, request)
             assert [each.status for each in replies] == [400], (request[:90], replies)
+
+
+async def test_a_made_up_address_is_not_where_a_sign_in_comes_from(scene: Scene) -> None:
+    """The proxy adds who has asked it, behind whatever they say; who is no proxy says nothing."""
+    body, path = b'{"name": "root", "password": "is this it"}', "/api/v1/sessions"
+    async with scene.unharmed():
+        answer = await scene.at.transport.request(
+            "POST",
+            f"{scene.at.url}{path}",
+            headers=(("Content-Type", "application/json"), ("X-Forwarded-For", "203.0.113.9, 198.51.100.7")),
+            body=body,
+            trust=scene.at.trust,
+        )
+        assert answer.status == 401
+        made_up = put(path, body, "Content-Type: application/json", "X-Forwarded-For: 203.0.113.9, 198.51.100.8")
+        direct = await wire.raw(scene.at, made_up.replace(b"PUT", b"POST", 1), source=FROM_ELSEWHERE)
+        assert direct.status == 401
+    told = (await scene.at.get("/audit", operation="beginSession", outcome="refused"))["entries"]
+    assert [each["actor"]["address"] for each in told] == [FROM_ELSEWHERE, "198.51.100.7"]
