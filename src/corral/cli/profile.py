@@ -87,15 +87,19 @@ def show_profile(
     profile: Profile,
     limit: Annotated[int, typer.Option("--limit", min=0, help="So many devices; 0: all.")] = 100,
     drift: Annotated[bool, typer.Option("--drift", help="Only devices that are not as they should be.")] = False,
+    standing: Annotated[
+        list[str] | None,
+        typer.Option("--standing", help="Only devices of this standing, such as pending; may be repeated."),
+    ] = None,
 ) -> None:
     """A profile with its versions, and the devices that should have it."""
     from corral.cli.pages.profiles import write_profile
+    from corral.service.profiles.comparing import DRIFT
 
     path = f"/profiles/{_segment(profile)}"
     found = session.api.get(path)
-    devices = session.api.pages(f"{path}/devices", "devices", limit, "after")
-    if drift:
-        devices["devices"] = [each for each in devices["devices"] if each["drift"]]
+    wanted = [*(standing or []), *(DRIFT if drift else ())]
+    devices = session.api.pages(f"{path}/devices", "devices", limit, "after", standing=",".join(wanted) or None)
     session.show(found | devices, write_profile)
 
 

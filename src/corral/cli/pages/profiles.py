@@ -62,9 +62,11 @@ def write_profile(data: dict[str, Any]) -> None:
         for each in data["versions"]
     ]
     print_table(("version", "PayloadUUID", "bytes", "since", "by", "note"), rows, "")
+    say("")
     if data["devices"]:
-        say("")
         _devices(data["devices"], "device")
+    else:
+        say("No device is like that." if data["wanted_on"] else "It is wanted on no device.")
     if data["next"]:
         hint("There are more devices: add --limit 0 for all.")
 

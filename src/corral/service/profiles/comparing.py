@@ -1,9 +1,9 @@
 """What a device has, as it says itself, beside what was asked for."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from corral.apple.plist import PlistError, PlistValue, parse_dict
 from corral.lifecycle.state import DeliveryState, Instant
@@ -21,6 +21,10 @@ Drift: failed, missing, other-version, still-there. Nothing that was asked for h
 
 DRIFT: frozenset[Standing] = frozenset({"failed", "missing", "other-version", "still-there"})
 
+ALL: frozenset[Standing] = frozenset(get_args(Standing))
+
+_PIECE, _PIECES = 200, 20
+"""Channels that are compared at once, and so many times for one page: it may be short, and go on all the same."""
 _MOST = 2_000
 """Profiles of one answer that are read."""
 
@@ -54,6 +58,14 @@ class Listing:
     profiles: tuple[Compared, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`after` is where the next one begins, None where there is none."""
+
+    compared: tuple[Compared, ...]
+    after: str | None
+
+
 class Comparing:
     def __init__(self, profiles: ProfileStore, queue: QueueStore, targeting: Targeting) -> None:
         self._profiles = profiles
@@ -77,20 +89,32 @@ class Comparing:
         ]
         return Listing(device_id=known.device_id, as_of=as_of, profiles=tuple(found))
 
-    async def profile(self, profile: StoredProfile, after: str, limit: int) -> tuple[Compared, ...]:
-        """The channels in which one profile is wanted, in the order of their ids."""
-        wanted = await self._profiles.wanting(profile.id, after, limit)
-        answers = await self._queue.recent("ProfileList", [each.channel_id for each in wanted]) if wanted else ()
-        return await asyncio.to_thread(_compare_all, wanted, answers)
+    async def profile(self, profile: StoredProfile, after: str, limit: int, standings: Set[Standing] = ALL) -> Page:
+        """The channels in which one profile is wanted, and is of one of these standings, in the order of their ids."""
+        found: list[Compared] = []
+        piece = min(limit + 1, _PIECE) if standings == ALL else _PIECE
+        for _ in range(_PIECES):
+            wanted = await self._profiles.wanting(profile.id, after, piece)
+            answers = await self._queue.recent("ProfileList", [each.channel_id for each in wanted]) if wanted else ()
+            for channel_id, compared in await asyncio.to_thread(_compare_all, wanted, answers):
+                if len(found) == limit:
+                    return Page(tuple(found), after)
+                after = channel_id
+                if compared.standing in standings:
+                    found.append(compared)
+            if len(wanted) < piece:
+                return Page(tuple(found), None)
+        return Page(tuple(found), after)
 
 
-def _compare_all(wanted: Sequence[WantedProfile], answers: Sequence[StoredResult]) -> tuple[Compared, ...]:
+def _compare_all(wanted: Sequence[WantedProfile], answers: Sequence[StoredResult]) -> list[tuple[str, Compared]]:
+    """By channel."""
     listed = {each.channel_id: (read_list(each), each.received_at) for each in answers}
-    found: list[Compared] = []
+    found: list[tuple[str, Compared]] = []
     for each in wanted:
         present, as_of = listed.get(each.channel_id, (dict[str, Present](), None))
-        found.append(compare(each.identifier, each, present.get(each.identifier), as_of, ""))
-    return tuple(found)
+        found.append((each.channel_id, compare(each.identifier, each, present.get(each.identifier), as_of, "")))
+    return found
 
 
 def compare(

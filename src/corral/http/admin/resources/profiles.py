@@ -12,7 +12,8 @@ from corral.http.admin.endpoint import Body, Call, File, Number, Query, View
 from corral.http.admin.resources import targets
 from corral.http.admin.times import shown
 from corral.service.commands.verdicts import How
-from corral.service.profiles.comparing import DRIFT, Compared, Standing
+from corral.service.errors import RequestRefused
+from corral.service.profiles.comparing import ALL, DRIFT, Compared, Standing
 from corral.store.profiles import ProfileVersion, StoredProfile
 
 MAX_BODY = 8 * 1024 * 1024
@@ -63,6 +64,12 @@ class ProfilePage(View):
 class ProfileQuery(Query):
     after: Names = ""
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class ProfileDevicesQuery(ProfileQuery):
+    """`standing`: only devices of these standings, with commas between."""
+
+    standing: Annotated[str, Meta(max_length=255)] | None = None
 
 
 class LintedProfile(Body):
@@ -170,7 +177,8 @@ class DeviceProfilesQuery(Query):
 
 
 class ProfileDevices(View):
-    """In the order of their channels; `next` is the `after` of the following page."""
+    """In the order of their channels; `next` is the `after` of the following page, which may be there although this one
+    is not full."""
 
     devices: tuple[ComparedView, ...]
     next: str | None
@@ -265,14 +273,21 @@ async def uninstall_profile(call: Call, profile: str, body: ProfileRemoval) -> S
     )
 
 
-async def list_profile_devices(call: Call, profile: str, query: ProfileQuery) -> ProfileDevices:
+async def list_profile_devices(call: Call, profile: str, query: ProfileDevicesQuery) -> ProfileDevices:
     services = call.services.profiles
-    found = await services.comparing.profile(await services.keeping.find(profile), query.after, query.limit + 1)
-    page = found[: query.limit]
-    last = page[-1].wanted if len(found) > len(page) else None
-    return ProfileDevices(
-        devices=tuple(_compared("", each) for each in page), next=last.channel_id if last is not None else None
-    )
+    found = await services.keeping.find(profile)
+    page = await services.comparing.profile(found, query.after, query.limit, _standings(query.standing))
+    return ProfileDevices(devices=tuple(_compared("", each) for each in page.compared), next=page.after)
+
+
+def _standings(named: str | None) -> frozenset[Standing]:
+    if named is None:
+        return ALL
+    names = {each.strip() for each in named.split(",")}
+    unknown = sorted(names - ALL)
+    if unknown:
+        raise RequestRefused(f"{unknown[0]!r} is no standing; there are {', '.join(sorted(ALL))}.")
+    return frozenset(each for each in ALL if each in names)
 
 
 async def list_device_profiles(call: Call, device: str, query: DeviceProfilesQuery) -> DeviceProfiles:
