@@ -59,7 +59,7 @@ def export_audit(
 ) -> None:
     """Write the whole trail as JSON lines.
 
-    The first line tells where it begins and ends. `corral audit verify FILE` checks it anywhere.
+    The first line tells where it begins and ends. `corral audit verify-export FILE` checks it anywhere.
     """
     first = session.api.get("/audit/chain", limit=1)
     last = first["head"]["place"] if first["head"] is not None else 0
