@@ -10,7 +10,7 @@ from benchmarks.backend import Backend, Rows
 from corral.sealing import Sealer
 
 MAGIC: Final = "B5E3C9F0-0000-4000-8000-000000000000"
-GENERATED: Final = frozenset({("delivery", "sequence"), ("result", "id")})
+GENERATED: Final = frozenset({("delivery", "sequence"), ("result", "id"), ("device", "words")})
 """Columns that the database fills by itself, beside each `number` of PostgreSQL's."""
 
 
