@@ -46,6 +46,9 @@ ERRATA: list[tuple[str, str, str, Any]] = [
     ("RemoveApplication", "macOS", "user_enrollment", None),
 ]
 
+# What Apple says of a value in words only: (command, key) and the form that it has.
+FORMS = {("DeviceLock", "PIN"): "^[0-9]{6}$", ("EraseDevice", "PIN"): "^[0-9]{6}$"}
+
 
 def availability(facts: Facts) -> Facts | None:
     """The facts of one platform; None where it is not there at all."""
@@ -113,6 +116,8 @@ def commands(source: Facts) -> Facts:
             del facts[name]
         else:
             facts[name] = value
+    for (request_type, name), form in FORMS.items():
+        next(each for each in found[request_type]["keys"] if each["name"] == name)["format"] = form
     return found
 
 

@@ -46,7 +46,8 @@ def read_question(text: str) -> Question:
         return Everything()
     question = reader.question("", 0)
     if reader.next.kind != "end":
-        raise QuestionError(f"{reader.next.text!r} is one too many; join parts by `and` or `or`", reader.next.place)
+        how = "join parts by `and` or `or`, and put text with blanks in quotation marks"
+        raise QuestionError(f"{reader.next.text!r} is one too many; {how}", reader.next.place)
     return question
 
 
@@ -217,7 +218,7 @@ class _Reader:
     def _literal(self, field: Field, word: Word, *, whole: bool) -> Literal:
         """`whole`: all of the value, and not a part of it."""
         if whole and word.kind == "bare" and "*" in word.text and field.kind in (Kind.TEXT, Kind.VERSION):
-            how = "~ ..." if field.kind is Kind.TEXT else ">= 15 and < 16"
+            how = "~ ..." if field.kind is Kind.TEXT else f">= 15 and {field.name} < 16"
             raise QuestionError(
                 f"`*` stands for nothing; write `{field.name} {how}`, or it in quotation marks", word.place
             )

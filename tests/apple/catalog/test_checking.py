@@ -23,6 +23,8 @@ def errors(request_type: str, keys: dict[str, Any], target: Target) -> list[str]
 
 def example(key: KeySpec) -> PlistValue:
     """Some value that the key takes."""
+    if key.format == "^[0-9]{6}$":
+        return "123456"
     if key.rangelist:
         return key.rangelist[0]
     match key.type:
@@ -68,6 +70,7 @@ def test_every_command_with_all_its_keys_passes_and_with_another_it_does_not(req
         ("Explode", {}, NOTHING_KNOWN, "Explode: is no RequestType that Apple's schema knows"),
         ("DeviceLock", {"Pin": "1"}, NOTHING_KNOWN, "Pin: is not known; known are Message, PhoneNumber, PIN"),
         ("DeviceLock", {"PIN": 123456}, NOTHING_KNOWN, "PIN: must be of type string"),
+        ("EraseDevice", {"PIN": "1234"}, MAC, "PIN: must have the form ^[0-9]{6}$"),
         ("InstallProfile", {"Payload": "text"}, NOTHING_KNOWN, "Payload: must be of type data"),
         ("RemoveMedia", {"MediaType": "Film"}, NOTHING_KNOWN, "MediaType: must be one of Book"),
         (

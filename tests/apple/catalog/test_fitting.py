@@ -57,6 +57,8 @@ def example(schema: dict[str, Any]) -> Any:
             return [example(each) for each in items.get("oneOf", [items])]
         case "string" if schema.get("contentEncoding") == "base64":
             return base64.b64encode(b"x").decode()
+        case "string" if schema.get("pattern") == "^[0-9]{6}$":
+            return "123456"
         case "integer" | "number":
             return schema.get("minimum", 1)
         case "boolean":
@@ -78,6 +80,6 @@ def test_what_the_json_schema_describes_is_built_and_passes(request_type: str) -
 
 def test_the_json_schema_refuses_what_the_check_refuses() -> None:
     schema = json_schema(keys_of("DeviceLock"))
-    for wrong in ({"Pin": "1"}, {"PIN": 123456}):
+    for wrong in ({"Pin": "1"}, {"PIN": 123456}, {"PIN": "12345"}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
