@@ -100,6 +100,15 @@ async def test_a_role_is_made_once_changed_and_removed_when_nobody_has_it(store:
     assert await store.access.commit(AccessChange(at=LATER, drop_role="R1")) is Outcome.MISSING
 
 
+async def test_nobody_gets_a_role_that_has_just_gone(store: Store) -> None:
+    for gets in ({"user": v.user(role="R1")}, {"credential": v.credential(role="R1")}):
+        asked = change(needs_role="R1", events=(v.event("never"),), **gets)
+        assert await store.access.commit(asked) is Outcome.MISSING
+    assert (await store.access.users(), await store.access.credentials(), await told(store)) == ((), (), [])
+    await store.access.commit(change(role=v.role(), role_is_new=True))
+    assert await store.access.commit(change(user=v.user(role="R1"), needs_role="R1")) is Outcome.DONE
+
+
 LASTING = v.credential(role="administrator")
 BOSS = v.user(role="administrator", password="$argon2id$")
 TAKES_AWAY = {

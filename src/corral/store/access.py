@@ -77,6 +77,8 @@ class AccessChange:
     user: User | None = None
     user_was: User | None = None
     """What it must still be; without it the user is new."""
+    needs_role: str = ""
+    """A stored role that must be there: a name that somebody has without one would be whatever is made of it later."""
     credential: Credential | None = None
     revoke: str = ""
     """The id of a credential."""

@@ -9,7 +9,7 @@ from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import Instant
 from corral.service.access.caller import Caller, CallerKind
 from corral.service.access.permission import Permission
-from corral.service.access.roles import Roles, known, resolve
+from corral.service.access.roles import Roles, gone, known, resolve, stored_name
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound, RequestRefused
 from corral.store.access import AccessChange, AccessStore, Credential, Held, Outcome, Role
@@ -67,7 +67,9 @@ class Credentials:
         )
         data = {"by": by.name, "token": credential.id, "name": name, "role": role, "permissions": permissions}
         event = Event(type="token.created", at=now, data=data)
-        await self._store.commit(AccessChange(at=now, credential=credential, events=(event,)))
+        change = AccessChange(at=now, credential=credential, needs_role=stored_name(role), events=(event,))
+        if await self._store.commit(change) is Outcome.MISSING:
+            raise gone(role)
         return credential, token
 
     async def verify(self, token: str) -> Caller | None:

@@ -25,6 +25,15 @@ def resolve(name: str, stored: Iterable[Role]) -> frozenset[Permission] | None:
     return next((known(each.permissions) for each in stored if each.name == name), None)
 
 
+def stored_name(name: str) -> str:
+    """The name of a role that somebody has made; empty for one that is always there."""
+    return "" if name in BUILT_IN else name
+
+
+def gone(name: str) -> NotFound:
+    return NotFound(f"There is no role {name}; `corral role list` has those that there are.")
+
+
 class Roles:
     def __init__(self, store: AccessStore, clock: Clock) -> None:
         self._store = store
@@ -42,7 +51,7 @@ class Roles:
         """Raises NotFound."""
         found = resolve(name, await self._store.roles())
         if found is None:
-            raise NotFound(f"There is no role {name}; `corral role list` has those that there are.")
+            raise gone(name)
         return found
 
     async def of(self, name: str) -> frozenset[Permission]:

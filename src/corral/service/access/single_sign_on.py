@@ -18,7 +18,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import MINUTE, Instant
 from corral.service.access.credentials import LAST_ADMINISTRATOR
-from corral.service.access.roles import Roles
+from corral.service.access.roles import Roles, stored_name
 from corral.service.access.sessions import UserSessions
 from corral.service.accounts.person import groups_of
 from corral.service.accounts.provider import Provider, make_proof
@@ -145,7 +145,8 @@ class SingleSignOn:
         kind = "user.role-set" if known is not None else "user.added"
         data = {"by": "identity provider", "user": user.id, "name": user.name, "role": role}
         event = Event(type=kind, at=now, data=data)
-        match await self._store.commit(AccessChange(at=now, user=user, user_was=known, events=(event,))):
+        change = AccessChange(at=now, user=user, user_was=known, needs_role=stored_name(role), events=(event,))
+        match await self._store.commit(change):
             case Outcome.DONE:
                 return user
             case Outcome.TAKEN:

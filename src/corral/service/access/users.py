@@ -7,7 +7,7 @@ from corral.lifecycle.operating import OperationRefused
 from corral.service.access.caller import Caller
 from corral.service.access.credentials import LAST_ADMINISTRATOR
 from corral.service.access.passwords import Passwords
-from corral.service.access.roles import Roles
+from corral.service.access.roles import Roles, gone, stored_name
 from corral.service.clock import Clock, fresh_id
 from corral.service.errors import NotFound
 from corral.store.access import AccessChange, AccessStore, Outcome, User
@@ -43,9 +43,13 @@ class Users:
             created_at=self._clock(),
             created_by=by.name,
         )
-        if await self._commit("user.added", user, None, by, role=role) is Outcome.TAKEN:
-            raise OperationRefused(f"There is a user {user.name} already.")
-        return user
+        match await self._commit("user.added", user, None, by, role=role):
+            case Outcome.TAKEN:
+                raise OperationRefused(f"There is a user {user.name} already.")
+            case Outcome.MISSING:
+                raise gone(role)
+            case _:
+                return user
 
     async def set_password(self, name: str, password: str, by: Caller) -> None:
         """All sessions of the user end."""
@@ -94,6 +98,11 @@ class Users:
         now = self._clock()
         event = Event(type=kind, at=now, data={"by": by.name, "user": user.id, "name": user.name, **more})
         change = AccessChange(
-            at=now, user=user, user_was=was, end_sessions_of=user.id if end_sessions else "", events=(event,)
+            at=now,
+            user=user,
+            user_was=was,
+            needs_role=stored_name(more.get("role", "")),
+            end_sessions_of=user.id if end_sessions else "",
+            events=(event,),
         )
         return await self._store.commit(change)

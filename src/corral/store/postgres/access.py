@@ -37,6 +37,7 @@ _PUT_CREDENTIAL = upsert("credential", rows.CREDENTIAL, "id")
 _REVOKE = "UPDATE credential SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL"
 _END_SESSIONS = "UPDATE credential SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL"
 _DROP_ROLE = "DELETE FROM role WHERE name = $1"
+_IS_ROLE = "SELECT 1 FROM role WHERE name = $1"
 _HAVE_ROLE = (
     "SELECT 1 FROM user_account WHERE role = $1 UNION ALL SELECT 1 FROM credential WHERE role = $1"
     " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) LIMIT 1"
@@ -95,6 +96,8 @@ async def _carry_out(write: Write, change: AccessChange) -> None:
         put = _NEW_ROLE if change.role_is_new else _PUT_ROLE
         count = await sql.run(put, *transposed([rows.role_row(change.role)]))
         _expect_one(count, Outcome.TAKEN if change.role_is_new else Outcome.MISSING)
+    if change.needs_role and await sql.one(_IS_ROLE, change.needs_role) is None:
+        raise AccessRefused(Outcome.MISSING)
     if change.user is not None:
         await _put_user(sql, change.user, change.user_was)
     if change.credential is not None:

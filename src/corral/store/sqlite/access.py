@@ -30,6 +30,7 @@ _PUT_CREDENTIAL = upsert("credential", rows.CREDENTIAL, "id")
 _REVOKE = "UPDATE credential SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 _END_SESSIONS = "UPDATE credential SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL"
 _DROP_ROLE = "DELETE FROM role WHERE name = ?"
+_IS_ROLE = "SELECT 1 FROM role WHERE name = ?"
 _HAVE_ROLE = (
     "SELECT 1 FROM user_account WHERE role = ?1 UNION ALL SELECT 1 FROM credential WHERE role = ?1"
     " AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2) LIMIT 1"
@@ -89,6 +90,8 @@ def _carry_out(write: Write, change: AccessChange) -> None:
         values = rows.role_row(change.role)
         sql.execute(*((_NEW_ROLE, values) if change.role_is_new else (_PUT_ROLE, (*values, change.role.name))))
         _expect_one(sql, Outcome.TAKEN if change.role_is_new else Outcome.MISSING)
+    if change.needs_role and sql.execute(_IS_ROLE, (change.needs_role,)).fetchone() is None:
+        raise AccessRefused(Outcome.MISSING)
     if change.user is not None:
         _put_user(sql, change.user, change.user_was)
     if change.credential is not None:
