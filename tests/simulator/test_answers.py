@@ -37,7 +37,7 @@ async def test_a_mac_takes_a_pin_of_six_digits_only(stage: Stage, request_type: 
     device = await stage.enrolled(Model.MAC)
     stage.service.queue(request_type, PIN=pin)
     await wake(stage, device)
-    assert stage.service.kinds() == ["Idle", "Error"]
+    assert stage.service.kinds() == ["Idle", "CommandFormatError"]
     assert (device.contents.locks.is_locked, device.state) == (False, State.ENROLLED)
 
 
