@@ -4,6 +4,9 @@ BIN := .venv/bin
 ARGS ?=
 WORKERS ?= 2
 
+# Tests start hundreds of processes: each would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long check format bench lock clean
 
