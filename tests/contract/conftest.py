@@ -1,10 +1,6 @@
 """Every back-end goes through the same tests: `home` is a database as a new one, `store` is that database opened."""
 
-import asyncio
-import functools
-import tempfile
 from collections.abc import AsyncIterator, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +13,7 @@ from corral.store.devices import Committed
 from corral.store.postgres import Pooler, open_postgres
 from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
-from kept_databases import drop_kept_databases, kept_database
+from kept_databases import drop_kept_databases, kept_database, new_sqlite
 from pgbouncer import pooled
 from postgres_server import dump
 
@@ -39,7 +35,7 @@ class SqliteHome:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "corral.db"
         self._sealer = Sealer([SEALING_KEY])
-        self._path.write_bytes(_new_sqlite())
+        self._path.write_bytes(new_sqlite(SEALING_KEY))
 
     def open(self) -> AbstractAsyncContextManager[Store]:
         return open_sqlite(self._path, self._sealer)
@@ -47,20 +43,6 @@ class SqliteHome:
     def raw(self) -> bytes:
         log = self._path.with_name(self._path.name + "-wal")
         return self._path.read_bytes() + (log.read_bytes() if log.exists() else b"")
-
-
-@functools.cache
-def _new_sqlite() -> bytes:
-    """The file of a new database, which is made once."""
-
-    async def make(path: Path) -> None:
-        async with open_sqlite(path, Sealer([SEALING_KEY]), create=True):
-            pass
-
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
-        path = Path(folder) / "corral.db"
-        thread.submit(asyncio.run, make(path)).result()
-        return path.read_bytes()
 
 
 class PostgresHome:

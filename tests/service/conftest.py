@@ -11,7 +11,6 @@ from corral.lifecycle.policy import Policy
 from corral.lifecycle.state import DAY
 from corral.pki.authority import Authority, create_authority
 from corral.pki.trust import Trust
-from corral.sealing import Sealer
 from corral.service.authorities.authorities import Authorities, Roster
 from corral.service.clock import to_datetime
 from corral.service.enrollment.challenges import Challenges
@@ -23,8 +22,8 @@ from corral.service.identities.turns import Turns
 from corral.service.mdm.contacts import ContactBook
 from corral.service.mdm.identifying import Identifying
 from corral.service.mdm.transitions import Transitions
-from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
+from kept_databases import fresh_sqlite
 from service.fakes import NOW, Clock, push_certificate
 
 
@@ -56,7 +55,7 @@ class Office:
 @pytest.fixture
 async def office(authority: Authority, tmp_path: Path) -> AsyncIterator[Office]:
     clock, policy = Clock(), Policy()
-    async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
+    async with fresh_sqlite(tmp_path / "corral.db", b"k" * 32) as store:
         await store.vault.put_push_certificate(push_certificate())
         challenges = Challenges(b"c" * 32)
         authorities = Authorities(Roster.of(authority), clock)

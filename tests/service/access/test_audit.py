@@ -8,13 +8,12 @@ import apsw
 import pytest
 
 from corral.lifecycle.actor import Actor
-from corral.sealing import Sealer
 from corral.service.access.audit import AuditTrail, Verdict, Walk
 from corral.store.audit import BEGINNING, AuditEntry, AuditOutcome, End, Linked, link_of
 from corral.store.errors import StoreUnavailable
-from corral.store.sqlite import open_sqlite
 from corral.store.sqlite.connecting import typed
 from corral.store.store import Store
+from kept_databases import fresh_sqlite
 from service.fakes import NOW
 
 ANN = Actor(kind="user", id="P1", name="ann", operation="block_device")
@@ -23,7 +22,7 @@ COUNT = 12
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncGenerator[Store]:
-    async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as opened:
+    async with fresh_sqlite(tmp_path / "corral.db", b"k" * 32) as opened:
         for number in range(COUNT):
             entry = AuditEntry(
                 actor=ANN, at=NOW + number, outcome=AuditOutcome.DONE, what="device.blocked", data={"n": number}

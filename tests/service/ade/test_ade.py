@@ -12,7 +12,6 @@ import pytest
 from corral.dep.client import DepClient
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND
-from corral.sealing import Sealer
 from corral.service.ade.assigning import Assigning
 from corral.service.ade.profiles import Profiles, Where
 from corral.service.ade.servers import Servers
@@ -23,8 +22,8 @@ from corral.simulator.ade.portal import PortalServer
 from corral.simulator.ade.service import AdeService, Fault
 from corral.simulator.push_certificates import StandInApple
 from corral.store.ade import AdeRule, RuleField
-from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
+from kept_databases import fresh_sqlite
 from service.fakes import NOW, Clock
 
 WEB_URL = "https://mdm.example.org/enroll/automated/web"
@@ -67,7 +66,7 @@ async def bare(tmp_path: Path) -> AsyncIterator[Stage]:
     root = StandInApple.create(datetime.now(UTC))
     apple = AdeService(root, clock=lambda: clock() / 1000, largest_page=3)
     client = DepClient(await apple.start(), trust_pem=root.root_pem, clock=lambda: clock() / 1000)
-    async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
+    async with fresh_sqlite(tmp_path / "corral.db", b"k" * 32) as store:
         servers = Servers(store.ade, store.events, client, clock)
         assigning = Assigning(store.ade, store.events, servers, clock)
         where = Where("https://mdm.example.org/enroll/automated", service="https://mdm.example.org", web_url=WEB_URL)

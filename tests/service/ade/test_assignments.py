@@ -5,15 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from contract import values as v
-from corral.sealing import Sealer
 from corral.service.ade.assignments import Assignment, ListedAssignments
-from corral.store.sqlite import open_sqlite
+from kept_databases import fresh_sqlite
 
 WEB_URL = "https://mdm.example.org/enroll/automated/web"
 
 
 async def test_a_device_is_assigned_while_apple_lists_it_with_a_profile(tmp_path: Path) -> None:
-    async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
+    async with fresh_sqlite(tmp_path / "corral.db", b"k" * 32) as store:
         assigned = ListedAssignments(store.ade, WEB_URL)
         await store.ade.put_server(v.ade_server("first"))
         await store.ade.put_server(v.ade_server("second"))

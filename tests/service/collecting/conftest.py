@@ -14,7 +14,6 @@ from corral.apple.report import Status
 from corral.lifecycle.change import Change
 from corral.lifecycle.collecting import COLLECT
 from corral.lifecycle.state import DeliveryState, Phase
-from corral.sealing import Sealer
 from corral.service.collecting.collecting import Collecting
 from corral.service.collecting.refreshing import Refreshing
 from corral.service.collecting.schedule import Schedules
@@ -22,8 +21,8 @@ from corral.service.commands.targeting import Targeting
 from corral.service.inventory.looking import Inventory
 from corral.store.devices import Committed
 from corral.store.queue import CommandRecord
-from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
+from kept_databases import fresh_sqlite
 from service.fakes import Clock
 
 
@@ -95,7 +94,7 @@ class Place:
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     clock = Clock(v.NOW)
-    async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
+    async with fresh_sqlite(tmp_path / "corral.db", b"k" * 32) as store:
         schedules, targeting = Schedules(store.vault, clock), Targeting(store.directory, store.queue)
         asked: dict[str, int] = {}
 

@@ -9,12 +9,11 @@ from contract.test_webhooks import webhook
 from corral.lifecycle.change import Event
 from corral.lifecycle.state import DAY, HOUR, MINUTE, SECOND, Instant
 from corral.outgoing import Reply
-from corral.sealing import Sealer
 from corral.service.webhooks import delivering
 from corral.service.webhooks.delivering import Delivering
-from corral.store.sqlite import open_sqlite
 from corral.store.store import Store
 from corral.store.webhooks import Webhook
+from kept_databases import fresh_sqlite
 from service.webhooks.receivers import Receiver, answer
 
 START: Instant = 1_790_000_000_000
@@ -75,7 +74,7 @@ def event(kind: str, device: str | None, number: int = 0, at: Instant = START) -
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with open_sqlite(tmp_path / "corral.db", Sealer([b"k" * 32]), create=True) as store:
+    async with fresh_sqlite(tmp_path / "corral.db", b"k" * 32) as store:
         made = Stage(store)
         await made.add(webhook(types=("test.*", "webhook.*")))
         await made.settle()
