@@ -85,11 +85,12 @@ async def of_all_kinds(store: Store) -> None:
         await store.devices.commit(Change(device_id=name, device=device))
         if way is not None:
             came = v.connection(life, name, phases.get(name, Phase.CONNECTED), admitted_by=way)
-            grant = way.removeprefix("grant:") if way.startswith("grant:") else None
+            # Those of D5 and D6 do not say so: their grants are for these very lives.
+            grant = way.removeprefix("grant:") if way.startswith("grant:") and name not in phases else None
             certificate = v.certificate(f"cert {number}", life, device_id=name, grant_id=grant)
             await store.devices.commit(Change(connections=(came,), certificates=(certificate,)))
-    for grant, kind in (("G1", EnrollmentKind.LINK), ("G2", EnrollmentKind.AUTOMATED)):
-        await store.devices.commit(Change(grant=v.grant(grant, "C1", kind=kind), at=v.NOW))
+    for grant, life, kind in (("G1", "C5", EnrollmentKind.LINK), ("G2", "C6", EnrollmentKind.AUTOMATED)):
+        await store.devices.commit(Change(grant=v.grant(grant, life, kind=kind), at=v.NOW))
     seen = {"C1": v.NOW, "C2": v.NOW + 10, "C2/jane": v.NOW + 30, "C3": v.NOW + 20, "C6": v.NOW + 5}
     await store.contacts.flush([Heard(channel_id=who, last_seen=at, count=1) for who, at in seen.items()], [])
     for life, supervised in (("C1", True), ("C2", False)):

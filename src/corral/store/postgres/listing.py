@@ -75,7 +75,10 @@ _PROBES = {
         "seen_after seen_before",
     ),
     "way": (
-        "SELECT ce.device_id FROM enroll_grant AS g CROSS JOIN "
+        # The life that a grant is for, and those that came later with a certificate of it.
+        "SELECT co.device_id FROM enroll_grant AS g CROSS JOIN "
+        + looked_up("connection", "device_id", "id = g.connection_id", "co")
+        + " WHERE g.kind = $1 UNION ALL SELECT ce.device_id FROM enroll_grant AS g CROSS JOIN "
         + looked_up("certificate", "device_id", "grant_id = g.id AND device_id IS NOT NULL", "ce")
         + " WHERE g.kind = $1",
         "way",

@@ -68,7 +68,10 @@ _PROBES = {
     "seen": "SELECT co.device_id FROM contact AS s CROSS JOIN connection AS co"
     " ON co.id = substr(s.channel_id, 1, instr(s.channel_id || '/', '/') - 1)"
     " WHERE s.last_seen >= :seen_after AND s.last_seen < :seen_before",
-    "way": "SELECT ce.device_id FROM enroll_grant AS g CROSS JOIN certificate AS ce ON ce.grant_id = g.id"
+    # The life that a grant is for, and those that came later with a certificate of it.
+    "way": "SELECT co.device_id FROM enroll_grant AS g CROSS JOIN connection AS co ON co.id = g.connection_id"
+    " WHERE g.kind = :way UNION ALL"
+    " SELECT ce.device_id FROM enroll_grant AS g CROSS JOIN certificate AS ce ON ce.grant_id = g.id"
     " WHERE g.kind = :way AND ce.device_id IS NOT NULL",
     "way_without_grant": "SELECT l.device_id FROM connection AS l INDEXED BY connection_without_grant"
     f" WHERE substr(l.admitted_by, 1, 6) <> 'grant:' AND {_WAY} = :way",
