@@ -29,9 +29,9 @@ _COUNT_UP = (
     + ", ".join(f"{name} = CASE WHEN a.put THEN a.{name} ELSE d.{name} END" for name in _DESCRIBED)
     + f" FROM {arrays(_DESCRIBED_FENCE)} WHERE {same('d.id', 'a.id')} AND d.version = a.expects RETURNING d.id"
 )
-FENCED = "expects id"
-COUNT_ONE_UP = (
-    f"UPDATE device AS d SET version = d.version + 1 FROM {arrays(FENCED)} WHERE {same('d.id', 'a.id')}"
+_FENCED = "expects id"
+_COUNT_ONE_UP = (
+    f"UPDATE device AS d SET version = d.version + 1 FROM {arrays(_FENCED)} WHERE {same('d.id', 'a.id')}"
     " AND d.version = a.expects RETURNING d.id"
 )
 _NEW_DEVICE = insert("device", rows.DEVICE, "ON CONFLICT DO NOTHING RETURNING id")
@@ -141,7 +141,7 @@ async def _pass_devices(sql: Session, members: Sequence[Member]) -> set[int]:
 async def _count_up(sql: Session, changes: Sequence[Change]) -> Sequence[rows.Row]:
     """In one statement, so that rows are locked in the order of the devices whatever is put of each."""
     if all(change.device is None for change in changes):
-        return await sql.all(COUNT_ONE_UP, *transposed((change.expects, change.device_id) for change in changes))
+        return await sql.all(_COUNT_ONE_UP, *transposed((change.expects, change.device_id) for change in changes))
     return await sql.all(_COUNT_UP, *transposed(_fence(change) for change in changes))
 
 

@@ -19,7 +19,6 @@ from corral.store.postgres.forgetting import forget
 from corral.store.postgres.gathering import Gatherer
 from corral.store.postgres.putting import PUSH_LATER
 from corral.store.postgres.snapshot import OfConnection
-from corral.store.postgres.touching import only_touches, touch, woken_by
 
 Member = TypeVar("Member")
 Value = TypeVar("Value")
@@ -37,7 +36,6 @@ class PostgresDevices:
         self._polls: Gatherer[Ask, Next | None] = Gatherer(self._poll, LANES)
         self._reports: Gatherer[Ask, Next | None] = Gatherer(self._report, LANES, _channel)
         self._loads: Gatherer[Contact | OfConnection, Snapshot] = Gatherer(self._load, LANES)
-        self._touches: Gatherer[Change, CommitOutcome] = Gatherer(self._touch, LANES, _unit)
         self._commits: Gatherer[Change, CommitOutcome] = Gatherer(self._commit, LANES, _unit)
 
     async def exchange(self, ask: Ask) -> Next | Snapshot:
@@ -52,8 +50,7 @@ class PostgresDevices:
         return await self._loads.ask(OfConnection(connection_id, breaker_since))
 
     async def commit(self, change: Change) -> CommitOutcome:
-        gathered = self._touches if only_touches(change) else self._commits
-        return await gathered.ask(change)
+        return await self._commits.ask(change)
 
     async def next(
         self, channel_id: str, now: Instant, *, after_idle: bool, only: frozenset[Consequence] | None = None
@@ -70,7 +67,7 @@ class PostgresDevices:
         return await self._database.write(lambda write: forget(write, device_id, events))
 
     async def close(self) -> None:
-        for gatherer in (self._polls, self._reports, self._loads, self._touches, self._commits):
+        for gatherer in (self._polls, self._reports, self._loads, self._commits):
             await gatherer.close()
 
     async def _poll(self, asks: Sequence[Ask]) -> Sequence[Next | Exception | None]:
@@ -102,17 +99,6 @@ class PostgresDevices:
     ) -> Sequence[Value]:
         async with self._database.statement() as sql:
             return await act(sql, members)
-
-    async def _touch(self, changes: Sequence[Change]) -> Sequence[CommitOutcome | Exception]:
-        return await self._each_alone(changes, self._write_touches)
-
-    async def _write_touches(self, changes: Sequence[Change]) -> Sequence[CommitOutcome]:
-        async with self._database.statement() as sql:
-            stale = await touch(sql, self._sealer, changes)
-        woken = {kind for place, change in enumerate(changes) if place not in stale for kind in woken_by(change)}
-        if woken:
-            self._database.announce(woken)
-        return [Stale() if place in stale else Committed() for place in range(len(changes))]
 
     async def _write(self, changes: Sequence[Change]) -> Sequence[CommitOutcome]:
         """All that fit, in one commit; again without those that turn out not to."""

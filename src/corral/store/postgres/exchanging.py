@@ -52,10 +52,15 @@ Disguised, the state keeps the statement from reading all that is open.
 _WHO = "fingerprint now device_id user_id"
 _SAID = _WHO + " command_uuid status state body unreadable push_at"
 
+# Disguised, `status` and `ended_at` offer no index of their own: where the database knows a table from before most of
+# its rows were bound, it would read all that are, for each poll.
 _SPEAKER = (
     "CROSS JOIN "
     + looked_up(
-        "certificate", "connection_id", "fingerprint = a.fingerprint AND status = 'bound' AND not_after > a.now", "ce"
+        "certificate",
+        "connection_id",
+        "fingerprint = a.fingerprint AND coalesce(status, '') = 'bound' AND not_after > a.now",
+        "ce",
     )
     + " CROSS JOIN "
     + looked_up(
@@ -64,8 +69,7 @@ _SPEAKER = (
         "id = ce.connection_id AND device_id = a.device_id AND open AND recheck_at > a.now",
         "co",
     )
-    # The key of a user channel is null where none is named: its index is not even looked into. (Disguised, `ended_at`
-    # offers no other.)
+    # The key of a user channel is null where none is named: its index is not even looked into.
     + " LEFT JOIN "
     + looked_up(
         "channel",

@@ -73,7 +73,7 @@ _FORGET_PUSHES = (
 _RETIRE = (
     f"UPDATE certificate AS c SET status = 'retired' FROM {arrays('connection_id fingerprint')}"
     f" WHERE {same('c.connection_id', 'a.connection_id')} AND c.fingerprint <> a.fingerprint"
-    " AND c.status = 'bound'"
+    " AND coalesce(c.status, '') = 'bound'"
 )
 # One that is there already stays as it is, but is held until the commit.
 HOLD_COMMAND = "ON CONFLICT (uuid) DO UPDATE SET uuid = excluded.uuid"
@@ -265,13 +265,13 @@ async def add_events(write: Write, events: Sequence[Event]) -> None:
 
 async def put_work(write: Write, works: Sequence[Work]) -> None:
     """Work of the same kind and key is one row; all in the same order, so that no two commits wait for each other."""
-    put = earliest(works)
+    put = _earliest(works)
     if put:
         await write.sql.run(_PUT_WORK, *transposed((*key, due_at) for key, due_at in sorted(put.items())))
         write.woken.update(kind for kind, _ in put)
 
 
-def earliest(works: Sequence[Work]) -> dict[tuple[str, str], Instant]:
+def _earliest(works: Sequence[Work]) -> dict[tuple[str, str], Instant]:
     """When each is due, by kind and key."""
     found: dict[tuple[str, str], Instant] = {}
     for work in works:
