@@ -267,7 +267,8 @@ def set_of(parts: Iterable[bytes], tag: int = SET) -> bytes:
 
 
 def integer(number: int) -> bytes:
-    return encode(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
+    magnitude = number if number >= 0 else ~number
+    return encode(INTEGER, number.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True))
 
 
 def octet_string(value: bytes) -> bytes:
