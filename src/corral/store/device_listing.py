@@ -18,6 +18,18 @@ AT_ONCE = 500
 RESTORE = "restore"
 """The way of a connection that was taken up again after it was over."""
 
+WAY = (
+    "CASE WHEN l.admitted_by LIKE 'grant:%' THEN (SELECT kind FROM enroll_grant WHERE id = substr(l.admitted_by, 7))"
+    " WHEN l.admitted_by LIKE 'authority:%' THEN 'trusted-identity' WHEN l.admitted_by LIKE 'restore:%' THEN 'restore'"
+    " END"
+)
+"""How the life `l` came, in SQL; so both back-ends."""
+SUPERVISED = (
+    "(SELECT a.key FROM inventory AS v JOIN inventory_attribute AS a ON a.inventory_id = v.id AND a.name = 'supervised'"
+    " WHERE v.connection_id = l.id)"
+)
+"""What the device of the life `l` has said of its supervision, in SQL; so both back-ends."""
+
 ESCAPE = "\\"
 
 

@@ -20,6 +20,9 @@ ATTRIBUTE = "inventory_id name written key"
 ITEM_KEY = "sha kind name key"
 HAS = "inventory_id kind user_id sha"
 
+ESCROWED = [each for each in FIELDS.values() if each.escrow]
+"""Whether a device has a secret of such a kind in escrow."""
+
 _SAID = {
     "name": "name",
     "os_version": "os_version",
@@ -132,10 +135,11 @@ def change(row: Row) -> StoredChange:
 
 
 def record(row: Row, attributes: Mapping[str, str]) -> DeviceRecord:
-    """Of `device_id connection_id phase connected_at last_seen`, and its attributes."""
-    device_id, connection_id, phase, connected_at, last_seen = row
+    """Of `device_id connection_id phase connected_at last_seen`, whether there is each of ESCROWED, and attributes."""
+    device_id, connection_id, phase, connected_at, last_seen, *has = row
     own = {"state": phase, "enrolled_at": connected_at, "last_seen": last_seen}
     values = {name: str(value) for name, value in own.items() if value is not None} | dict(attributes)
+    values |= {each.name: written(each.kind, bool(one)) for each, one in zip(ESCROWED, has, strict=True)}
     return DeviceRecord(device_id=device_id, connection_id=connection_id, phase=Phase(phase), values=values)
 
 
@@ -144,15 +148,6 @@ def put_told(attributes: dict[str, str], report: str, at: Instant) -> None:
     name = f"reported.{report.lower()}"
     if name in FIELDS:
         attributes[name] = str(at)
-
-
-ESCROWED = [each for each in FIELDS.values() if each.escrow]
-
-
-def put_escrowed(attributes: dict[str, str], has: Iterable[object]) -> None:
-    """Whether a device has a secret of each of the kinds of ESCROWED in escrow, beside its attributes."""
-    for each, one in zip(ESCROWED, has, strict=True):
-        attributes[each.name] = written(each.kind, bool(one))
 
 
 def answer(row: Row, sealer: Sealer) -> Answer:

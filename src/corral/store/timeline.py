@@ -68,6 +68,13 @@ SOURCES = (
 )
 """Where times are equal the later cause stands first."""
 
+DELIVERIES = {
+    "closed": ("d.state", "finished_at", " AND d.state IN ('cancelled', 'expired', 'superseded', 'dropped')"),
+    "delivered": ("'delivered'", "delivered_at", ""),
+    "queued": ("'queued'", "queued_at", ""),
+}
+"""What the sources of deliveries `d` tell: the step, the column of its time, and which of them, in SQL."""
+
 _ALL, _NONE = 2**62, -1
 _ALL_CHANNELS, _NO_CHANNEL = "", "\U0010ffff"
 

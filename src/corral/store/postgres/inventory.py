@@ -92,8 +92,6 @@ _UNUSED = (
     " WHERE NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = i.id) LIMIT $1 FOR UPDATE OF i SKIP LOCKED))"
 )
 _LAST = 2**62
-_OWN = 6
-"""Columns of _RECORDS before those of the escrow."""
 
 
 class PostgresInventory:
@@ -208,6 +206,4 @@ async def _records(sql: Session, device_ids: Sequence[str]) -> list[tuple[int, D
         attributes[number][name] = value
     for number, report, at in await sql.all(_TOLD, list(attributes)):
         rows.put_told(attributes[number], report, at)
-    for row in found:
-        rows.put_escrowed(attributes[row[0]], row[_OWN:])
-    return [(row[0], rows.record(tuple(row)[1:_OWN], attributes[row[0]])) for row in found]
+    return [(row[0], rows.record(tuple(row)[1:], attributes[row[0]])) for row in found]

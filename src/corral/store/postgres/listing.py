@@ -5,7 +5,7 @@
 from collections.abc import Mapping
 
 from corral.store import rows
-from corral.store.device_listing import FEW, pieces_of, probes_of, values_of
+from corral.store.device_listing import FEW, SUPERVISED, WAY, pieces_of, probes_of, values_of
 from corral.store.directory import Facts
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.statements import listed, looked_up, spoken_by
@@ -36,17 +36,8 @@ SEARCHED = (
     f" UNION SELECT id FROM device WHERE {_starting('serial_number')}"
     f" UNION SELECT id FROM device WHERE {_starting('name')})"
 )
-_WAY = (
-    "CASE WHEN l.admitted_by LIKE 'grant:%' THEN (SELECT kind FROM enroll_grant WHERE id = substr(l.admitted_by, 7))"
-    " WHEN l.admitted_by LIKE 'authority:%' THEN 'trusted-identity' WHEN l.admitted_by LIKE 'restore:%' THEN 'restore'"
-    " END"
-)
-_SUPERVISED = (
-    "(SELECT a.key FROM inventory AS v JOIN inventory_attribute AS a ON a.inventory_id = v.id AND a.name = 'supervised'"
-    " WHERE v.connection_id = l.id)"
-)
 _SUMMARIES = (
-    f"SELECT {listed(rows.DEVICE, 'd')}, {listed(rows.LIFE, 'l')}, {SEEN}, {OPEN}, {_WAY}, {_SUPERVISED}"
+    f"SELECT {listed(rows.DEVICE, 'd')}, {listed(rows.LIFE, 'l')}, {SEEN}, {OPEN}, {WAY}, {SUPERVISED}"
     f" FROM device AS d LEFT JOIN LATERAL ({_SHOWN}) AS shown ON TRUE LEFT JOIN life AS l ON l.id = shown.id"
     " WHERE d.id > $1"
 )
@@ -58,8 +49,8 @@ _CONDITIONS = {
     "contains": 'd.words LIKE lower({0}::text COLLATE "C")',
     "seen_before": f"{SEEN} < {{0}}",
     "seen_after": f"{SEEN} >= {{0}}",
-    "way": f"{_WAY} = {{0}}",
-    "supervised": f"{_SUPERVISED} = {{0}}",
+    "way": f"{WAY} = {{0}}",
+    "supervised": f"{SUPERVISED} = {{0}}",
 }
 """Of a row of `_SUMMARIES`; `{0}` is what is asked."""
 
@@ -85,7 +76,7 @@ _PROBES = {
     ),
     "way_without_grant": (
         "SELECT l.device_id FROM connection AS l"
-        f" WHERE (l.admitted_by LIKE 'authority:%' OR l.admitted_by LIKE 'restore:%') AND {_WAY} = $1",
+        f" WHERE (l.admitted_by LIKE 'authority:%' OR l.admitted_by LIKE 'restore:%') AND {WAY} = $1",
         "way",
     ),
     "supervised": (

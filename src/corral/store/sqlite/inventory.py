@@ -106,8 +106,6 @@ _DELETE_UNUSED = (
     " AND NOT EXISTS (SELECT 1 FROM inventory_has WHERE item_id = inventory_item.id)"
 )
 _LAST = 2**62
-_OWN = 6
-"""Columns of _RECORDS before those of the escrow."""
 
 
 class SqliteInventory:
@@ -225,9 +223,7 @@ def _records(sql: Sql, device_ids: Sequence[str]) -> list[tuple[int, DeviceRecor
         attributes[number][name] = value
     for number, report, at in sql.execute(_TOLD, (_json(list(attributes)),)):
         rows.put_told(attributes[number], report, at)
-    for row in found:
-        rows.put_escrowed(attributes[row[0]], row[_OWN:])
-    return [(row[0], rows.record(row[1:_OWN], attributes[row[0]])) for row in found]
+    return [(row[0], rows.record(row[1:], attributes[row[0]])) for row in found]
 
 
 def _json(values: Sequence[object]) -> str:

@@ -5,7 +5,7 @@
 import json
 
 from corral.store import rows
-from corral.store.device_listing import ESCAPE, FEW, pieces_of, probes_of, values_of
+from corral.store.device_listing import ESCAPE, FEW, SUPERVISED, WAY, pieces_of, probes_of, values_of
 from corral.store.directory import ANY, Facts
 from corral.store.sqlite.connecting import Row, Sql
 from corral.store.sqlite.statements import select
@@ -34,15 +34,6 @@ SEARCHED = (
     " UNION SELECT id FROM device WHERE serial_number COLLATE NOCASE >= :low AND serial_number COLLATE NOCASE < :high"
     " UNION SELECT id FROM device WHERE name COLLATE NOCASE >= :low AND name COLLATE NOCASE < :high)"
 )
-_WAY = (
-    "CASE WHEN l.admitted_by LIKE 'grant:%' THEN (SELECT kind FROM enroll_grant WHERE id = substr(l.admitted_by, 7))"
-    " WHEN l.admitted_by LIKE 'authority:%' THEN 'trusted-identity' WHEN l.admitted_by LIKE 'restore:%' THEN 'restore'"
-    " END"
-)
-_SUPERVISED = (
-    "(SELECT a.key FROM inventory AS v JOIN inventory_attribute AS a ON a.inventory_id = v.id AND a.name = 'supervised'"
-    " WHERE v.connection_id = l.id)"
-)
 _SHOWN_IN_PHASE = " AND l.phase = :phase"
 _IN_PHASE = " AND d.id IN (SELECT device_id FROM connection WHERE phase = :phase)" + _SHOWN_IN_PHASE
 _INDEXED = {
@@ -55,8 +46,8 @@ _OTHER = {
     "contains": " AND (" + " OR ".join(f"d.{each} LIKE :contains ESCAPE '{ESCAPE}'" for each in TEXTS) + ")",
     "seen_before": f" AND {SEEN} < :seen_before",
     "seen_after": f" AND {SEEN} >= :seen_after",
-    "way": f" AND {_WAY} = :way",
-    "supervised": f" AND {_SUPERVISED} = :supervised",
+    "way": f" AND {WAY} = :way",
+    "supervised": f" AND {SUPERVISED} = :supervised",
 }
 _AMONG = " AND d.id IN (SELECT value FROM json_each(:candidates))"
 _BY_FACTS = " INDEXED BY device_facts"
@@ -74,7 +65,7 @@ _PROBES = {
     " SELECT ce.device_id FROM enroll_grant AS g CROSS JOIN certificate AS ce ON ce.grant_id = g.id"
     " WHERE g.kind = :way AND ce.device_id IS NOT NULL",
     "way_without_grant": "SELECT l.device_id FROM connection AS l INDEXED BY connection_without_grant"
-    f" WHERE substr(l.admitted_by, 1, 6) <> 'grant:' AND {_WAY} = :way",
+    f" WHERE substr(l.admitted_by, 1, 6) <> 'grant:' AND {WAY} = :way",
     "supervised": "SELECT v.device_id FROM inventory_attribute AS a CROSS JOIN inventory AS v ON v.id = a.inventory_id"
     " WHERE a.name = 'supervised' AND a.key = :supervised",
 }
@@ -134,7 +125,7 @@ def _summaries(*conditions: str, index: str = "") -> str:
     """Joins the tables of the view `life` itself: as the right side of a LEFT JOIN it would be read whole."""
     columns = select("", d=rows.DEVICE, l=rows.LIFE.removesuffix(" profile"))
     return (
-        f"{columns}, coalesce(p.body, x''), {SEEN}, {OPEN}, {_WAY}, {_SUPERVISED} FROM device AS d{index}"
+        f"{columns}, coalesce(p.body, x''), {SEEN}, {OPEN}, {WAY}, {SUPERVISED} FROM device AS d{index}"
         f" LEFT JOIN connection AS l ON l.rowid = {_SHOWN} LEFT JOIN profile AS p ON p.id = l.profile_id"
         f" WHERE d.id > :after{''.join(conditions)} ORDER BY d.id LIMIT :limit"
     )

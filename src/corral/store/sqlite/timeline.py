@@ -2,7 +2,7 @@
 
 from corral.store.events import Place, TimelineEntry
 from corral.store.sqlite.connecting import Sql
-from corral.store.timeline import SOURCES, behind, entries, newest_first
+from corral.store.timeline import DELIVERIES, SOURCES, behind, entries, newest_first
 
 # Each source is asked for its newest rows behind a time and a key: ?1 device, ?2 time, ?3 key, ?4 limit. The first
 # columns are the time, the key and the connection.
@@ -33,7 +33,7 @@ _CONTACTS = (
 )
 
 
-def _deliveries(step: str, at: str, also: str = "") -> str:
+def _deliveries(step: str, at: str, also: str) -> str:
     return (
         f"SELECT d.{at}, d.sequence, co.id, d.channel_id, d.command_uuid, d.request_type, {step}, d.attempts"
         f" {_CHANNELS} JOIN delivery AS d ON d.channel_id = ch.id WHERE co.device_id = ?1"
@@ -45,13 +45,9 @@ def _deliveries(step: str, at: str, also: str = "") -> str:
 _STATEMENTS = {
     "events": _EVENTS,
     "results": _RESULTS,
-    "closed": _deliveries(
-        "d.state", "finished_at", " AND d.state IN ('cancelled', 'expired', 'superseded', 'dropped')"
-    ),
-    "delivered": _deliveries("'delivered'", "delivered_at"),
     "pushes": _PUSHES,
-    "queued": _deliveries("'queued'", "queued_at"),
     "contacts": _CONTACTS,
+    **{name: _deliveries(*what) for name, what in DELIVERIES.items()},
 }
 
 
