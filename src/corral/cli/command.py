@@ -9,6 +9,7 @@ from corral.cli.aiming import Aim, DryRun, User
 from corral.cli.asking import confirm
 from corral.cli.failure import ExitCode, Failure, UsageFailure
 from corral.cli.files import read_bytes
+from corral.cli.many_devices import Number
 from corral.cli.moments import moment
 from corral.cli.reach.session import Session, over_api
 
@@ -43,10 +44,7 @@ def send_command(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Send it even if Apple's schema speaks against it.")] = False,
     dry_run: DryRun = False,
-    confirm_number: Annotated[
-        int | None,
-        typer.Option("--confirm", min=0, help="How many devices these are: asked of what is dangerous, for many."),
-    ] = None,
+    number: Number = None,
     wait: Annotated[
         str | None,
         typer.Option("--wait", metavar="SPAN", help="Wait so long (30s, 2m) for the answers, and show them."),
@@ -62,8 +60,8 @@ def send_command(
         raise UsageFailure("--set goes with --type; a command of --plist is sent as it is.")
     body: dict[str, Any] = aim.body()
     body |= {"user": user, "priority": priority, "force": force, "dry_run": dry_run}
-    if confirm_number is not None:
-        body["confirm"] = confirm_number
+    if number is not None:
+        body["confirm"] = number
     body |= moment("--not-before", not_before, "not_before", "not_before_in")
     body |= moment("--expires", expires, "expires_at", "expires_in")
     if plist is not None:

@@ -3,8 +3,9 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, cast, get_type_hints
 
 import typer
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from corral.cli.reach.api import Api
 
 _P = ParamSpec("_P")
+_T = TypeVar("_T")
 _PANEL = "Service"
 
 Url = Annotated[
@@ -31,13 +33,16 @@ Ca = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
-_PARAMETERS: tuple[tuple[str, Any, object], ...] = (
-    ("as_json", AsJson, False),
-    ("url", Url, None),
-    ("token_file", TokenFile, None),
-    ("data", Data, None),
-    ("ca", Ca, None),
-)
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What every command over the admin API takes beside its own."""
+
+    as_json: AsJson = False
+    url: Url = None
+    token_file: TokenFile = None
+    data: Data = None
+    ca: Ca = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +67,19 @@ def over_api(command: Callable[Concatenate[Session, _P], None]) -> Callable[...,
     """
     signature = inspect.signature(command, eval_str=True)
     own = list(signature.parameters.values())[1:]
-    groups = {p.name: _fields(p.annotation) for p in own if is_dataclass(p.annotation)}
+    groups: dict[str, Any] = {p.name: p.annotation for p in own if is_dataclass(p.annotation)}
 
     def run(**values: Any) -> None:
         from corral.cli.reach.api import Api
 
-        given = {name: values.pop(name) for name, _, _ in _PARAMETERS}
-        for name, shared in groups.items():
-            kind = signature.parameters[name].annotation
-            values[name] = kind(**{each.name: values.pop(each.name) for each in shared})
-        access = choose(given["url"], given["token_file"], given["data"], given["ca"])
+        options = _taken(_Options, values)
+        values |= {name: _taken(kind, values) for name, kind in groups.items()}
+        access = choose(options.url, options.token_file, options.data, options.ca)
         with Api(access) as api:
-            command(Session(api, given["as_json"]), **values)  # pyright: ignore[reportCallIssue] - by the signature below
+            command(Session(api, options.as_json), **values)  # pyright: ignore[reportCallIssue] - by the signature below
 
-    parameters = [
-        *(each for p in own for each in groups.get(p.name, [p.replace(kind=p.KEYWORD_ONLY)])),
-        *(_parameter(name, kind, default) for name, kind, default in _PARAMETERS),
-    ]
+    expanded = (_fields(p.annotation) if p.name in groups else [p.replace(kind=p.KEYWORD_ONLY)] for p in own)
+    parameters = [*chain.from_iterable(expanded), *_fields(_Options)]
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     run.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess] - read by inspect.signature
@@ -86,9 +87,14 @@ def over_api(command: Callable[Concatenate[Session, _P], None]) -> Callable[...,
 
 
 def _fields(kind: Any) -> list[inspect.Parameter]:
+    """The options of a dataclass."""
     hints = get_type_hints(kind, include_extras=True)
-    return [_parameter(each.name, hints[each.name], each.default) for each in fields(kind)]
+    return [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name])
+        for each in fields(kind)
+    ]
 
 
-def _parameter(name: str, kind: object, default: object) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+def _taken(kind: Callable[..., _T], values: dict[str, Any]) -> _T:
+    """A dataclass of its options, which are taken out of the values of a command."""
+    return kind(**{each.name: values.pop(each.name) for each in fields(cast("Any", kind))})

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TypeAlias
+from ipaddress import ip_address
 
 from starlette.requests import Request
 
-Network: TypeAlias = IPv4Network | IPv6Network
-Address: TypeAlias = IPv4Address | IPv6Address
+from corral.outgoing.addresses import Address, Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import TypeAlias
 
 from corral.http.asgi import Scope
+from corral.outgoing.addresses import Network
 from corral.pki.identity import IdentityError, certificate_from_header, signature_from_header
 
 
@@ -22,7 +23,7 @@ class FromHeader:
     """
 
     name: bytes
-    proxies: tuple[IPv4Network | IPv6Network, ...]
+    proxies: tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,14 @@ def _only(scope: Scope, name: bytes) -> bytes:
     return found[0]
 
 
-def _is_proxy(scope: Scope, proxies: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+def _is_proxy(scope: Scope, proxies: tuple[Network, ...]) -> bool:
     client = scope.get("client")
     # A connection that its peer has reset has no address any more, and what it sent before is still read.
     return client is not None and _lies_in(client[0], proxies)
 
 
 @lru_cache(1024)
-def _lies_in(text: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+def _lies_in(text: str, networks: tuple[Network, ...]) -> bool:
     """Remembered by the address: what a text means never changes."""
     try:
         address = ip_address(text)

@@ -63,7 +63,8 @@ async def list_events(call: Call, query: EventQuery) -> EventPage:
     after = query.after or 0
     if query.last is not None:
         after = max(await feed.last() - query.last, 0)
-    await _check(call, after)
+    elif after:
+        await _check(call, after)
     selection = await _selection(call, query.types, query.device)
     if query.wait:
         page = await feed.wait(after, query.limit, selection, query.wait)
@@ -81,7 +82,8 @@ async def stream_events(call: Call, query: StreamQuery) -> Stream:
         after = int(call.last_event_id)
     if after is None:
         after = await call.services.feed.last()
-    await _check(call, after)
+    else:
+        await _check(call, after)
     selection = await _selection(call, query.types, query.device)
     call.services.feed.check_room(selection.reader)
     return Stream(_lines(call.services.feed.follow(after, selection, HEARTBEAT)))

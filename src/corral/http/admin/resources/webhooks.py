@@ -208,12 +208,16 @@ async def resend_letters(call: Call, webhook: str, body: Resend) -> Resent:
 def _may_tell(call: Call, types: Sequence[str]) -> None:
     """Nobody has events sent somewhere that they may not see themselves. Raises Forbidden."""
     of_rights = any(fnmatchcase(kind, pattern) for kind in OF_RIGHTS for pattern in types)
-    call.caller.may_give({Permission.EVENTS_READ, *((Permission.ACCESS_READ,) if of_rights else ())})
+    call.caller.may_give(_to_see(of_rights=of_rights))
 
 
 def _may_see(call: Call, stored: StoredEvent) -> bool:
-    needed = {Permission.EVENTS_READ, *((Permission.ACCESS_READ,) if stored.event.type in OF_RIGHTS else ())}
-    return needed <= call.caller.permissions
+    return _to_see(of_rights=stored.event.type in OF_RIGHTS) <= call.caller.permissions
+
+
+def _to_see(*, of_rights: bool) -> set[Permission]:
+    """What it takes to see events; those that tell who may do what take more."""
+    return {Permission.EVENTS_READ, Permission.ACCESS_READ} if of_rights else {Permission.EVENTS_READ}
 
 
 def _view(call: Call, webhook: Webhook, letters: Letters) -> WebhookView:
