@@ -37,6 +37,7 @@ def access_of(ground: Ground) -> Access:
         store.accounts,
         access.roles,
         access.sessions,
+        access.limits,
         clock,
     )
     return replace(access, single_sign_on=single)

@@ -18,6 +18,7 @@ from corral.lifecycle.change import Event
 from corral.lifecycle.operating import OperationRefused
 from corral.lifecycle.state import MINUTE, Instant
 from corral.service.access.credentials import LAST_ADMINISTRATOR
+from corral.service.access.limits import Limits
 from corral.service.access.roles import Roles, stored_name
 from corral.service.access.sessions import UserSessions
 from corral.service.accounts.person import groups_of
@@ -89,6 +90,7 @@ class SingleSignOn:
         spent: AccountStore,
         roles: Roles,
         sessions: UserSessions,
+        limits: Limits,
         clock: Clock,
     ) -> None:
         self._key = key
@@ -101,6 +103,7 @@ class SingleSignOn:
         self._spent = spent
         self._roles = roles
         self._sessions = sessions
+        self._limits = limits
         self._clock = clock
 
     async def begin(self) -> tuple[str, str]:
@@ -110,17 +113,23 @@ class SingleSignOn:
         url = await self._provider.sign_in_url(self._write(sign_in), make_proof(self._key, sign_in.nonce), "")
         return url, secret
 
-    async def come_back(self, state: str, code: str) -> str:
-        """Somebody has signed in at the provider: the code to show them. Raises SignInFailed, ProviderError."""
+    async def come_back(self, state: str, code: str, source: str) -> str:
+        """Somebody has signed in at the provider: the code to show them.
+
+        Raises SignInFailed, ProviderError, and TooManyAttempts where too many have failed from that source.
+        """
+        attempt = self._limits.begin(source, "")
         sign_in = self._read(state, _SignIn)
         if sign_in is None or not await self._spend(state, sign_in.expires_at):
             raise SignInFailed("This sign-in was not begun here, is over, or took too long; begin again.")
         claims = await self._provider.redeem(code, make_proof(self._key, sign_in.nonce))
         user = await self._user(claims)
+        self._limits.succeeded(attempt)
         return self._write(_Code(fresh_id(), user.id, sign_in.secret, self._clock() + CODE_TIME))
 
-    async def finish(self, secret: str, code: str) -> tuple[Credential, str]:
-        """A session for the code, brought by whoever began. Raises SignInFailed."""
+    async def finish(self, secret: str, code: str, source: str) -> tuple[Credential, str]:
+        """A session for the code, brought by whoever began. Raises SignInFailed, and TooManyAttempts as above."""
+        attempt = self._limits.begin(source, "")
         found = self._read(code, _Code)
         user = await self._store.user(found.user_id) if found is not None else None
         fits = found is not None and hmac.compare_digest(found.secret, _hash(secret))
@@ -128,7 +137,9 @@ class SingleSignOn:
             raise SignInFailed("This code is not good here: it was not made for this sign-in, or is too old.")
         if not await self._spend(code, found.expires_at):
             raise SignInFailed("This code has been used already; sign in again.")
-        return await self._sessions.open(user, "identity provider")
+        session = await self._sessions.open(user, "identity provider")
+        self._limits.succeeded(attempt)
+        return session
 
     async def _user(self, claims: Mapping[str, object]) -> User:
         """Whoever these claims are of, with the role of their groups. Raises SignInFailed."""

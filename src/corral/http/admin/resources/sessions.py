@@ -1,9 +1,8 @@
 """Signing in, being somebody, and signing out."""
 
 import html
-from collections.abc import Coroutine
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -13,10 +12,8 @@ from corral.http.admin.times import shown
 from corral.lifecycle.operating import OperationRefused
 from corral.service.access.permission import Permission
 from corral.service.access.single_sign_on import SingleSignOn
-from corral.service.errors import RequestRefused, SignInFailed, TooManyAttempts
+from corral.service.errors import RequestRefused, SignInFailed
 from corral.store.access import Credential
-
-T = TypeVar("T")
 
 _Text = Annotated[str, Meta(max_length=8192)]
 
@@ -87,7 +84,7 @@ async def begin_session(call: Call, body: NewSession) -> BegunSession:
         case NewSession(name=str(name), password=str(password), sign_in=None, code=None):
             session, token = await call.services.access.sessions.begin(name, password, call.source)
         case NewSession(name=None, password=None, sign_in=str(secret), code=str(code)):
-            session, token = await _counted(call, _single_sign_on(call).finish(secret, code.strip()))
+            session, token = await _single_sign_on(call).finish(secret, code.strip(), call.source)
         case _:
             raise RequestRefused("Sign in with name and password, or with sign_in and code.")
     return BegunSession(session=_view(session), token=token)
@@ -128,21 +125,8 @@ async def come_back_from_sign_in(call: Call, query: SignInReturn) -> Annotated[F
     """A page for the person: the code is shown in this browser and nowhere else."""
     if query.error or not query.code:
         raise SignInFailed(f"The identity provider did not sign you in: {query.error or 'it sent no code'}.")
-    code = await _counted(call, _single_sign_on(call).come_back(query.state, query.code))
+    code = await _single_sign_on(call).come_back(query.state, query.code, call.source)
     return File(_PAGE.format(code=html.escape(code)).encode(), _PAGE_HEADERS)
-
-
-async def _counted(call: Call, act: Coroutine[Any, Any, T]) -> T:
-    """What it gives, unless too many have failed from there. Raises TooManyAttempts, and what it raises."""
-    limits = call.services.access.limits
-    try:
-        attempt = limits.begin(call.source, "")
-    except TooManyAttempts:
-        act.close()
-        raise
-    found = await act
-    limits.succeeded(attempt)
-    return found
 
 
 def _single_sign_on(call: Call) -> SingleSignOn:
