@@ -6,7 +6,7 @@ from corral.apple.enrollment_error import JSON_TYPE
 from corral.apple.platform import Platform
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import HOUR, Breaker, Connection, Device
+from corral.lifecycle.state import HOUR, Breaker, Connection, Device, Phase
 from corral.lifecycle.unenroll import BUSY, unenroll, would_trip
 from lifecycle import arrange as a
 
@@ -70,6 +70,14 @@ def test_a_device_of_which_nothing_is_known_is_told_by_401() -> None:
     decision = leave(None, None)
     assert isinstance(decision.answer, Answer)
     assert decision.answer.status == 401
+
+
+def test_a_newcomer_that_was_never_let_in_is_told_by_what_every_system_obeys() -> None:
+    """What is stored is what the connected one said, and the newcomer may be another, on an older system."""
+    newcomer = a.life(phase=Phase.ENDED, connected_at=None)
+    told = leave(newcomer, a.device(platform=Platform.IOS, os_version="18.1")).answer
+    assert isinstance(told, Answer)
+    assert (told.status, told.body) == (401, b"")
 
 
 @pytest.mark.parametrize("is_poll", [True, False])

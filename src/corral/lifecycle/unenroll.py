@@ -26,9 +26,9 @@ def unenroll(
 ) -> Decision:
     """Tell a device to leave, unless that would be one too many.
 
-    The answer is the document where the stored system version is known to obey it, else 401. With the breaker
-    open, or opened by this very contact, a poll is answered 200 empty and a check-in 503, and nothing is recorded
-    but the alarm. The returned change names no device version: callers add what they record to it.
+    The answer is the document where this device has told of a system that obeys it, else 401, which all obey. With
+    the breaker open, or opened by this very contact, a poll is answered 200 empty and a check-in 503, and nothing is
+    recorded but the alarm. The returned change names no device version: callers add what they record to it.
     """
     key = connection.id if connection else device.id if device else ""
     device_id = device.id if device else connection.device_id if connection else None
@@ -45,7 +45,7 @@ def unenroll(
             data={"limit": policy.breaker_limit, "window_seconds": policy.breaker_window // 1000},
         )
         return Decision(held_back, Change(trip_breaker=True, events=(alarm,)))
-    by_document = device is not None and understands_unrecognized(device.platform, device.os_version)
+    by_document = device is not None and _told_itself(connection) and _understands(device)
     served = Event(
         type="connection.unenroll-answered",
         at=now,
@@ -54,6 +54,15 @@ def unenroll(
         data={"answer": "403 com.apple.unrecognized.device" if by_document else "401", "why": why},
     )
     return Decision(_leave(by_document, why), Change(unenrolling=key, room=room(policy, now), events=(served,)))
+
+
+def _told_itself(connection: Connection | None) -> bool:
+    """Whether what is stored of the device was told by who asks: a newcomer that was never let in may be another."""
+    return connection is None or connection.connected_at is not None
+
+
+def _understands(device: Device) -> bool:
+    return understands_unrecognized(device.platform, device.os_version)
 
 
 def unrecognized_document(
