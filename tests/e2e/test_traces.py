@@ -86,17 +86,20 @@ async def test_one_trace_leads_from_the_call_to_the_result(followed: Installatio
     await spans(traces, trace_id, "POST")
     await device.poll()
     found = await spans(traces, trace_id, "POST /api/v1/commands", *COMMAND)
-    assert [(each.name, each.kind) for each in found] == [
+    # A device that is slow to come is pushed again.
+    pushes = [each for each in found if each.name == "POST"]
+    asked, queued, delivered, answered = (each for each in found if each not in pushes)
+    assert [(each.name, each.kind) for each in (asked, queued, pushes[0], delivered, answered)] == [
         ("POST /api/v1/commands", "server"),
         ("command.queue", "producer"),
         ("POST", "client"),
         ("command.deliver", "consumer"),
         ("command.result", "consumer"),
     ]
-    asked, queued, pushed, delivered, answered = found
+    assert queued.began <= pushes[0].began <= delivered.began
     assert asked.parent_id == headers["traceparent"].split("-")[2]
     assert queued.parent_id == asked.span_id
-    assert {each.parent_id for each in (pushed, delivered, answered)} == {queued.span_id}
+    assert {each.parent_id for each in (*pushes, delivered, answered)} == {queued.span_id}
     assert all(before <= each.began <= each.ended <= time.time_ns() for each in found)
     assert asked.attributes["http.response.status_code"] == 200
     assert queued.attributes == {
@@ -104,9 +107,10 @@ async def test_one_trace_leads_from_the_call_to_the_result(followed: Installatio
         "corral.command.request_type": "ProfileList",
         "corral.command.channels": 1,
     }
-    assert pushed.attributes["http.response.status_code"] == 200
-    assert str(pushed.attributes["url.full"]).endswith("/3/device/REDACTED")
-    assert pushed.attributes["server.address"] == "127.0.0.1"
+    for pushed in pushes:
+        assert pushed.attributes["http.response.status_code"] == 200
+        assert str(pushed.attributes["url.full"]).endswith("/3/device/REDACTED")
+        assert pushed.attributes["server.address"] == "127.0.0.1"
     for each in (delivered, answered):
         assert (each.attributes["corral.command.uuid"], each.attributes["corral.device.id"]) == (
             uuid,
