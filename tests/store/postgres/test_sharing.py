@@ -10,11 +10,12 @@ import pytest
 
 from contract import values as v
 from corral.apple.report import Status
-from corral.lifecycle.change import Change
+from corral.lifecycle.change import Change, Event
 from corral.lifecycle.state import DeliveryState, Phase
 from corral.sealing import Sealer
 from corral.store.devices import Committed, Next, Stale
 from corral.store.errors import StoreUnavailable
+from corral.store.events import EVENT
 from corral.store.postgres import PostgresStore, open_postgres
 from postgres_server import connect
 
@@ -300,3 +301,28 @@ async def test_a_sealed_value_that_does_not_open_fails_its_reader_alone(store: P
     assert not isinstance(good, BaseException)
     assert good.channel == v.channel()
     assert type(bad).__name__ == "StoreUnavailable"
+
+
+async def test_others_are_told_of_events_a_few_times_a_second_and_of_the_last_one(
+    store: PostgresStore, other: PostgresStore, url: str
+) -> None:
+    """Of work they are told at once: a push must not wait."""
+    heard, woken = list[str](), asyncio.Event()
+    other.on_work(lambda kind: woken.set() if kind == EVENT else None)
+
+    def hear(_connection: object, _process: int, _channel: str, payload: object) -> None:
+        heard.extend(str(payload).split(" ")[1:])
+
+    listener = await connect(url)
+    try:
+        await listener.add_listener("corral_work", hear)
+        for number in range(50):
+            await store.events.append((Event(type="push.token-changed", at=number, device_id="D1"),))
+            await asyncio.sleep(0.01)
+        woken.clear()
+        await store.events.append((Event(type="push.token-changed", at=50, device_id="D1"),))
+        async with asyncio.timeout(5):
+            await woken.wait()
+    finally:
+        await listener.close()
+    assert 2 <= heard.count(EVENT) <= 8
