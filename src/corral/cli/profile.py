@@ -94,11 +94,10 @@ def show_profile(
 ) -> None:
     """A profile with its versions, and the devices that should have it."""
     from corral.cli.pages.profiles import write_profile
-    from corral.service.profiles.comparing import DRIFT
 
     path = f"/profiles/{_segment(profile)}"
     found = session.api.get(path)
-    wanted = [*(standing or []), *(DRIFT if drift else ())]
+    wanted = [*(standing or []), *(["drift"] if drift else [])]
     devices = session.api.pages(f"{path}/devices", "devices", limit, "after", standing=",".join(wanted) or None)
     session.show(found | devices, write_profile)
 

@@ -195,12 +195,12 @@ async def test_what_a_device_has_is_what_it_says(installation: Installation) -> 
     await obey(installation, device, (WIFI, "9C0F-1"))
     (found,) = (await installation.get(f"/profiles/{WIFI}/devices"))["devices"]
     assert (found["device"], found["standing"], found["drift"]) == (device, "other-version", True)
-    for standing, count in (("other-version", 1), ("failed, other-version", 1), ("failed", 0)):
+    for standing, count in (("other-version", 1), ("failed, other-version", 1), ("failed", 0), ("drift", 1)):
         page = await installation.get(f"/profiles/{WIFI}/devices", standing=standing)
         assert (len(page["devices"]), page["next"]) == (count, None)
     refused = await installation.api.get(f"/profiles/{WIFI}/devices?standing=odd")
     assert refused.status_code == 422
-    assert "'odd' is no standing; there are enrollment, failed" in refused.json()["detail"]
+    assert "'odd' is no standing; there are drift, enrollment, failed" in refused.json()["detail"]
     assert (found["wanted_version"], found["present_uuid"]) == (2, "9C0F-1")
     await installation.post("/commands", {"devices": [device], "request_type": "ProfileList"})
     await obey(installation, device, (WIFI, "9C0F-2"))

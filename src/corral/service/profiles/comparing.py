@@ -23,6 +23,9 @@ DRIFT: frozenset[Standing] = frozenset({"failed", "missing", "other-version", "s
 
 ALL: frozenset[Standing] = frozenset(get_args(Standing))
 
+STANDINGS: Mapping[str, frozenset[Standing]] = {"drift": DRIFT} | {each: frozenset({each}) for each in ALL}
+"""What one can ask for, by its name."""
+
 _PIECE, _PIECES = 200, 20
 """Channels that are compared at once, and so many times for one page: it may be short, and go on all the same."""
 _MOST = 2_000

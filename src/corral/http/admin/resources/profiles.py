@@ -13,7 +13,7 @@ from corral.http.admin.resources import targets
 from corral.http.admin.times import shown
 from corral.service.commands.verdicts import How
 from corral.service.errors import RequestRefused
-from corral.service.profiles.comparing import ALL, DRIFT, Compared, Standing
+from corral.service.profiles.comparing import ALL, DRIFT, STANDINGS, Compared, Standing
 from corral.store.profiles import ProfileVersion, StoredProfile
 
 MAX_BODY = 8 * 1024 * 1024
@@ -67,7 +67,7 @@ class ProfileQuery(Query):
 
 
 class ProfileDevicesQuery(ProfileQuery):
-    """`standing`: only devices of these standings, with commas between."""
+    """`standing`: only devices of these standings, with commas between; `drift` means all that are drift."""
 
     standing: Annotated[str, Meta(max_length=255)] | None = None
 
@@ -283,11 +283,13 @@ async def list_profile_devices(call: Call, profile: str, query: ProfileDevicesQu
 def _standings(named: str | None) -> frozenset[Standing]:
     if named is None:
         return ALL
-    names = {each.strip() for each in named.split(",")}
-    unknown = sorted(names - ALL)
-    if unknown:
-        raise RequestRefused(f"{unknown[0]!r} is no standing; there are {', '.join(sorted(ALL))}.")
-    return frozenset(each for each in ALL if each in names)
+    found = frozenset[Standing]()
+    for name in named.split(","):
+        meant = STANDINGS.get(name.strip())
+        if meant is None:
+            raise RequestRefused(f"{name.strip()!r} is no standing; there are {', '.join(sorted(STANDINGS))}.")
+        found |= meant
+    return found
 
 
 async def list_device_profiles(call: Call, device: str, query: DeviceProfilesQuery) -> DeviceProfiles:
