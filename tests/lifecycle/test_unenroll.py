@@ -6,7 +6,7 @@ from corral.apple.enrollment_error import JSON_TYPE
 from corral.apple.platform import Platform
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import HOUR, Breaker, Connection, Device, Phase
+from corral.lifecycle.state import HOUR, Breaker, Connection, Device, Phase, Snapshot
 from corral.lifecycle.unenroll import BUSY, unenroll, would_trip
 from lifecycle import arrange as a
 
@@ -18,9 +18,11 @@ def leave(
     device: Device | None,
     breaker: Breaker | None = None,
     *,
+    lives: tuple[Connection, ...] = (),
     is_poll: bool = False,
 ) -> Decision:
-    return unenroll(connection, device, breaker or Breaker(), POLICY, a.NOW, why="because", is_poll=is_poll)
+    snapshot = Snapshot(device=device, lives=lives, breaker=breaker or Breaker())
+    return unenroll(connection, snapshot, POLICY, a.NOW, why="because", is_poll=is_poll)
 
 
 @pytest.mark.parametrize(
@@ -72,12 +74,30 @@ def test_a_device_of_which_nothing_is_known_is_told_by_401() -> None:
     assert decision.answer.status == 401
 
 
-def test_a_newcomer_that_was_never_let_in_is_told_by_what_every_system_obeys() -> None:
-    """What is stored is what the connected one said, and the newcomer may be another, on an older system."""
-    newcomer = a.life(phase=Phase.ENDED, connected_at=None)
-    told = leave(newcomer, a.device(platform=Platform.IOS, os_version="18.1")).answer
+@pytest.mark.parametrize("let_in", [Phase.CONNECTED, Phase.ENDING, Phase.ENDED])
+def test_a_newcomer_that_was_not_let_in_beside_one_that_was_is_told_by_what_every_system_obeys(let_in: Phase) -> None:
+    """What is stored is what the other has said, and the newcomer may be another device, on an older system."""
+    newcomer, other = a.life("newcomer", Phase.ENDED, connected_at=None), a.life("other", let_in)
+    told = leave(newcomer, a.device(platform=Platform.IOS, os_version="18.1"), lives=(newcomer, other)).answer
     assert isinstance(told, Answer)
     assert (told.status, told.body) == (401, b"")
+
+
+@pytest.mark.parametrize(
+    ("asking", "lives"),
+    [
+        (a.life("only", Phase.ENDED, connected_at=None), ("only",)),
+        (a.life("first", Phase.ENDED, connected_at=None), ("second", "first")),
+        (a.life("former", Phase.ENDED), ("current", "former")),
+        (None, ("former",)),
+    ],
+)
+def test_all_others_are_told_by_what_their_device_has_said(asking: Connection | None, lives: tuple[str, ...]) -> None:
+    known = {"current": a.life("current"), "former": a.life("former", Phase.ENDED)}
+    beside = tuple(known.get(each) or a.life(each, Phase.ENDED, connected_at=None) for each in lives)
+    told = leave(asking, a.device(platform=Platform.IOS, os_version="18.1"), lives=beside).answer
+    assert isinstance(told, Answer)
+    assert told.status == 403
 
 
 @pytest.mark.parametrize("is_poll", [True, False])

@@ -44,8 +44,12 @@ class FakeOperator:
         heard = [each.kind for each in self._of(device) if each.signer is not None]
         if not heard or self.is_blind:
             return None
-        started = len([kind for kind in heard if kind == "Authenticate"])
-        return DeviceView("ended" if heard[-1] == "CheckOut" else "connected", str(started), "checked-out")
+        started = heard.count("Authenticate")
+        if heard[-1] == "CheckOut":
+            return DeviceView("ended", str(started), "checked-out")
+        # Before its token has come it cannot be pushed.
+        is_there = "TokenUpdate" in heard[len(heard) - heard[::-1].index("Authenticate") :]
+        return DeviceView("connected" if is_there else "authenticating", str(started), "")
 
     async def events(self, device: str) -> tuple[str, ...]:
         del device

@@ -286,8 +286,7 @@ def _refuse_restore(snapshot: Snapshot, life: Connection, device: Device, policy
     """`on_restore` says refuse: the restored device is told to leave, through the breaker like all others."""
     decision = unenroll(
         life,
-        device,
-        snapshot.breaker,
+        snapshot,
         policy,
         moment.now,
         why="Restored from a backup; the organization asks for a new enrollment.",

@@ -165,7 +165,7 @@ def _tell_to_leave(snapshot: Snapshot, why: str, message: Message, policy: Polic
     """Whatever the answer is, a result that came with the contact is kept; nobody is told to leave on stale rows."""
     device, bound = snapshot.device, snapshot.bound
     is_report = isinstance(message, Reported)
-    decision = unenroll(bound, device, snapshot.breaker, policy, moment.now, why=why, is_poll=is_report)
+    decision = unenroll(bound, snapshot, policy, moment.now, why=why, is_poll=is_report)
     kept = keep(message, bound, moment) if is_report and bound is not None else Change()
     decision = replace(decision, change=merge(kept, decision.change))
     if decision.change.unenrolling is None or device is None:

@@ -5,19 +5,20 @@ A bare 401, and 403 with Apple's unrecognized-device document, make a device rem
 makes either answer, and a test walks the routes and the source for it.
 """
 
+from collections.abc import Sequence
+
 from corral.apple.enrollment_error import JSON_TYPE, UnrecognizedDevice, understands_unrecognized
 from corral.apple.platform import Platform
 from corral.lifecycle.change import ACCEPTED, Answer, Change, Decision, Event, Room
 from corral.lifecycle.policy import Policy
-from corral.lifecycle.state import Breaker, Connection, Device, Instant
+from corral.lifecycle.state import Breaker, Connection, Device, Instant, Snapshot
 
 BUSY = Answer(503, reason="Corral holds back this answer until a person has looked at it; try again later.")
 
 
 def unenroll(
     connection: Connection | None,
-    device: Device | None,
-    breaker: Breaker,
+    snapshot: Snapshot,
     policy: Policy,
     now: Instant,
     *,
@@ -30,6 +31,7 @@ def unenroll(
     the breaker open, or opened by this very contact, a poll is answered 200 empty and a check-in 503, and nothing is
     recorded but the alarm. The returned change names no device version: callers add what they record to it.
     """
+    device, breaker = snapshot.device, snapshot.breaker
     key = connection.id if connection else device.id if device else ""
     device_id = device.id if device else connection.device_id if connection else None
     connection_id = connection.id if connection else None
@@ -45,7 +47,7 @@ def unenroll(
             data={"limit": policy.breaker_limit, "window_seconds": policy.breaker_window // 1000},
         )
         return Decision(held_back, Change(trip_breaker=True, events=(alarm,)))
-    by_document = device is not None and _told_itself(connection) and _understands(device)
+    by_document = device is not None and _tells_of(connection, snapshot.lives) and _understands(device)
     served = Event(
         type="connection.unenroll-answered",
         at=now,
@@ -56,9 +58,12 @@ def unenroll(
     return Decision(_leave(by_document, why), Change(unenrolling=key, room=room(policy, now), events=(served,)))
 
 
-def _told_itself(connection: Connection | None) -> bool:
-    """Whether what is stored of the device was told by who asks: a newcomer that was never let in may be another."""
-    return connection is None or connection.connected_at is not None
+def _tells_of(connection: Connection | None, lives: Sequence[Connection]) -> bool:
+    """Whether what is stored of a device is true of who asks: a newcomer that was never let in, beside a life that was,
+    may be another device, on an older system."""
+    if connection is None or connection.connected_at is not None:
+        return True
+    return all(life.connected_at is None for life in lives if life.id != connection.id)
 
 
 def _understands(device: Device) -> bool:

@@ -9,8 +9,8 @@ from corral.apple.plist import PlistValue
 
 @dataclass(frozen=True, slots=True)
 class DeviceView:
-    """A device as the service shows it. `phase` is that of its newest connection (DESIGN: authenticating,
-    connected, ending, ended), `connection` its id, `end_reason` and `proof` how it ended; `lives` counts them all."""
+    """A device as the service shows it. `phase` is that of its newest connection (authenticating, connected,
+    ending, ended), `connection` its id, `end_reason` and `proof` how it ended; `lives` counts them all."""
 
     phase: str
     connection: str
