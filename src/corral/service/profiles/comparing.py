@@ -23,7 +23,7 @@ DRIFT: frozenset[Standing] = frozenset({"failed", "missing", "other-version", "s
 
 ALL: frozenset[Standing] = frozenset(get_args(Standing))
 
-STANDINGS: Mapping[str, frozenset[Standing]] = {"drift": DRIFT} | {each: frozenset({each}) for each in ALL}
+STANDINGS: Mapping[str, frozenset[Standing]] = {"drift": DRIFT, **{each: frozenset[Standing]((each,)) for each in ALL}}
 """What one can ask for, by its name."""
 
 _PIECE, _PIECES = 200, 20
