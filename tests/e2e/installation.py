@@ -271,7 +271,7 @@ class Installation:
         return self.service.log.read_text()
 
 
-async def until(happened: Callable[[], Any], seconds: float = 10) -> None:
+async def until(happened: Callable[[], Any], seconds: float = 30) -> None:
     """Wait for something that comes about by itself; `happened` may be a coroutine function."""
     end = time.monotonic() + seconds
     while True:

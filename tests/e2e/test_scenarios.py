@@ -32,7 +32,7 @@ async def test_plays(corral: Installation, name: str) -> None:
         await device.enroll(await corral.link())
         await device.settle()
     others = [corral.device(model, None, quiet=False) for _ in range(scenario.others)]
-    told = await run(scenario, Play(ApiOperator(corral.api), patience=15), device, *others)
+    told = await run(scenario, Play(ApiOperator(corral.api), patience=30), device, *others)
     assert device.facts.device_name in told
     await device.settle()
     assert device.complaints == []

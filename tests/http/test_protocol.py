@@ -184,7 +184,7 @@ async def test_who_sends_nothing_or_half_a_head_is_hung_up_on(
     await serve(Listener(Seen(), opened))
     reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
     writer.write(sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         answer = await reader.read(-1)
     assert answer.startswith(b"HTTP/1.1 200") is sent.startswith(b"GET")
     writer.close()
@@ -235,14 +235,14 @@ async def test_who_does_not_go_on_with_a_body_is_hung_up_on(serve: Serve, monkey
 
 
 async def test_a_body_that_gets_on_may_take_its_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("corral.http.protocol.PATIENCE", 0.2)
+    monkeypatch.setattr("corral.http.protocol.PATIENCE", 0.5)
     monkeypatch.setattr("corral.http.protocol.LEAST", 100)
     opened = open_tcp("127.0.0.1:0")
     await serve(Listener(Reading(), opened))
     reader, writer = await asyncio.open_connection(*opened.getsockname()[:2])
     writer.write(b"PUT /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n")
     for _ in range(20):
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.04)
         writer.write(bytes(100))
     assert (await reader.readuntil(b"2000")).startswith(b"HTTP/1.1 200")
     writer.close()
@@ -260,6 +260,6 @@ async def test_what_comes_after_an_answer_and_is_no_request_holds_no_connection(
     writer.write(b"PUT /seen HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
     await reader.readuntil(b"seen")
     writer.write(after)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await reader.read(-1) == b""
     writer.close()

@@ -262,7 +262,7 @@ def keys() -> KeyPool:
 async def stage(authority: Authority, keys: KeyPool) -> AsyncIterator[Stage]:
     service, push = FakeService(authority), FakePush()
     await service.start()
-    transport = Transport(connections=4, timeout=5, detours={ORIGIN: Detour("127.0.0.1", service.port)})
+    transport = Transport(connections=4, timeout=30, detours={ORIGIN: Detour("127.0.0.1", service.port)})
     happenings: list[Happening] = []
     world = World(transport, keys, push, Trust(system=False), observe=happenings.append)
     yield Stage(service, push, world, happenings)

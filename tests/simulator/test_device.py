@@ -683,7 +683,7 @@ async def test_complains_of_declarations_that_are_none(stage: Stage) -> None:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - what is waited for knows of no event
             await asyncio.sleep(0.005)
 

@@ -80,7 +80,7 @@ class House:
         return [push.token for push in self.client.pushes]
 
 
-async def until(happened: Callable[[], object], seconds: float = 3.0) -> None:
+async def until(happened: Callable[[], object], seconds: float = 20.0) -> None:
     for _ in range(int(seconds / 0.005)):
         if happened():
             return

@@ -115,7 +115,7 @@ async def test_it_ends_with_the_right_to_it(
         await asyncio.sleep(4 * QUICKLY)
         assert not heard.over.is_set(), "while the right is there it goes on"
         await end(installation, made["credential"]["id"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await heard.over.wait()
     assert heard.status == (200 if path.endswith("stream") else status)
     assert _readers(installation.corral.services.feed) == 0

@@ -93,7 +93,7 @@ async def traffic(store: PostgresStore) -> AsyncGenerator[Traffic]:
         await task
 
 
-async def until(true: Callable[[], bool], within: float = 10.0) -> None:
+async def until(true: Callable[[], bool], within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while not true():  # noqa: ASYNC110 - what is waited for are plain numbers
             await asyncio.sleep(0.02)

@@ -92,7 +92,7 @@ async def test_a_worker_that_is_held_up_holds_nobody_up(store: PostgresStore, ur
     held = await connect(url)
     try:
         await held.execute("BEGIN; SELECT * FROM work WHERE key = 'a' FOR UPDATE")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             assert [work.key for work in await store.work.lease("push", v.NOW, v.NOW + 1000, 9)] == ["b"]
     finally:
         await held.close()
@@ -104,7 +104,7 @@ async def test_work_that_one_puts_wakes_the_workers_of_all(store: PostgresStore,
     other.on_work(theirs)
     await store.devices.commit(v.enrolled(work=(v.work(),)))
     assert mine == ["push"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not theirs:  # noqa: ASYNC110 - the store calls a plain function
             await asyncio.sleep(0.01)
     assert set(theirs) == {"push"}
@@ -321,7 +321,7 @@ async def test_others_are_told_of_events_a_few_times_a_second_and_of_the_last_on
             await asyncio.sleep(0.01)
         woken.clear()
         await store.events.append((Event(type="push.token-changed", at=50, device_id="D1"),))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await woken.wait()
     finally:
         await listener.close()
