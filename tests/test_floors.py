@@ -36,7 +36,7 @@ PURE = {"apple", "pki", "inventory", "lifecycle"}
 IMPURE_MODULES = {"asyncio", "socket", "time", "random", "secrets", "threading", "apsw", "asyncpg", "httpx"}
 
 SIMULATOR_MAY_USE = {"apple", "pki", "simulator"}
-ANYBODY_MAY_USE = {"sealing", "logs", "settings"}
+ANYBODY_MAY_USE = {"sealing", "logs", "settings", "values"}
 
 
 def modules() -> list[Path]:

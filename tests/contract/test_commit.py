@@ -1,7 +1,7 @@
 """A change is carried out whole and for ever, or not at all."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -304,7 +304,7 @@ def test_every_field_is_told_from_an_empty_one() -> None:
     """So that a field which is added is not forgotten in the rows."""
     empty = {"version", "user_id", "authority"}
     for value in (FULL_DEVICE, FULL_LIFE, FULL_CHANNEL, FULL_CERTIFICATE, FULL_GRANT):
-        unset = {name for name in type(value).__slots__ if not getattr(value, name)}
+        unset = {each.name for each in fields(value) if not getattr(value, each.name)}
         assert unset <= empty, unset
 
 

@@ -2,13 +2,14 @@
 body."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from corral.apple import fields
 from corral.apple.fields import FieldError
 from corral.apple.identifiers import IdentifierError, Speaker, identify
 from corral.apple.plist import LIMITS, Limits, PlistError, PlistValue, parse_dict
+from corral.values import frozen
 
 _TOKEN_BYTES = 256
 _ESCROW_BYTES = 64 * 1024
@@ -22,7 +23,7 @@ class CheckinError(ValueError):
     """A body that is no check-in message; the one line says which key is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authenticate:
     """A device begins to enroll (or to enroll again). Which facts it tells depends on its OS and rights."""
 
@@ -39,7 +40,7 @@ class Authenticate:
     model_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenUpdate:
     """Where a channel can be pushed to. An `unlock_token` of None says nothing about the one already kept.
 
@@ -56,7 +57,7 @@ class TokenUpdate:
     auth_token: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckOut:
     """A device says goodbye, once. Nothing but its identity is required: the message does not come again."""
 
@@ -64,7 +65,7 @@ class CheckOut:
     topic: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserAuthenticate:
     """A network user logs in on a Mac; the second such message carries the response to the digest
     challenge."""
@@ -73,7 +74,7 @@ class UserAuthenticate:
     digest_response: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetBootstrapToken:
     """A `bootstrap_token` of None asks to delete the one that is kept."""
 
@@ -82,13 +83,13 @@ class SetBootstrapToken:
     awaiting_configuration: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetBootstrapToken:
     speaker: Speaker
     awaiting_configuration: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetToken:
     """Asks for a token of a service: `com.apple.maid`, or `com.apple.watch.pairing` with the watch's
     particulars."""
@@ -100,7 +101,7 @@ class GetToken:
     watch_udid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeclarativeManagement:
     """`endpoint` is tokens, declaration-items, declaration/KIND/IDENTIFIER, or status; only status has
     `data`, JSON."""
@@ -110,7 +111,7 @@ class DeclarativeManagement:
     data: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReturnToService:
     speaker: Speaker
 

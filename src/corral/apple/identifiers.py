@@ -3,8 +3,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from corral.values import frozen
 
 SHARED_IPAD_USER_ID = "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"
 
@@ -35,7 +36,7 @@ class Kind(StrEnum):
         return self in (Kind.USER, Kind.SHARED_IPAD_USER, Kind.USER_ENROLLMENT_USER)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Speaker:
     """The channel that a message comes from.
 

@@ -2,13 +2,13 @@
 Queries", Response)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from corral.apple import fields
 from corral.apple.fields import FieldError
 from corral.apple.identifiers import IdentifierError, Speaker, identify
 from corral.apple.plist import LIMITS, Limits, PlistError, PlistLeaf, parse_dict, repair, top_level
+from corral.values import frozen
 
 _MOST_ERRORS = 64
 _LONGEST_DESCRIPTION = 4096
@@ -26,7 +26,7 @@ class Status(StrEnum):
     NOT_NOW = "NotNow"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """`command_uuid` is None for Idle, and only then.
 
@@ -42,7 +42,7 @@ class Report:
     user_configuration: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorItem:
     """One link of an ErrorChain; the codes change between versions of the OS."""
 

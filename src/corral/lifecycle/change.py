@@ -1,7 +1,7 @@
 """What a decision wants written and answered: values that a store carries out without knowing what they mean."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from corral.apple.report import Status
@@ -18,9 +18,10 @@ from corral.lifecycle.state import (
     Snapshot,
 )
 from corral.lifecycle.trace import trace
+from corral.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Event:
     """One line of a device's history; a row of the same commit as what it tells. Never holds a secret."""
 
@@ -35,7 +36,7 @@ class Event:
     """The W3C `traceparent` that it happened in, if that is followed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Work:
     """Something to do after the commit. Work of the same kind and key is one row: the earlier time wins."""
 
@@ -44,7 +45,7 @@ class Work:
     due_at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Result:
     """The answer of a device to a command, kept with its raw bytes."""
 
@@ -56,7 +57,7 @@ class Result:
     unreadable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Escrow:
     """A secret that only the device's owner can give again: kept in versions, never deleted by a message.
 
@@ -69,7 +70,7 @@ class Escrow:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Enqueue:
     """A command that the life cycle itself puts into the queue of one channel."""
 
@@ -85,7 +86,7 @@ class Enqueue:
     """Of whoever has caused it, if that is followed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Room:
     """What the breaker allows: `limit` distinct connections told to leave at `since` or later, with the new one."""
 
@@ -93,7 +94,7 @@ class Room:
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Change:
     """Rows to put, whole, if the device (and the grant) are still at the version that was read.
 
@@ -175,7 +176,7 @@ def news(change: Change, snapshot: Snapshot) -> Change:
     return replace(change, device=device, connections=connections)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """A reply with its HTTP status. 401 and the unrecognized-device document come from `unenroll` only."""
 
@@ -186,7 +187,7 @@ class Answer:
     """For people and logs; sent as plain text where there is no body to send and the status is an error."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NextCommand:
     """Answer 200 with the next command of this channel, or empty."""
 
@@ -200,7 +201,7 @@ ACCEPTED = Answer(200)
 """200 with an empty body: taken, and nothing to say."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     answer: Answer | NextCommand
     change: Change = NOTHING

@@ -1,6 +1,6 @@
 """How a life becomes connected, goes on and is renewed: TokenUpdate on the device channel."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from corral.apple.checkin import TokenUpdate
 from corral.lifecycle.admitting import belongs_to_renewal, change_of, life_event, refusal_of_grant
@@ -27,9 +27,10 @@ from corral.lifecycle.state import (
 )
 from corral.lifecycle.taking_over import held
 from corral.lifecycle.unenroll import unenroll
+from corral.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Case:
     """A TokenUpdate by a certificate of a known device, and all that it is decided by but for the life itself."""
 

@@ -4,8 +4,6 @@ Of each room the store counts the editions: whoever edits what they have read sa
 that would edit a later one is none.
 """
 
-from collections.abc import Iterable
-
 EDITING = frozenset(
     {
         "policy.changed",
@@ -36,6 +34,6 @@ EDITING = frozenset(
 )
 
 
-def rooms_of(types: Iterable[str]) -> frozenset[str]:
-    """The rooms that events of these types change something in."""
-    return frozenset(each.partition(".")[0] for each in types if each in EDITING)
+def room_of(event_type: str) -> str | None:
+    """The room that an event of this type changes something in."""
+    return event_type.partition(".")[0] if event_type in EDITING else None

@@ -1,12 +1,12 @@
 """Who is speaking, as far as it is proven, and at what moment."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from corral.lifecycle.state import Instant
+from corral.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Identity:
     """A certificate whose holder has proven its key, under an authority that is trusted."""
 
@@ -21,7 +21,7 @@ class Identity:
     der: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Moment:
     """The time of a decision, a source of fresh identifiers (UUIDs) for what it creates, and what rules say to it."""
 

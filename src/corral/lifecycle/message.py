@@ -1,13 +1,14 @@
 """What can arrive from a device: a check-in message, or a report on the command channel."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from corral.apple.checkin import Checkin
 from corral.apple.report import Report
+from corral.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reported:
     """A report with the bytes that it came in; `unreadable` when only its envelope could be read."""
 

@@ -4,12 +4,13 @@ Times are Unix milliseconds (`Instant`): they compare, store and batch as they a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias
 
 from corral.apple.platform import Platform
 from corral.pki.attestation import HardwareProperties
+from corral.values import frozen
 
 Instant: TypeAlias = int
 """A point in time: milliseconds since 1970-01-01T00:00:00Z."""
@@ -111,7 +112,7 @@ class EscrowKind(StrEnum):
     ACTIVATION_LOCK_BYPASS_CODE = "activation-lock-bypass-code"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Device:
     """A device as it described itself; `version` guards its lives, channels and certificates."""
 
@@ -134,7 +135,7 @@ class Device:
     meid: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class EndRequest:
     """A person or a policy wants this connection over; past `deadline` a contact is answered by unenrolling."""
 
@@ -144,7 +145,7 @@ class EndRequest:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Renewal:
     """A renewal of the identity certificate that this service asked for and that is not through yet."""
 
@@ -154,7 +155,7 @@ class Renewal:
     """Set by its Authenticate: deliveries pause until the TokenUpdate tells renewal from re-enrollment."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Connection:
     """One life of a device with this service."""
 
@@ -193,7 +194,7 @@ class Connection:
         return self.phase is Phase.ENDED and self.end_request is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Channel:
     """The device channel (`user_id` is empty) or one user channel of a connection."""
 
@@ -221,7 +222,7 @@ def channel_id(connection_id: str, user_id: str) -> str:
     return f"{connection_id}/{user_id}" if user_id else connection_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Certificate:
     """An identity certificate, and the life that it is bound to."""
 
@@ -249,7 +250,7 @@ class Certificate:
     der: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Grant:
     """Leave to get one certificate: what a SCEP challenge, or the ClientIdentifier of ACME, stands for."""
 
@@ -275,7 +276,7 @@ class Grant:
     profile: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Link:
     """An enrollment link. `used` counts connected devices, not downloads."""
 
@@ -303,7 +304,7 @@ class Link:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Delivery:
     """A command in the queue of one channel."""
 
@@ -323,7 +324,7 @@ class Delivery:
     """The W3C `traceparent` that it was queued in, if that is followed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Breaker:
     """Guard against mass unenrollment: how many connections were told to leave lately."""
 
@@ -332,7 +333,7 @@ class Breaker:
     """Connections that got an unenrolling answer or a RemoveProfile within the window (bounded by the limit)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Snapshot:
     """All that a decision about one message rests on, read at one moment.
 

@@ -19,8 +19,8 @@ def system_clock() -> Instant:
     return time.time_ns() // 1_000_000
 
 
-def moment(clock: Clock) -> Moment:
-    return Moment(now=clock(), fresh_id=fresh_id)
+def moment(clock: Clock, objection: str = "") -> Moment:
+    return Moment(now=clock(), fresh_id=fresh_id, objection=objection)
 
 
 def fresh_id() -> str:

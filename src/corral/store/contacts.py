@@ -1,13 +1,13 @@
 """What a poll would write, gathered in memory and written about once a second."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from corral.lifecycle.state import Instant
+from corral.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Heard:
     """Contacts of one channel since the last flush."""
 
@@ -16,7 +16,7 @@ class Heard:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Attempt:
     """A command was handed out."""
 

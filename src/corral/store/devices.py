@@ -1,14 +1,15 @@
 """Devices, their lives, channels and certificates: what every message of a device reads and changes."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeAlias
 
 from corral.apple.report import Status
 from corral.lifecycle.change import Change, Event
 from corral.lifecycle.state import Consequence, Instant, Snapshot
+from corral.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Contact:
     """What a message claims and proves: what `load` finds its Snapshot by.
 
@@ -24,7 +25,7 @@ class Contact:
     breaker_since: Instant = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Ask:
     """An exchange: a poll (Idle) or a report, which asks for the next command."""
 
@@ -37,7 +38,7 @@ class Ask:
     """When a channel that says NotNow is to be pushed again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Next:
     """The next command of a channel, its plist as it was queued; `body` is empty when there is none.
 
@@ -51,12 +52,12 @@ class Next:
     answered: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Committed:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stale:
     """Nothing was written: the device or grant has changed since, or a link has no use left."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from corral.lifecycle.change import Event
-from corral.lifecycle.edition import rooms_of
+from corral.lifecycle.edition import room_of
 
 
 class EditionStore(Protocol):
@@ -17,7 +17,8 @@ def expected(events: Iterable[Event]) -> list[tuple[str, int | None]]:
     """The rooms that these events change something in, with the edition that whoever caused them has seen of it."""
     found: dict[str, int | None] = {}
     for event in events:
-        for room in rooms_of((event.type,)):
+        room = room_of(event.type)
+        if room is not None:
             seen = event.actor.seen if event.actor is not None else None
             found[room] = found.get(room) if seen is None else dict(seen).get(room, 0)
     return sorted(found.items())

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from corral.http.asgi import Scope
 from corral.outgoing.addresses import Network
 from corral.pki.identity import IdentityError, certificate_from_header, signature_from_header
+from corral.values import frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class FromTls:
 IdentitySource: TypeAlias = FromSignature | FromHeader | FromTls
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Presented:
     """A certificate (DER) whose holder has proven its key to this listener, and what came along with it."""
 

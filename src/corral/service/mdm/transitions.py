@@ -121,7 +121,7 @@ class Transitions:
         return self._breaker_since()
 
     def _decide(self, snapshot: Snapshot, message: Message, identity: Identity, objection: str) -> Decision:
-        now = replace(moment(self._clock), objection=objection)
+        now = moment(self._clock, objection)
         decision = decide(snapshot, message, identity, self._policy, now)
         change = news(decision.change, snapshot)
         events = self._remarks.thin(change.events, identity.fingerprint, now.now)

@@ -4,7 +4,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from corral.lifecycle.change import Change, Event, Work
@@ -19,6 +18,7 @@ from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Write
 from corral.store.postgres.exchanging import ANSWER_DELIVERY, CLOSED_AS, KEEP_RESULT, PUT_WORK_AGAIN
 from corral.store.postgres.statements import arrays, insert, looked_up, same, transposed, upsert
+from corral.values import frozen
 
 PUSH, PUSH_LATER = "push", "push-later"
 """Work that wakes a channel: soon, and at a time that a soon one must not be merged with."""
@@ -95,7 +95,7 @@ _PUT_WORK = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A change, its place in the batch, and the moment of what it writes."""
 

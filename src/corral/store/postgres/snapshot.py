@@ -14,9 +14,10 @@ from corral.store.errors import StoreUnavailable
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.statements import arrays, listed, looked_up, transposed
 from corral.store.rows import Row
+from corral.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OfConnection:
     """Asks for the device of a connection, with that connection as `bound`."""
 
