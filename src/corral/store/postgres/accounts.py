@@ -6,7 +6,7 @@ from corral.store import account_rows
 from corral.store.accounts import AccountSession, AccountToken
 from corral.store.marks import Mark, place
 from corral.store.postgres.database import Database, Write
-from corral.store.postgres.putting import add_events
+from corral.store.postgres.putting import carry_out
 from corral.store.postgres.statements import insert, select, transposed
 
 _ADD_SESSION = insert("account_session", account_rows.SESSION)
@@ -62,22 +62,13 @@ class PostgresAccounts:
         return None if row is None else account_rows.token_and_session(row)
 
     async def spend(self, digest: bytes, now: Instant) -> bool:
-        return await self._run(_SPEND, now, digest) > 0
+        return await carry_out(self._database, _SPEND, now, digest) > 0
 
     async def sessions(self, limit: int, before: Mark | None) -> tuple[AccountSession, ...]:
         return tuple(account_rows.session(row) for row in await self._database.all(_SESSIONS, *place(before), limit))
 
     async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:
-        return await self._run(_REVOKE, now, session_id, events=events) > 0
+        return await carry_out(self._database, _REVOKE, now, session_id, events=events) > 0
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
-        return sum([await self._run(each, now, limit) for each in _FORGET])
-
-    async def _run(self, statement: str, *values: object, events: tuple[Event, ...] = ()) -> int:
-        async def run(write: Write) -> int:
-            changes = await write.sql.run(statement, *values)
-            if changes:
-                await add_events(write, events)
-            return changes
-
-        return await self._database.write(run)
+        return sum([await carry_out(self._database, each, now, limit) for each in _FORGET])

@@ -7,6 +7,7 @@ from corral.store import acme_rows
 from corral.store.acme import MOST_ORDERS
 from corral.store.postgres.connecting import Session
 from corral.store.postgres.database import Database, Write
+from corral.store.postgres.putting import carry_out
 from corral.store.postgres.statements import insert, select, transposed
 
 _SPEND = insert("acme_nonce", "nonce expires_at", "ON CONFLICT DO NOTHING")
@@ -38,7 +39,7 @@ class PostgresAcme:
         self._sealer = sealer
 
     async def spend_nonce(self, nonce: bytes, expires_at: Instant) -> bool:
-        return await self._run(_SPEND, *transposed([(nonce, expires_at)])) > 0
+        return await carry_out(self._database, _SPEND, *transposed([(nonce, expires_at)])) > 0
 
     async def add_account(self, account: AcmeAccount) -> AcmeAccount:
         async def add(write: Write) -> AcmeAccount:
@@ -79,7 +80,8 @@ class PostgresAcme:
 
     async def put_order(self, order: AcmeOrder) -> bool:
         return (
-            await self._run(
+            await carry_out(
+                self._database,
                 _PUT_ORDER,
                 order.id,
                 order.version,
@@ -94,7 +96,4 @@ class PostgresAcme:
         )
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
-        return sum([await self._run(each, now, limit) for each in _FORGET])
-
-    async def _run(self, statement: str, *values: object) -> int:
-        return await self._database.write(lambda write: write.sql.run(statement, *values))
+        return sum([await carry_out(self._database, each, now, limit) for each in _FORGET])

@@ -6,8 +6,8 @@ from corral.lifecycle.state import Certificate, Link, Purpose
 from corral.store import rows
 from corral.store.marks import Mark, place
 from corral.store.postgres.connecting import Session
-from corral.store.postgres.database import Database, Write
-from corral.store.postgres.putting import add_events
+from corral.store.postgres.database import Database
+from corral.store.postgres.putting import carry_out
 from corral.store.postgres.statements import insert, select, transposed
 from corral.store.rows import Row
 
@@ -38,12 +38,7 @@ class PostgresGrants:
 
     async def add_link(self, link: Link, token_digest: bytes, events: tuple[Event, ...] = ()) -> None:
         row: Row = (*rows.link_row(link), token_digest)
-
-        async def add(write: Write) -> None:
-            await write.sql.run(_ADD_LINK, *transposed([row]))
-            await add_events(write, events)
-
-        await self._database.write(add)
+        await carry_out(self._database, _ADD_LINK, *transposed([row]), events=events)
 
     async def find_link(self, token_digest: bytes) -> Link | None:
         row = await self._database.one(_FIND_LINK, token_digest)
@@ -57,13 +52,7 @@ class PostgresGrants:
         return tuple(rows.link(row) for row in await self._database.all(_LINKS, *place(before), limit))
 
     async def revoke_link(self, link_id: str, now: int, events: tuple[Event, ...] = ()) -> bool:
-        async def revoke(write: Write) -> bool:
-            revoked = await write.sql.run(_REVOKE_LINK, now, link_id) > 0
-            if revoked:
-                await add_events(write, events)
-            return revoked
-
-        return await self._database.write(revoke)
+        return await carry_out(self._database, _REVOKE_LINK, now, link_id, events=events) > 0
 
     async def grant_state(self, grant_id: str) -> GrantState | None:
         return await self._database.read(lambda sql: _read_state(sql, grant_id))

@@ -15,7 +15,7 @@ from corral.store.editions import expected
 from corral.store.errors import AttemptLost, EditedSince
 from corral.store.events import EVENT
 from corral.store.postgres.connecting import Session
-from corral.store.postgres.database import Write
+from corral.store.postgres.database import Database, Write
 from corral.store.postgres.exchanging import ANSWER_DELIVERY, CLOSED_AS, KEEP_RESULT, PUT_WORK_AGAIN
 from corral.store.postgres.statements import arrays, insert, looked_up, same, transposed, upsert
 from corral.values import frozen
@@ -261,6 +261,19 @@ async def add_events(write: Write, events: Sequence[Event]) -> None:
             statement = _EDITED if seen else _EDITED_FIRST if seen == 0 else _EDITED_ANYHOW
             if not await write.sql.run(statement, room, seen or 0):
                 raise EditedSince
+
+
+async def carry_out(database: Database, statement: str, *values: object, events: tuple[Event, ...] = ()) -> int:
+    """One statement in a commit of its own, and the events that tell of it, where it has changed something; how many
+    rows it has."""
+
+    async def run(write: Write) -> int:
+        changes = await write.sql.run(statement, *values)
+        if changes:
+            await add_events(write, events)
+        return changes
+
+    return await database.write(run)
 
 
 async def put_work(write: Write, works: Sequence[Work]) -> None:

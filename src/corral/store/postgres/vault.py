@@ -5,7 +5,7 @@ from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import records
 from corral.store.postgres.database import Database, Write, opening
-from corral.store.postgres.putting import add_events
+from corral.store.postgres.putting import add_events, carry_out
 from corral.store.postgres.statements import insert, select, transposed, upsert
 from corral.store.records import secret_place
 from corral.store.vault import StoredPushCertificate
@@ -31,15 +31,17 @@ class PostgresVault:
 
     async def put_secret(self, name: str, value: bytes, events: tuple[Event, ...] = ()) -> None:
         row = name, self._sealer.seal(value, secret_place(name))
-        await self._run(_PUT_SECRET, *transposed([row]), events=events)
+        await carry_out(self._database, _PUT_SECRET, *transposed([row]), events=events)
 
     async def keep_secret(self, name: str, value: bytes) -> bytes:
-        await self._run(_NEW_SECRET, *transposed([(name, self._sealer.seal(value, secret_place(name)))]))
+        await carry_out(
+            self._database, _NEW_SECRET, *transposed([(name, self._sealer.seal(value, secret_place(name)))])
+        )
         kept = await self.get_secret(name)
         return value if kept is None else kept
 
     async def delete_secret(self, name: str) -> None:
-        await self._run(_DELETE_SECRET, name)
+        await carry_out(self._database, _DELETE_SECRET, name)
 
     async def push_certificates(self) -> tuple[StoredPushCertificate, ...]:
         found = await self._database.all(_CERTIFICATES)
@@ -48,10 +50,10 @@ class PostgresVault:
 
     async def put_push_certificate(self, certificate: StoredPushCertificate, events: tuple[Event, ...] = ()) -> None:
         row = records.push_certificate_row(certificate, self._sealer)
-        await self._run(_PUT_CERTIFICATE, *transposed([row]), events=events)
+        await carry_out(self._database, _PUT_CERTIFICATE, *transposed([row]), events=events)
 
     async def stop_topic(self, topic: str, why: str) -> None:
-        await self._run(_STOP_TOPIC, why, topic)
+        await carry_out(self._database, _STOP_TOPIC, why, topic)
 
     async def close_breaker(self, now: Instant, events: tuple[Event, ...] = ()) -> None:
         async def close(write: Write) -> None:
@@ -64,12 +66,3 @@ class PostgresVault:
     async def breaker_opened_at(self) -> Instant | None:
         row = await self._database.one("SELECT opened_at FROM breaker")
         return None if row is None else row[0]
-
-    async def _run(self, statement: str, *values: object, events: tuple[Event, ...] = ()) -> int:
-        async def run(write: Write) -> int:
-            changes = await write.sql.run(statement, *values)
-            if changes:
-                await add_events(write, events)
-            return changes
-
-        return await self._database.write(run)

@@ -5,8 +5,7 @@ from corral.lifecycle.state import Instant
 from corral.store import account_rows
 from corral.store.accounts import AccountSession, AccountToken
 from corral.store.marks import Mark, place
-from corral.store.sqlite.applying import add_events
-from corral.store.sqlite.connecting import Row
+from corral.store.sqlite.applying import carry_out
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select
 from corral.store.sqlite.writer import Write
@@ -65,23 +64,13 @@ class SqliteAccounts:
         return None if row is None else account_rows.token_and_session(row)
 
     async def spend(self, digest: bytes, now: Instant) -> bool:
-        return await self._execute(_SPEND, (now, digest)) > 0
+        return await carry_out(self._database, _SPEND, (now, digest)) > 0
 
     async def sessions(self, limit: int, before: Mark | None) -> tuple[AccountSession, ...]:
         return tuple(account_rows.session(row) for row in self._database.all(_SESSIONS, (*place(before), limit)))
 
     async def revoke_session(self, session_id: str, now: Instant, events: tuple[Event, ...] = ()) -> bool:
-        return await self._execute(_REVOKE, (now, session_id), events) > 0
+        return await carry_out(self._database, _REVOKE, (now, session_id), events) > 0
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
-        return sum([await self._execute(each, (now, limit)) for each in _FORGET])
-
-    async def _execute(self, statement: str, values: Row, events: tuple[Event, ...] = ()) -> int:
-        def execute(write: Write) -> int:
-            write.sql.execute(statement, values)
-            changes = write.sql.changes()
-            if changes:
-                add_events(write, events)
-            return changes
-
-        return await self._database.write(execute)
+        return sum([await carry_out(self._database, each, (now, limit)) for each in _FORGET])

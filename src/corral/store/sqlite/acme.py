@@ -5,7 +5,8 @@ from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import acme_rows
 from corral.store.acme import MOST_ORDERS
-from corral.store.sqlite.connecting import Row, Sql
+from corral.store.sqlite.applying import carry_out
+from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select, update
 from corral.store.sqlite.writer import Write
@@ -36,7 +37,7 @@ class SqliteAcme:
         self._sealer = sealer
 
     async def spend_nonce(self, nonce: bytes, expires_at: Instant) -> bool:
-        return await self._execute(_SPEND, (nonce, expires_at)) > 0
+        return await carry_out(self._database, _SPEND, (nonce, expires_at)) > 0
 
     async def add_account(self, account: AcmeAccount) -> AcmeAccount:
         def add(write: Write) -> AcmeAccount:
@@ -75,14 +76,7 @@ class SqliteAcme:
 
     async def put_order(self, order: AcmeOrder) -> bool:
         row = acme_rows.order_row(order, self._sealer)
-        return await self._execute(_PUT_ORDER, (*row, order.id, order.version)) > 0
+        return await carry_out(self._database, _PUT_ORDER, (*row, order.id, order.version)) > 0
 
     async def forget_expired(self, now: Instant, limit: int) -> int:
-        return sum([await self._execute(each, (now, limit)) for each in _FORGET])
-
-    async def _execute(self, statement: str, values: Row) -> int:
-        def execute(write: Write) -> int:
-            write.sql.execute(statement, values)
-            return write.sql.changes()
-
-        return await self._database.write(execute)
+        return sum([await carry_out(self._database, each, (now, limit)) for each in _FORGET])

@@ -20,6 +20,8 @@ from corral.store.bodies import seal_command, seal_result
 from corral.store.editions import expected
 from corral.store.errors import AttemptLost, EditedSince
 from corral.store.events import EVENT
+from corral.store.sqlite.connecting import Row
+from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, update, upsert
 from corral.store.sqlite.writer import Write
 
@@ -196,6 +198,20 @@ def add_events(write: Write, events: tuple[Event, ...]) -> None:
         write.sql.execute(_EDITED if seen else _EDITED_FIRST if seen == 0 else _EDITED_ANYHOW, (room, seen or 0))
         if not write.sql.changes():
             raise EditedSince
+
+
+async def carry_out(database: Database, statement: str, values: Row, events: tuple[Event, ...] = ()) -> int:
+    """One statement in a commit of its own, and the events that tell of it, where it has changed something; how many
+    rows it has."""
+
+    def execute(write: Write) -> int:
+        write.sql.execute(statement, values)
+        changes = write.sql.changes()
+        if changes:
+            add_events(write, events)
+        return changes
+
+    return await database.write(execute)
 
 
 def put_work(write: Write, work: Work) -> None:

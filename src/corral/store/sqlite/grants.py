@@ -6,11 +6,10 @@ from corral.lifecycle.state import Certificate, Link, Purpose
 from corral.store import rows
 from corral.store.marks import Mark, place
 from corral.store.sqlite import snapshot
-from corral.store.sqlite.applying import add_events
+from corral.store.sqlite.applying import carry_out
 from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select
-from corral.store.sqlite.writer import Write
 
 _ADD_LINK = insert("link", rows.LINK + " token_digest")
 _FIND_LINK = select("FROM link AS l WHERE l.token_digest = ?", l=rows.LINK)
@@ -32,11 +31,7 @@ class SqliteGrants:
         self._database = database
 
     async def add_link(self, link: Link, token_digest: bytes, events: tuple[Event, ...] = ()) -> None:
-        def add(write: Write) -> None:
-            write.sql.execute(_ADD_LINK, (*rows.link_row(link), token_digest))
-            add_events(write, events)
-
-        await self._database.write(add)
+        await carry_out(self._database, _ADD_LINK, (*rows.link_row(link), token_digest), events)
 
     async def find_link(self, token_digest: bytes) -> Link | None:
         row = self._database.one(_FIND_LINK, (token_digest,))
@@ -49,14 +44,7 @@ class SqliteGrants:
         return tuple(rows.link(row) for row in self._database.all(_LINKS, (*place(before), limit)))
 
     async def revoke_link(self, link_id: str, now: int, events: tuple[Event, ...] = ()) -> bool:
-        def revoke(write: Write) -> bool:
-            write.sql.execute(_REVOKE_LINK, (now, link_id))
-            revoked = write.sql.changes() > 0
-            if revoked:
-                add_events(write, events)
-            return revoked
-
-        return await self._database.write(revoke)
+        return await carry_out(self._database, _REVOKE_LINK, (now, link_id), events) > 0
 
     async def grant_state(self, grant_id: str) -> GrantState | None:
         return self._database.read(lambda sql: _read_state(sql, grant_id))

@@ -5,8 +5,8 @@ from corral.lifecycle.state import Instant
 from corral.sealing import Sealer
 from corral.store import records
 from corral.store.records import secret_place
-from corral.store.sqlite.applying import add_events
-from corral.store.sqlite.connecting import Row, Sql
+from corral.store.sqlite.applying import add_events, carry_out
+from corral.store.sqlite.connecting import Sql
 from corral.store.sqlite.database import Database
 from corral.store.sqlite.statements import insert, select, upsert
 from corral.store.sqlite.writer import Write
@@ -31,15 +31,15 @@ class SqliteVault:
         return self._database.read(get)
 
     async def put_secret(self, name: str, value: bytes, events: tuple[Event, ...] = ()) -> None:
-        await self._execute(_PUT_SECRET, (name, self._sealer.seal(value, secret_place(name))), events)
+        await carry_out(self._database, _PUT_SECRET, (name, self._sealer.seal(value, secret_place(name))), events)
 
     async def keep_secret(self, name: str, value: bytes) -> bytes:
-        await self._execute(_NEW_SECRET, (name, self._sealer.seal(value, secret_place(name))))
+        await carry_out(self._database, _NEW_SECRET, (name, self._sealer.seal(value, secret_place(name))))
         kept = await self.get_secret(name)
         return value if kept is None else kept
 
     async def delete_secret(self, name: str) -> None:
-        await self._execute("DELETE FROM secret WHERE name = ?", (name,))
+        await carry_out(self._database, "DELETE FROM secret WHERE name = ?", (name,))
 
     async def push_certificates(self) -> tuple[StoredPushCertificate, ...]:
         def read(sql: Sql) -> tuple[StoredPushCertificate, ...]:
@@ -49,10 +49,10 @@ class SqliteVault:
 
     async def put_push_certificate(self, certificate: StoredPushCertificate, events: tuple[Event, ...] = ()) -> None:
         row = records.push_certificate_row(certificate, self._sealer)
-        await self._execute(_PUT_CERTIFICATE, row, events)
+        await carry_out(self._database, _PUT_CERTIFICATE, row, events)
 
     async def stop_topic(self, topic: str, why: str) -> None:
-        await self._execute("UPDATE push_certificate SET stopped = ? WHERE topic = ?", (why, topic))
+        await carry_out(self._database, "UPDATE push_certificate SET stopped = ? WHERE topic = ?", (why, topic))
 
     async def close_breaker(self, now: Instant, events: tuple[Event, ...] = ()) -> None:
         def close(write: Write) -> None:
@@ -65,13 +65,3 @@ class SqliteVault:
     async def breaker_opened_at(self) -> Instant | None:
         row = self._database.one("SELECT opened_at FROM breaker")
         return None if row is None else row[0]
-
-    async def _execute(self, statement: str, values: Row, events: tuple[Event, ...] = ()) -> int:
-        def execute(write: Write) -> int:
-            write.sql.execute(statement, values)
-            changes = write.sql.changes()
-            if changes:
-                add_events(write, events)
-            return changes
-
-        return await self._database.write(execute)
