@@ -122,6 +122,7 @@ async def _work(plan: Plan, ground: Ground, proof: Proof, report: Report) -> Non
         for name, workload in WORKLOADS.items():
             if not plan.wants(name) and name != "enrollments":
                 continue
+            await site.come_to_rest()
             async with _profiled(plan, site, f"{name}-{proof}-{report.database}"):
                 measured = await workload(site, plan.extent)
             _say(f"{measured.work}, {proof}: {measured.rate:,.0f}/s")

@@ -1,5 +1,6 @@
 """A running service with its fleet, ready to be measured."""
 
+import asyncio
 import base64
 import contextlib
 import shutil
@@ -16,6 +17,11 @@ from benchmarks.load import Job, LoadGenerator, Played, Script
 from benchmarks.processes import Usage, usage_of_all
 from benchmarks.signing import Workshop
 from corral.cli.process import ServiceProcess, free_port, running
+
+_LOOK, _MOST_LOOKS = 0.5, 240
+"""Seconds between two looks at what is committed, and how many there are."""
+_AT_REST = 1
+"""Commits between two looks at a service that has nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,21 @@ class Site:
     def usage(self) -> Usage:
         """Of the service's processes."""
         return usage_of_all(self.service.pid)
+
+    def commits(self) -> int:
+        """Of all processes, since the database was made."""
+        return self.backend.commits(self.service.data)
+
+    async def come_to_rest(self) -> None:
+        """Until what came before has been worked off, such as the answers that are taken into the inventory."""
+        before = self.commits()
+        for _ in range(_MOST_LOOKS):
+            await asyncio.sleep(_LOOK)
+            now = self.commits()
+            if now - before <= _AT_REST:
+                return
+            before = now
+        raise RuntimeError(f"The service was still at work after {_LOOK * _MOST_LOOKS:g} s in which nothing was asked.")
 
     async def enqueue(self, command_uuid: str) -> bytes:
         """Queue a command for every device through the admin API; returns its body, as devices will get it."""

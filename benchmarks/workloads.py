@@ -139,15 +139,16 @@ WORKLOADS: dict[str, Workload] = {
 
 async def endure(site: Site, extent: Extent) -> Endurance:
     """Polls, and nothing else: memory must stay flat, and nothing but the flush of `last_seen` be written."""
+    await site.come_to_rest()
     scripts = await idle_scripts(site)
     await site.play(scripts, times=max(WARM_UP // len(scripts), 1))
-    before, commits = site.usage(), site.backend.commits(site.service.data)
+    before, commits = site.usage(), site.commits()
     played = await site.play(scripts, times=extent.endurance // len(scripts))
     after = site.usage()
     return Endurance(
         polls=played.requests,
         seconds=played.seconds,
-        commits=site.backend.commits(site.service.data) - commits,
+        commits=site.commits() - commits,
         written=after.written - before.written,
         memory=(before.memory, after.memory),
     )

@@ -1,7 +1,8 @@
 """What does it cost that a service is observed: metrics, events, the audit trail and the log?
 
 Two services over copies of one database, the second without all of that (`unobserved.py`), do the same work in turn,
-round after round; each round is compared with its neighbour, so that what else the machine does falls on both.
+round after round; each round is compared with its neighbour, so that what else the machine does falls on both. Two
+processes of the same program differ by up to a twelfth for as long as they live, so that there are several pairs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,9 @@ from benchmarks.site import Site
 from benchmarks.workloads import Extent, Measured, Workload, enroll, one_command, polls, token_updates
 
 WORK: Final[tuple[Workload, ...]] = (polls, one_command, token_updates)
-ROUNDS: Final = 9
+PAIRS: Final = 4
+ROUNDS: Final = 3
+"""Of each pair, after one that warms up."""
 MOST_SLOWER: Final = 0.05
 
 
@@ -75,26 +78,37 @@ class Observed:
 
 
 async def measure(ground: Ground) -> Observed:
+    rounds: dict[Workload, list[tuple[Measured, Measured]]] = {work: [] for work in WORK}
+    for number in range(PAIRS):
+        await _add_pair(ground, number, rounds)
+    return Observed([Compared.of(each) for each in rounds.values()])
+
+
+async def _add_pair(ground: Ground, number: int, rounds: Mapping[Workload, list[tuple[Measured, Measured]]]) -> None:
     extent = Extent(seconds=ground.sizes.seconds, rounds=1, endurance=0)
-    unobserved = replace(ground.place("unobserved", CORRAL_LOG_LEVEL="error"), program="benchmarks.unobserved")
-    observed = ground.place("observed", CORRAL_LOG_LEVEL="info")
+    unobserved = ground.place(f"unobserved-{number}", CORRAL_LOG_LEVEL="error")
+    observed = ground.place(f"observed-{number}", CORRAL_LOG_LEVEL="info")
     async with AsyncExitStack() as stack:
-        sites = [await stack.enter_async_context(ground.site(place)) for place in (unobserved, observed)]
+        places = (replace(unobserved, program="benchmarks.unobserved"), observed)
+        sites = [await stack.enter_async_context(ground.site(place)) for place in places]
         for site in sites:
             await enroll(site)
-        return Observed([await _compare(work, sites, extent) for work in WORK])
+        for work, found in rounds.items():
+            found += await _compare(work, sites, extent)
 
 
-async def _compare(work: Workload, sites: Sequence[Site], extent: Extent) -> Compared:
-    """After a round that warms up, each is the first in every other round."""
+async def _compare(work: Workload, sites: Sequence[Site], extent: Extent) -> list[tuple[Measured, Measured]]:
+    """Each is the first in every other round, and neither is at work for the last one."""
     rounds: list[tuple[Measured, Measured]] = []
     for number in range(ROUNDS + 1):
         measured: dict[int, Measured] = {}
         for place in (0, 1) if number % 2 else (1, 0):
+            for site in sites:
+                await site.come_to_rest()
             measured[place] = await work(sites[place], extent)
         if number:
             rounds.append((measured[0], measured[1]))
-    return Compared.of(rounds)
+    return rounds
 
 
 def _cpu(measured: Measured) -> float:

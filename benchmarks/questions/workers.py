@@ -62,4 +62,8 @@ async def measure(ground: Ground) -> Workers:
     async with ground.site(ground.place("workers", CORRAL_WORKERS=str(PROCESSES))) as site:
         await enroll(site)
         bare = bare_route(ground.generator, await idle_scripts(site), seconds, site.clients, PROCESSES)
-        return Workers(bare, [await work(site, extent) for work in (polls, one_command, four_commands, token_updates)])
+        measured: list[Measured] = []
+        for work in (polls, one_command, four_commands, token_updates):
+            await site.come_to_rest()
+            measured.append(await work(site, extent))
+        return Workers(bare, measured)
