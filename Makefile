@@ -27,10 +27,11 @@ help: ## List the targets
 demo: .venv/installed ## Show a fleet live: enroll, obey, renew, leave (ARGS="--exit --devices 20" for a script)
 	@$(BIN)/corral demo $(ARGS)
 
+# Cases that are made by chance are the same each time (Hypothesis's profile for CI); `test-long` looks for new ones.
 test: .venv/installed ## Install everything and run every test and check (with the fuzzing and killing that fits in minutes)
 	@sh tools/install-test-tools
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" --hypothesis-profile=ci $(ARGS)
 	@$(BIN)/corral demo --exit --devices 12
 
 test-long: .venv/installed ## The same with ten minutes of fuzzing and fifty kills

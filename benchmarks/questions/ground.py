@@ -27,10 +27,11 @@ class Sizes:
     history: int
     starts: int
     written_to: int
+    pairs: int
 
 
-WHOLE: Final = Sizes(seconds=2.0, crowd=100_000, multitude=1_000_000, history=1000, starts=5, written_to=2000)
-QUICK: Final = Sizes(seconds=0.3, crowd=5_000, multitude=10_000, history=100, starts=2, written_to=100)
+WHOLE: Final = Sizes(seconds=2.0, crowd=100_000, multitude=1_000_000, history=1000, starts=5, written_to=2000, pairs=4)
+QUICK: Final = Sizes(seconds=0.3, crowd=5_000, multitude=10_000, history=100, starts=2, written_to=100, pairs=1)
 
 
 @dataclass(frozen=True, slots=True)

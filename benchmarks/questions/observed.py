@@ -16,7 +16,6 @@ from benchmarks.site import Site
 from benchmarks.workloads import Extent, Measured, Workload, enroll, one_command, polls, token_updates
 
 WORK: Final[tuple[Workload, ...]] = (polls, one_command, token_updates)
-PAIRS: Final = 4
 ROUNDS: Final = 3
 """Of each pair, after one that warms up."""
 MOST_SLOWER: Final = 0.05
@@ -79,7 +78,7 @@ class Observed:
 
 async def measure(ground: Ground) -> Observed:
     rounds: dict[Workload, list[tuple[Measured, Measured]]] = {work: [] for work in WORK}
-    for number in range(PAIRS):
+    for number in range(ground.sizes.pairs):
         await _add_pair(ground, number, rounds)
     return Observed([Compared.of(each) for each in rounds.values()])
 

@@ -104,6 +104,8 @@ class World:
         self.told: list[tuple[str, int]] = []
         """(connection or device, when) of everything that counts against the breaker since it was last closed."""
         self.waits: Counter[str] = Counter()
+        self.forgotten: Counter[str] = Counter()
+        """How often the row of a certificate was lost, by its fingerprint."""
         """How many await periods each life has begun."""
         self.failed_setup: set[str] = set()
         self.owner: dict[bytes, str] = {}
@@ -331,6 +333,7 @@ class World:
             certificate = self.store.certificates[device.installed.fingerprint]
             if certificate.connection_id == device.installed.connection_id:
                 del self.store.certificates[device.installed.fingerprint]
+                self.forgotten[device.installed.fingerprint.hex()] += 1
 
     def withdraw(self, grant_id: str) -> None:
         grant = self.store.grants[grant_id]
