@@ -104,9 +104,9 @@ class World:
         self.told: list[tuple[str, int]] = []
         """(connection or device, when) of everything that counts against the breaker since it was last closed."""
         self.waits: Counter[str] = Counter()
+        """How many await periods each life has begun."""
         self.forgotten: Counter[str] = Counter()
         """How often the row of a certificate was lost, by its fingerprint."""
-        """How many await periods each life has begun."""
         self.failed_setup: set[str] = set()
         self.owner: dict[bytes, str] = {}
         """The first device of each certificate."""
