@@ -1,4 +1,5 @@
-"""Fuzz the readers of one room for some seconds: `python tests/fuzz/run.py ROOM SECONDS`. Exits 0 if nothing was found.
+"""Fuzz the readers of one room for some seconds: `python tests/fuzz/run.py ROOM SECONDS SEED`. Exits 0 if nothing was
+found. The same seed begins with the same inputs; 0 takes another each time.
 
 The first byte of an input says which reader gets the others. A process of its own, since atheris takes the interpreter
 over.
@@ -16,7 +17,7 @@ atheris: Any = importlib.import_module("atheris")  # it has no types
 
 
 def main() -> None:
-    room, seconds = sys.argv[1:3]
+    room, seconds, seed = sys.argv[1:4]
     sys.path.insert(0, str(Path(__file__).parent.parent))
     with atheris.instrument_imports(include=["corral"]):
         table = importlib.import_module("fuzz.table")
@@ -36,6 +37,7 @@ def main() -> None:
             sys.argv[0],
             str(corpus),
             f"-max_total_time={seconds}",
+            f"-seed={seed}",
             "-max_len=65536",
             f"-rss_limit_mb={MEMORY_MB}",
             "-timeout=10",
